@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The facts as plain data, so that `plan` can be tested against hosts that are not here.
+//! No observing in this file: a test writes these values down as literals.
+
+use crate::policy::model::Namespace;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What this host can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The running kernel.
+    pub kernel: Kernel,
+    /// Effective user of the supervisor.
+    pub uid: u32,
+    /// Effective group of the supervisor.
+    pub gid: u32,
+    /// Its supplementary groups, sorted.
+    pub groups: BTreeSet<u32>,
+    /// Each kind of namespace, tried in a throw-away child in the order that a session takes.
+    pub namespaces: BTreeMap<Namespace, Trial>,
+    /// Landlock ABI, 0 where there is none.
+    pub landlock_abi: u32,
+    /// seccomp filters.
+    pub seccomp: Trial,
+    /// clone3(2).
+    pub clone3: Trial,
+    /// `PR_SET_MDWE`.
+    pub mdwe: Trial,
+    /// A PID namespace has a `pid_max` of its own that we may write (Linux 6.14).
+    pub pid_max: Trial,
+    /// A PID namespace has a `memfd_noexec` of its own that we may write (Linux 6.3).
+    pub memfd_noexec: Trial,
+    /// `ns_last_pid` may be written (CONFIG_CHECKPOINT_RESTORE).
+    pub ns_last_pid: Trial,
+    /// Where session cgroups can be made.
+    pub cgroup: Cgroup,
+    /// The newest capability, `/proc/sys/kernel/cap_last_cap`.
+    pub last_capability: u8,
+    /// Hard resource limits of the supervisor, bytes or counts; absent is unlimited.
+    pub hard_limits: BTreeMap<Resource, u64>,
+    /// What each path of the policy is on this host.
+    pub paths: BTreeMap<PathBuf, PathFact>,
+    /// The accounts that were looked up.
+    pub accounts: Accounts,
+}
+
+/// The running kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// First number of the release.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// The release as uname(2) gives it.
+    pub release: String,
+}
+
+/// What came of trying something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// It worked.
+    Works,
+    /// The kernel or a filter refused with this errno.
+    Refused(i32),
+    /// A filter killed the process that tried (SIGSYS).
+    Killed,
+}
+
+/// Where session cgroups can be made, if at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cgroup {
+    /// Nowhere; the text says why.
+    Unavailable(String),
+    /// Below this directory.
+    At {
+        /// Absolute path in the host's cgroup2 mount.
+        path: PathBuf,
+        /// Controllers that session cgroups can have.
+        controllers: BTreeSet<Controller>,
+        /// Controllers that sit on a version 1 hierarchy, so cannot be had.
+        on_v1: BTreeSet<Controller>,
+    },
+}
+
+/// A cgroup controller that a limit needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Controller {
+    Cpu,
+    Memory,
+    Pids,
+}
+
+/// A resource limit of getrlimit(2) that a policy can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Resource {
+    ProcessorTime,
+    OpenFiles,
+    FileSize,
+    AddressSpace,
+    Stack,
+    CoreSize,
+    LockedMemory,
+    PendingSignals,
+    MessageQueues,
+    Tasks,
+    Nice,
+    RealtimePriority,
+}
+
+/// What a path is on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathFact {
+    /// Nothing is there.
+    Missing,
+    /// It could not be looked at: this errno.
+    Unreadable(i32),
+    /// Something is there.
+    Found {
+        /// The path after following every symbolic link.
+        resolved: PathBuf,
+        /// A directory, or else a file of some sort.
+        directory: bool,
+        /// What the last component says, where it is a symbolic link itself.
+        link: Option<PathBuf>,
+    },
+}
+
+/// Accounts by the names that the policy and the request use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// Users by name or decimal id.
+    pub users: BTreeMap<String, Option<Account>>,
+    /// Groups by name or decimal id.
+    pub groups: BTreeMap<String, Option<u32>>,
+}
+
+/// A user of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Name in passwd(5), or the decimal id where it has none.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id of its passwd(5) entry.
+    pub gid: u32,
+}
+
+impl Facts {
+    /// Whether the supervisor is an ordinary user.
+    pub fn rootless(&self) -> bool {
+        self.uid != 0
+    }
+}
+
+impl Kernel {
+    /// Whether the kernel is at least this old.
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        (self.major, self.minor) >= (major, minor)
+    }
+}
+
+impl Controller {
+    /// Its name in `cgroup.controllers`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Controller::Cpu => "cpu",
+            Controller::Memory => "memory",
+            Controller::Pids => "pids",
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The plan of one service: what will be enforced, in the words the kernel takes.
+//! Everything here is decided; what follows only carries it out.
+
+use super::request::{Front, Transport};
+use super::steps::Step;
+use crate::host::facts::{Controller, Resource};
+use crate::policy::Origin;
+pub use crate::policy::model::{Device, Ends, Namespace, NetworkMode, Proc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that is decided about a service before its first connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Name for log lines.
+    pub service: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// SHA-256 of its files, hexadecimal.
+    pub policy_hash: String,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Which front door connections come through.
+    pub front: Front,
+    /// What they are.
+    pub transport: Transport,
+    /// What runs.
+    pub command: Command,
+    /// As whom.
+    pub identity: Identity,
+    /// In which namespaces.
+    pub namespaces: BTreeSet<Namespace>,
+    /// Which network namespace; ports are in `landlock`.
+    pub network: NetworkMode,
+    /// What it sees.
+    pub root: Root,
+    /// Private temporary file systems, in the order in which they are mounted.
+    pub scratch: Vec<Scratch>,
+    /// /proc.
+    pub proc: Proc,
+    /// The Landlock ruleset, `None` where switched off.
+    pub landlock: Option<Landlock>,
+    /// The system call filter, `None` where switched off.
+    pub filter: Option<Filter>,
+    /// Resource limits: (soft and hard) value.
+    pub resources: BTreeMap<Resource, u64>,
+    /// Limits of the session's cgroup.
+    pub cgroup: CgroupLimits,
+    /// Settings of the PID namespace.
+    pub pid_limits: PidLimits,
+    /// The newest capability of this kernel.
+    pub last_capability: u8,
+    /// No memory both writable and executable.
+    pub memory_deny_write_execute: bool,
+    /// A reaper of ours is PID 1.
+    pub init: bool,
+    /// Wall time from accept to the end; absent is unlimited.
+    pub time_limit: Option<Duration>,
+    /// The supervisor keeps its own copy of the connection.
+    pub hold: bool,
+    /// When a session is over.
+    pub ends: Ends,
+    /// The child's steps, in order; a step that this plan does not need is not in it.
+    pub steps: Vec<Step>,
+    /// Where the value of a dotted policy key (`limits.time`) came from.
+    pub origins: BTreeMap<&'static str, Origin>,
+    /// Layers that are off or weaker than they could be, each with its reason.
+    pub off: Vec<Off>,
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Paths to try, as execvp(3) does; one, unless argv[0] has no slash.
+    pub programs: Vec<CString>,
+    /// The argument vector.
+    pub argv: Vec<CString>,
+    /// `NAME=value` strings.
+    pub environment: Vec<CString>,
+    /// What is known of the client is added at hand-over.
+    pub client_environment: bool,
+    /// Working directory inside the sandbox.
+    pub directory: CString,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Signals that the command finds ignored.
+    pub ignore_signals: BTreeSet<i32>,
+}
+
+/// As whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of the user, for people.
+    pub name: String,
+    /// User id, never 0 outside.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// The ids are changed; false where an ordinary user runs commands as itself.
+    pub change: bool,
+}
+
+/// What the root directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// Empty but for these.
+    Empty {
+        /// Parts of the host that are shown, parents before children.
+        binds: Vec<Bind>,
+        /// Symbolic links (path, text) that are made.
+        links: BTreeMap<PathBuf, PathBuf>,
+        /// Device nodes.
+        devices: BTreeSet<Device>,
+    },
+    /// The host's own.
+    Host,
+}
+
+/// A part of the host that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bind {
+    /// Where it is, on the host and inside alike; no component is a symbolic link.
+    pub path: PathBuf,
+    /// A directory, or else a single file.
+    pub directory: bool,
+    /// What may be done there.
+    pub access: Access,
+    /// Where the policy says so.
+    pub origin: Origin,
+}
+
+/// What may be done with a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Read files, list directories.
+    Read,
+    /// Also execute.
+    Execute,
+    /// Read, write, create, remove; not execute.
+    Write,
+}
+
+/// A private temporary file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scratch {
+    /// Where the command finds it. In an empty root this is a symbolic link to the mount point `/.scratch/N`,
+    /// because a Landlock rule on the parent of a mount point holds for every later mount there.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Files and directories.
+    pub inodes: u64,
+    /// Programs may be run from it.
+    pub execute: bool,
+    /// Where the policy says so.
+    pub origin: Origin,
+}
+
+/// The Landlock ruleset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landlock {
+    /// ABI whose rights are all handled.
+    pub abi: u32,
+    /// File rights are handled, with rules from [`Root::Empty`] and [`Plan::scratch`]; off where the root is the host's.
+    pub files: bool,
+    /// TCP ports that may be connected to; `None` leaves the right unhandled ("any").
+    pub connect: Option<BTreeSet<u16>>,
+    /// TCP ports that may be bound.
+    pub bind: Option<BTreeSet<u16>>,
+    /// UDP ports that may be sent to (ABI 10).
+    pub udp: Option<BTreeSet<u16>>,
+    /// Signals and abstract UNIX sockets end at the domain (ABI 6).
+    pub scopes: bool,
+}
+
+/// The system call filter, by call number of this architecture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// What becomes of each call that is named.
+    pub calls: BTreeMap<u32, Verdict>,
+    /// What becomes of all others up to `newest`.
+    pub default: Denial,
+    /// The newest call that the program knows; later numbers get ENOSYS, so that libc falls back.
+    pub newest: u32,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is made.
+    Allow,
+    /// It is made if every condition of one of these lists holds, else denied with the errno.
+    AllowIf(Vec<Vec<Condition>>, Denial),
+    /// It is not made.
+    Deny(Denial),
+}
+
+/// How a call is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denial {
+    /// It fails with this errno.
+    Errno(i32),
+    /// SIGSYS ends the process.
+    Kill,
+}
+
+/// A condition on one argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Argument, from zero.
+    pub argument: u8,
+    /// Bits that are compared. Below 2^32 the compare is on the low 32 bits only, as the kernel reads them.
+    pub mask: u64,
+    /// Their value.
+    pub value: u64,
+    /// Bits must differ from the value instead of being equal.
+    pub negated: bool,
+    /// Compare all 64 bits.
+    pub wide: bool,
+}
+
+/// Limits of the session's cgroup. Each that is set needs its controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CgroupLimits {
+    /// `memory.max` in bytes, with `memory.swap.max` 0 and `memory.oom.group` 1.
+    pub memory: Option<u64>,
+    /// `pids.max`.
+    pub tasks: Option<u64>,
+    /// `cpu.max` as percent of one processor.
+    pub cpu: Option<u64>,
+}
+
+/// Settings of the PID namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PidLimits {
+    /// `kernel.pid_max`.
+    pub pid_max: Option<u64>,
+    /// `vm.memfd_noexec` is 2.
+    pub memfd_noexec: bool,
+    /// The command's id inside is the reaper's id on the host, which no other session has.
+    pub unique_pid: bool,
+}
+
+/// A layer that is off, or a grant that nothing restricts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Off {
+    /// The layer, in the words of `explain`.
+    pub layer: String,
+    /// Why.
+    pub why: String,
+}
+
+impl CgroupLimits {
+    /// The controllers that these limits need.
+    pub fn controllers(&self) -> BTreeSet<Controller> {
+        let named = [
+            (Controller::Memory, self.memory.is_some()),
+            (Controller::Pids, self.tasks.is_some()),
+            (Controller::Cpu, self.cpu.is_some()),
+        ];
+        named.into_iter().filter(|(_, set)| *set).map(|(controller, _)| controller).collect()
+    }
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
+//! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
+
+use super::origin::Sourced;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The merged policy of one service.
+// No Default for the outside world: an empty policy is made by `Policy::named` and allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// File stem or built-in name, for log lines.
+    pub name: String,
+    /// SHA-256 over the bytes of every file in the order they were read, as lower case hexadecimal.
+    pub hash: String,
+    /// One line for people.
+    pub description: Option<Sourced<String>>,
+    /// `[command]`
+    pub command: Command,
+    /// `[files]`
+    pub files: Files,
+    /// `[network]`
+    pub network: Network,
+    /// `[syscalls]`
+    pub syscalls: Syscalls,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[isolation]`
+    pub isolation: Isolation,
+    /// `[connection]`
+    pub connection: Connection,
+}
+
+/// `[command]`: what runs, as whom, with what around it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Command {
+    /// User name or decimal uid.
+    pub user: Option<Sourced<String>>,
+    /// Group name or decimal gid; absent means the user's own.
+    pub group: Option<Sourced<String>>,
+    /// Program and arguments; at least one word.
+    pub argv: Option<Sourced<Vec<String>>>,
+    /// Working directory inside the sandbox.
+    pub directory: Option<Sourced<PathBuf>>,
+    /// Names and values; nothing is inherited.
+    pub environment: BTreeMap<String, Sourced<String>>,
+    /// Adds what is known of the client (`PROTO`, `TCPREMOTEIP`, ...: the names of ucspi-tcp) at hand-over.
+    pub client_environment: Option<Sourced<bool>>,
+    /// File mode creation mask.
+    pub umask: Option<Sourced<u32>>,
+    /// Signals that the command finds ignored, as numbers.
+    pub ignore_signals: Option<Sourced<BTreeSet<i32>>>,
+}
+
+/// `[files]`: what the command can see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// What the root directory is.
+    pub root: Option<Sourced<Root>>,
+    /// Files and trees that may be read.
+    pub read: Vec<Sourced<Entry>>,
+    /// Files and trees that may be read and executed.
+    pub execute: Vec<Sourced<Entry>>,
+    /// Files and trees that may be read, written, created in and removed from.
+    pub write: Vec<Sourced<Entry>>,
+    /// Private temporary file systems, one for each session.
+    pub scratch: Vec<Sourced<Scratch>>,
+    /// Nodes of /dev.
+    pub devices: Vec<Sourced<Device>>,
+    /// Whether /proc is there.
+    pub proc: Option<Sourced<Proc>>,
+}
+
+/// What the root directory of the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// An empty file system with only what the policy lists.
+    Empty,
+    /// The host's own tree, as the user's rights allow.
+    Host,
+}
+
+/// One path of `read`, `execute` or `write`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Absolute, without `.` and `..`.
+    pub path: PathBuf,
+    /// A host without it is no error.
+    pub optional: bool,
+    /// The reason, for `explain`.
+    pub why: Option<String>,
+}
+
+/// One private temporary file system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scratch {
+    /// Where the command finds it.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Files and directories.
+    pub inodes: u64,
+    /// Whether programs may be run from it.
+    pub execute: bool,
+}
+
+/// A node of /dev that can do no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Device {
+    Null,
+    Zero,
+    Full,
+    Random,
+    Urandom,
+}
+
+/// What /proc shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proc {
+    /// No /proc.
+    None,
+    /// A fresh one, read-only, processes of the sandbox only (`subset=pid`, Linux 5.8).
+    Subset,
+}
+
+/// `[network]`: what the command can reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Which network namespace.
+    pub mode: Option<Sourced<NetworkMode>>,
+    /// Ports that TCP may connect to.
+    pub connect: Option<Sourced<Ports>>,
+    /// Ports that TCP may bind.
+    pub bind: Option<Sourced<Ports>>,
+    /// Ports that UDP may send to.
+    pub udp: Option<Sourced<Ports>>,
+}
+
+/// Which network namespace the command is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// Its own, with a loopback interface that is down.
+    None,
+    /// Its own, with loopback up.
+    Loopback,
+    /// The host's.
+    Host,
+}
+
+/// Ports, in the policy's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ports {
+    /// `"any"`: said, so not a slip.
+    Any,
+    /// These.
+    List(BTreeSet<u16>),
+}
+
+/// `[syscalls]`: what the command may ask of the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Syscalls {
+    /// Groups (`io`, `@file-system`, `all`) and names of single calls.
+    pub allow: Vec<Sourced<String>>,
+    /// Groups and names taken away again.
+    pub deny: Vec<Sourced<String>>,
+    /// What a call that is not allowed meets.
+    pub on_deny: Option<Sourced<OnDeny>>,
+}
+
+/// What a call that is not allowed meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDeny {
+    /// EPERM, or ENOSYS where libc falls back on it.
+    Errno,
+    /// The command is killed by SIGSYS.
+    Kill,
+}
+
+/// `[limits]`. Sizes in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall time of the whole connection, from accept.
+    pub time: Option<Sourced<Duration>>,
+    /// Processor time of one process; whole seconds (`RLIMIT_CPU`).
+    pub processor_time: Option<Sourced<Duration>>,
+    /// Memory of the whole session (cgroup `memory.max`, swap 0).
+    pub memory: Option<Sourced<u64>>,
+    /// Processes and threads of the session (`RLIMIT_NPROC` in its user namespace, and `pids.max`).
+    pub tasks: Option<Sourced<u64>>,
+    /// Share of one processor in percent (cgroup `cpu.max`).
+    pub cpu: Option<Sourced<u64>>,
+    /// Open descriptors of one process (`RLIMIT_NOFILE`).
+    pub open_files: Option<Sourced<u64>>,
+    /// Largest file that can be written (`RLIMIT_FSIZE`).
+    pub file_size: Option<Sourced<u64>>,
+    /// Address space of one process (`RLIMIT_AS`).
+    pub address_space: Option<Sourced<u64>>,
+    /// Stack of one process (`RLIMIT_STACK`).
+    pub stack: Option<Sourced<u64>>,
+    /// Core file (`RLIMIT_CORE`).
+    pub core_size: Option<Sourced<u64>>,
+    /// Locked memory (`RLIMIT_MEMLOCK`).
+    pub locked_memory: Option<Sourced<u64>>,
+    /// Queued signals (`RLIMIT_SIGPENDING`).
+    pub pending_signals: Option<Sourced<u64>>,
+    /// POSIX message queues (`RLIMIT_MSGQUEUE`).
+    pub message_queues: Option<Sourced<u64>>,
+}
+
+/// `[isolation]`: the layers, each of which a policy can switch off by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// The namespaces that are the session's own.
+    pub namespaces: Option<Sourced<BTreeSet<Namespace>>>,
+    /// Whether a reaper of ours is PID 1, or the command itself.
+    pub init: Option<Sourced<bool>>,
+    /// Landlock.
+    pub landlock: Option<Sourced<Layer>>,
+    /// The system call filter.
+    pub seccomp: Option<Sourced<Layer>>,
+    /// No memory both writable and executable (`PR_SET_MDWE`, Linux 6.3).
+    pub memory_deny_write_execute: Option<Sourced<bool>>,
+    /// `kernel.pid_max` of the PID namespace (Linux 6.14).
+    pub pid_max: Option<Sourced<u64>>,
+    /// `vm.memfd_noexec` of the PID namespace is 2 (Linux 6.3).
+    pub memfd_noexec: Option<Sourced<bool>>,
+    /// The command's process id is one that no other live session's command has.
+    pub unique_pid: Option<Sourced<bool>>,
+}
+
+/// Whether a layer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// In force, or the connection is refused.
+    Required,
+    /// Switched off by name.
+    Off,
+}
+
+/// A kind of namespace, see namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Namespace {
+    Mount,
+    Pid,
+    Network,
+    Ipc,
+    Uts,
+    Cgroup,
+    User,
+}
+
+/// `[connection]`: how a session treats its connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// The supervisor keeps its own copy until the command ends, as spawn(8) does.
+    pub hold: Option<Sourced<bool>>,
+    /// When the session is over.
+    pub ends: Option<Sourced<Ends>>,
+}
+
+/// When a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// With the command; what it left behind is killed.
+    Command,
+    /// When its last process is gone.
+    Tree,
+}
+
+impl Policy {
+    /// A policy in which nothing is written yet.
+    pub fn named(name: impl Into<String>) -> Self {
+        Policy {
+            name: name.into(),
+            hash: String::new(),
+            description: None,
+            command: Command::default(),
+            files: Files::default(),
+            network: Network::default(),
+            syscalls: Syscalls::default(),
+            limits: Limits::default(),
+            isolation: Isolation::default(),
+            connection: Connection::default(),
+        }
+    }
+}
+
+impl Device {
+    /// Every node that a policy may name.
+    pub const ALL: [Device; 5] = [Device::Null, Device::Zero, Device::Full, Device::Random, Device::Urandom];
+
+    /// Its name below /dev.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Null => "null",
+            Device::Zero => "zero",
+            Device::Full => "full",
+            Device::Random => "random",
+            Device::Urandom => "urandom",
+        }
+    }
+}
+
+impl Namespace {
+    /// Every kind, in the order in which they are printed.
+    pub const ALL: [Namespace; 7] = [
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Network,
+        Namespace::Ipc,
+        Namespace::Uts,
+        Namespace::Cgroup,
+        Namespace::User,
+    ];
+
+    /// The word for it in a policy file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Namespace::Mount => "mount",
+            Namespace::Pid => "pid",
+            Namespace::Network => "network",
+            Namespace::Ipc => "ipc",
+            Namespace::Uts => "uts",
+            Namespace::Cgroup => "cgroup",
+            Namespace::User => "user",
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The cord: the socket pair that ties a session to its supervisor.
+//! The connection goes down, records come up, end of file ends the session. Nothing is ever sent twice on a cord.
+
+use super::report::{self, Record};
+use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Cord(OwnedFd);
+
+/// What came up the cord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// A record.
+    Record(Record),
+    /// Bytes that no child of ours writes: a bug, or a hostile process.
+    Foreign,
+    /// Every process that held the other end is gone.
+    Closed,
+}
+
+impl Cord {
+    /// Makes a cord; the second descriptor is the child's end. Both are close-on-exec, ours is non-blocking.
+    pub fn pair() -> Result<(Cord, OwnedFd), Errno> {
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+        Ok((Cord(ours), theirs))
+    }
+
+    /// Hands the connection over: one descriptor for all three of standard input, output and error, or three.
+    /// `environment` are NUL-terminated `NAME=value` strings that the command gets in addition, at most
+    /// [`super::ENVIRONMENT_SLOTS`] of them and [`super::ENVIRONMENT_BYTES`] in all.
+    pub fn hand_over(&self, stdio: &[BorrowedFd<'_>], environment: &[u8]) -> Result<(), Errno> {
+        assert!(matches!(stdio.len(), 1 | 3), "one connection, or three descriptors");
+        crate::sys::socket::send_descriptors(self.0.as_fd(), environment, stdio)
+    }
+
+    /// Takes the next message; `None` while there is none.
+    pub fn receive(&self) -> Result<Option<Message>, Errno> {
+        let mut bytes = [0; report::LENGTH + 1];
+        match crate::sys::socket::receive(self.0.as_fd(), &mut bytes) {
+            Ok(0) => Ok(Some(Message::Closed)),
+            Ok(length) => Ok(Some(Record::decode(&bytes[..length]).map_or(Message::Foreign, Message::Record))),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(Errno::ECONNRESET) => Ok(Some(Message::Closed)),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl AsFd for Cord {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a plan to a sandboxed child: prepared objects, launcher, the line of steps, reaper, reports.
+//! Never decides what a plan left open, and never speaks to a client.
+
+pub mod cord;
+pub mod launcher;
+pub mod report;
+
+pub use cord::{Cord, Message};
+pub use launcher::{Launcher, Reply};
+pub use report::{Record, SetupError};
+
+/// How many variables can be added at hand-over.
+pub const ENVIRONMENT_SLOTS: usize = 16;
+/// How long they may be together, with their NULs.
+pub const ENVIRONMENT_BYTES: usize = 2048;
+
+/// Something that this machine lacks or refuses, met while preparing a service.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {doing}: {why}")]
+pub struct HostError {
+    /// What was being done, to what.
+    pub doing: String,
+    /// The errno's text, or a longer explanation with a way out.
+    pub why: String,
+}
+
+impl HostError {
+    /// A refused system call.
+    pub fn new(doing: impl Into<String>, errno: nix::errno::Errno) -> Self {
+        HostError { doing: doing.into(), why: errno.desc().to_string() }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Messages with descriptors, without allocation: nix and std build their control messages in vectors.
+//! The child uses these after the clone, so nothing here may allocate, log or keep state.
+
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The most descriptors that one message of ours carries.
+pub const MAX_DESCRIPTORS: usize = 3;
+
+/// Room for a control message header and [`MAX_DESCRIPTORS`] descriptors, aligned as the kernel wants it.
+#[repr(C)]
+struct Control {
+    header: libc::cmsghdr,
+    descriptors: [RawFd; MAX_DESCRIPTORS + 1],
+}
+
+const HEADER: usize = size_of::<libc::cmsghdr>();
+
+impl Control {
+    fn empty() -> Self {
+        let header = libc::cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 };
+        Control { header, descriptors: [-1; MAX_DESCRIPTORS + 1] }
+    }
+}
+
+fn message(iov: &mut libc::iovec, control: *mut Control, length: usize) -> libc::msghdr {
+    libc::msghdr {
+        msg_name: std::ptr::null_mut(),
+        msg_namelen: 0,
+        msg_iov: iov,
+        msg_iovlen: 1,
+        msg_control: control.cast(),
+        msg_controllen: length,
+        msg_flags: 0,
+    }
+}
+
+/// Sends `bytes` (at least one is sent, a NUL if there are none) with `descriptors`. Never raises SIGPIPE.
+pub fn send_descriptors(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let bytes = if bytes.is_empty() { &[0] } else { bytes };
+    let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut control = Control::empty();
+    control.header.cmsg_level = libc::SOL_SOCKET;
+    control.header.cmsg_type = libc::SCM_RIGHTS;
+    control.header.cmsg_len = HEADER + size_of_val(descriptors);
+    for (slot, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
+        *slot = descriptor.as_raw_fd();
+    }
+    let length = control.header.cmsg_len.next_multiple_of(align_of::<usize>());
+    let length = if descriptors.is_empty() { 0 } else { length };
+    let header = message(&mut iov, &mut control, length);
+    // SAFETY: the header points at `bytes` and `control`, both alive here; the kernel only reads them.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &header, libc::MSG_NOSIGNAL) };
+    Errno::result(sent).map(drop)
+}
+
+/// Receives one message without descriptors and says how long it was.
+pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is alive and as long as we say.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    Errno::result(got).map(|length| length as usize)
+}
+
+/// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec.
+pub fn receive_descriptors(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> Result<(usize, [Option<OwnedFd>; MAX_DESCRIPTORS]), Errno> {
+    let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut control = Control::empty();
+    let mut header = message(&mut iov, &mut control, HEADER + size_of::<[RawFd; MAX_DESCRIPTORS]>());
+    // SAFETY: the header points at `bytes` and `control`, both alive and writable here.
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, libc::MSG_CMSG_CLOEXEC) };
+    let length = Errno::result(got)? as usize;
+    let count = match header.msg_controllen {
+        0 => 0,
+        _ => control.header.cmsg_len.saturating_sub(HEADER) / size_of::<RawFd>(),
+    };
+    let mut descriptors = [None, None, None];
+    for (slot, raw) in descriptors.iter_mut().zip(&control.descriptors[..count.min(MAX_DESCRIPTORS)]) {
+        // SAFETY: the kernel has just installed this descriptor for us; no one else knows its number.
+        *slot = Some(unsafe { OwnedFd::from_raw_fd(*raw) });
+    }
+    Ok((length, descriptors))
+}
