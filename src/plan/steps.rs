@@ -59,13 +59,13 @@ steps! {
         "mount the scratch file system", "it is this session's own; after the identity it could not be mounted";
     Proc = 41, Reaper, "mount",
         "mount /proc", "a proc mount belongs to the PID namespace of the process that mounts it";
-    PidLimits = 50, Reaper, "openat write close",
+    PidLimits = 50, Reaper, "readlinkat openat write close",
         "limit the PID namespace", "written through the host's /proc while the rights are there";
     Directory = 60, Reaper, "chdir",
         "enter the working directory", "inside the new root, before the ids change";
     Umask = 61, Reaper, "umask",
         "set the file mode creation mask", "before anything of the command's can make a file";
-    Identity = 70, Reaper, "prctl setgroups setresgid setresuid setfsuid setfsgid",
+    Identity = 70, Reaper, "prctl setgroups setresgid setresuid setfsuid",
         "take on the command's identity", "saved id and rights stay until the maps of the user namespace are written";
     UserNamespace = 80, Reaper, "unshare openat write close",
         "enter a user namespace", "after the ids, so that it belongs to the command's user and maps no one else";
@@ -83,9 +83,9 @@ steps! {
         "deny memory that is writable and executable", "the command inherits it";
     Landlock = 120, Reaper, "landlock_restrict_self",
         "enforce the Landlock ruleset", "after the last mount, which a domain may not make";
-    CloseFds = 130, Reaper, "dup2 close_range",
+    CloseFds = 130, Reaper, "dup3 close_range",
         "close every other descriptor", "after the last step that uses a prepared one";
-    Fork = 140, Reaper, "clone",
+    Fork = 140, Reaper, "rt_sigprocmask signalfd4 clone",
         "make the command's process", "the reaper stays behind as PID 1, confined like the command";
     Session = 150, Command, "setsid",
         "start a new session", "no controlling terminal, and a process group of its own";

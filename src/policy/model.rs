@@ -124,6 +124,8 @@ pub enum Proc {
     None,
     /// A fresh one, read-only, processes of the sandbox only (`subset=pid`, Linux 5.8).
     Subset,
+    /// A fresh one with all that procfs shows, as the user's rights allow; for `root = "host"`.
+    Full,
 }
 
 /// `[network]`: what the command can reach.
