@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a session ended, and which limit ended it: values and their words for the log.
+//! Pure; never holds a byte that a client or a command sent.
+
+use crate::host::facts::Resource;
+use crate::plan::Plan;
+use crate::sandbox::SetupError;
+use nix::libc;
+use nix::sys::signal::Signal;
+use std::fmt;
+use std::time::Duration;
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command exited.
+    Exited(u8),
+    /// The command died of this signal.
+    Signaled(i32),
+    /// Its time limit ended it.
+    TimeLimit,
+    /// The sandbox could not be made, or the command not executed.
+    SetupFailed(SetupError),
+    /// The sandbox's first process died without a word: its wait status, where we had not killed it ourselves.
+    Lost(Option<i32>),
+    /// The launcher died or was silent too long, so the session never began.
+    NotLaunched,
+    /// We were told to stop.
+    Stopped,
+    /// Something came up the cord that no child of ours writes.
+    Foreign,
+}
+
+/// A limit that can end a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// `limits.time`
+    Time(Duration),
+    /// `limits.processor-time`, seconds.
+    ProcessorTime(u64),
+    /// `limits.file-size`, bytes.
+    FileSize(u64),
+    /// `limits.memory`, bytes; absent where memory ran out elsewhere on the host.
+    Memory(Option<u64>),
+}
+
+/// What a session used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time, user and system, of all that ran in it.
+    pub processor: Duration,
+    /// Bytes at the peak: of the whole session where there is a memory controller, else of its largest process.
+    pub memory: u64,
+    /// The kernel killed something in it for want of memory.
+    pub out_of_memory: bool,
+}
+
+impl Outcome {
+    /// What a wait status of wait(2) says about the command.
+    pub fn of_status(status: i32) -> Outcome {
+        match libc::WIFSIGNALED(status) {
+            true => Outcome::Signaled(libc::WTERMSIG(status)),
+            // The mask is the meaning of the status: the kernel keeps eight bits of it.
+            false => Outcome::Exited((libc::WEXITSTATUS(status) & 0xff) as u8),
+        }
+    }
+
+    /// Whether this is what an operator expects of a healthy service.
+    pub fn is_normal(self) -> bool {
+        match self {
+            Outcome::Exited(status) => status == 0,
+            Outcome::Stopped => true,
+            Outcome::Signaled(_)
+            | Outcome::TimeLimit
+            | Outcome::SetupFailed(_)
+            | Outcome::Lost(_)
+            | Outcome::NotLaunched
+            | Outcome::Foreign => false,
+        }
+    }
+}
+
+/// Which limit of `plan` explains `outcome`, if one does.
+pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
+    let resource = |resource| plan.resources.get(&resource).copied();
+    let processor_time = resource(Resource::ProcessorTime);
+    match outcome {
+        Outcome::TimeLimit => plan.time_limit.map(Limit::Time),
+        Outcome::Signaled(libc::SIGXCPU) => processor_time.map(Limit::ProcessorTime),
+        Outcome::Signaled(libc::SIGXFSZ) => resource(Resource::FileSize).map(Limit::FileSize),
+        // Soft and hard limit are equal, and at the hard one the kernel sends SIGKILL: see setrlimit(2).
+        Outcome::Signaled(libc::SIGKILL) if processor_time.is_some_and(|s| usage.processor.as_secs() >= s) => {
+            processor_time.map(Limit::ProcessorTime)
+        }
+        Outcome::Signaled(_) | Outcome::Exited(1..) | Outcome::Lost(_) if usage.out_of_memory => {
+            Some(Limit::Memory(plan.cgroup.memory))
+        }
+        Outcome::Signaled(_)
+        | Outcome::Exited(_)
+        | Outcome::SetupFailed(_)
+        | Outcome::Lost(_)
+        | Outcome::NotLaunched
+        | Outcome::Stopped
+        | Outcome::Foreign => None,
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Outcome::Exited(status) => write!(f, "outcome=exited status={status}"),
+            Outcome::Signaled(number) => write!(f, "outcome=signaled signal={}", signal_name(number)),
+            Outcome::TimeLimit => f.write_str("outcome=time-limit"),
+            Outcome::SetupFailed(error) => write!(f, "outcome=setup-failed step={}", error.step.name()),
+            Outcome::Lost(None) => f.write_str("outcome=lost"),
+            Outcome::Lost(Some(status)) => match Outcome::of_status(status) {
+                Outcome::Signaled(number) => write!(f, "outcome=lost signal={}", signal_name(number)),
+                _ => write!(f, "outcome=lost status={}", libc::WEXITSTATUS(status)),
+            },
+            Outcome::NotLaunched => f.write_str("outcome=not-launched"),
+            Outcome::Stopped => f.write_str("outcome=stopped"),
+            Outcome::Foreign => f.write_str("outcome=foreign-report"),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Time(limit) => write!(f, "limit={}", seconds(*limit)),
+            Limit::ProcessorTime(limit) => write!(f, "limit=processor-time:{limit}s"),
+            Limit::FileSize(limit) => write!(f, "limit=file-size:{}", size(*limit)),
+            Limit::Memory(Some(limit)) => write!(f, "limit=memory:{}", size(*limit)),
+            Limit::Memory(None) => f.write_str("limit=memory:host"),
+        }
+    }
+}
+
+/// The name that signal(7) gives a number.
+pub fn signal_name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_string(),
+        Err(_) => number.to_string(),
+    }
+}
+
+/// Seconds as the operator wrote them, with milliseconds only where there are some.
+fn seconds(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        millis => format!("{}.{millis:03}s", time.as_secs()),
+    }
+}
+
+/// Bytes in the largest unit that keeps the number readable.
+pub fn size(bytes: u64) -> String {
+    let units = [(1_u64 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    for (unit, letter) in units {
+        if bytes >= unit {
+            let tenths = u128::from(bytes) * 10 / u128::from(unit);
+            return match tenths % 10 {
+                0 => format!("{}{letter}", tenths / 10),
+                rest => format!("{}.{rest}{letter}", tenths / 10),
+            };
+        }
+    }
+    bytes.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Step;
+    use nix::errno::Errno;
+
+    #[test]
+    fn an_outcome_is_printed_as_key_and_value() {
+        let setup = SetupError { step: Step::Exec, index: 0, errno: Errno::ENOENT };
+        let table = [
+            (Outcome::of_status(0), "outcome=exited status=0"),
+            (Outcome::of_status(3 << 8), "outcome=exited status=3"),
+            (Outcome::of_status(libc::SIGSYS), "outcome=signaled signal=SIGSYS"),
+            (Outcome::of_status(libc::SIGABRT | 0x80), "outcome=signaled signal=SIGABRT"),
+            (Outcome::Signaled(34), "outcome=signaled signal=34"),
+            (Outcome::TimeLimit, "outcome=time-limit"),
+            (Outcome::SetupFailed(setup), "outcome=setup-failed step=Exec"),
+            (Outcome::Lost(Some(libc::SIGSYS)), "outcome=lost signal=SIGSYS"),
+            (Outcome::Lost(Some(111 << 8)), "outcome=lost status=111"),
+            (Outcome::Lost(None), "outcome=lost"),
+        ];
+        for (outcome, text) in table {
+            assert_eq!(outcome.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        let sizes = [
+            (0, "0"),
+            (1023, "1023"),
+            (1536, "1.5K"),
+            (64 << 20, "64M"),
+            (2202010, "2.1M"),
+            (u64::MAX, "17179869183.9G"),
+        ];
+        for (bytes, text) in sizes {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(Limit::Time(Duration::from_millis(1500)).to_string(), "limit=1.500s");
+        assert_eq!(Limit::Time(Duration::from_secs(1000)).to_string(), "limit=1000s");
+    }
+}

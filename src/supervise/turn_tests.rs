@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every sequence of events up to a fixed length, under every rule, and what must hold in each.
+
+use super::*;
+use crate::plan::Step;
+use nix::errno::Errno;
+
+/// Long enough for asked, launched, ended, killed, refused and dead in one sequence.
+const LENGTH: usize = 7;
+
+const ERROR: SetupError = SetupError { step: Step::Scratch, index: 0, errno: Errno::ENOMEM };
+
+const EVENTS: [Event; 16] = [
+    Event::Asked,
+    Event::Launched,
+    Event::Failed(ERROR),
+    Event::LauncherGone,
+    Event::LauncherSilent,
+    Event::Status(0),
+    Event::Setup(ERROR),
+    Event::Foreign,
+    Event::Closed,
+    Event::Died(9),
+    Event::TimeLimit,
+    Event::Stop,
+    Event::KillRefused,
+    Event::Alarm,
+    Event::Cleared,
+    Event::NotCleared,
+];
+
+/// What the world looks like beside the table.
+#[derive(Clone, Copy, Default)]
+struct World {
+    asked: bool,
+    process: bool,
+    dead: bool,
+    told_to_end: bool,
+    finished: usize,
+}
+
+fn every_rule() -> [Rules; 4] {
+    let rules = |first, ends| Rules { first, ends };
+    [
+        rules(First::Reaper, Ends::Command),
+        rules(First::Reaper, Ends::Tree),
+        rules(First::Command, Ends::Command),
+        rules(First::Command, Ends::Tree),
+    ]
+}
+
+/// Whether the world can send this event now.
+fn possible(world: World, state: State, event: Event) -> bool {
+    match event {
+        Event::Asked => !world.asked && !matches!(state, State::Clearing(..) | State::Over),
+        Event::Launched | Event::Failed(_) => world.asked && !world.process,
+        Event::LauncherGone | Event::LauncherSilent | Event::TimeLimit | Event::Stop => true,
+        Event::Status(_) | Event::Setup(_) | Event::Foreign | Event::Closed => world.process && !world.dead,
+        Event::Died(_) => world.process && !world.dead,
+        Event::KillRefused => matches!(state, State::Killing(..)),
+        Event::Alarm => !matches!(state, State::Over),
+        Event::Cleared | Event::NotCleared => matches!(state, State::Clearing(..)),
+    }
+}
+
+fn apply(world: World, event: Event, action: Action) -> World {
+    World {
+        asked: world.asked || event == Event::Asked,
+        process: world.process || event == Event::Launched,
+        dead: world.dead || matches!(event, Event::Died(_)),
+        told_to_end: world.told_to_end || matches!(event, Event::TimeLimit | Event::Stop),
+        finished: world.finished + usize::from(matches!(action, Action::Finish(_) | Action::FinishUncleared(_))),
+    }
+}
+
+fn check(world: World, state: State, action: Action) {
+    let ending = matches!(state, State::Abandoned(_) | State::Killing(..) | State::Clearing(..) | State::Over);
+    assert!(!world.told_to_end || ending, "past its limit, yet {state:?}");
+    assert_eq!(world.finished, usize::from(state == State::Over), "{state:?}");
+    let kills = matches!(action, Action::KillTree | Action::KillFirst | Action::Complain);
+    assert!(!kills || (world.process && !world.dead), "{action:?} with nothing there in {state:?}");
+    let has_process = matches!(state, State::Running | State::Ended(_) | State::Killing(..));
+    assert!(!has_process || (world.process && !world.dead), "{state:?} without a process");
+    let forgets = matches!(state, State::Queued | State::Asked | State::Abandoned(_));
+    assert!(!forgets || !world.process, "{state:?} forgets a process");
+}
+
+/// The world answers each state in the most reluctant honest way; every session must be over soon.
+fn drive_to_the_end(rules: Rules, mut state: State, mut world: World) {
+    for _ in 0..CLEAR_ATTEMPTS as usize + 8 {
+        let event = match state {
+            State::Queued | State::Asked | State::Abandoned(_) => Event::LauncherGone,
+            State::Running => Event::TimeLimit,
+            State::Ended(_) => Event::Alarm,
+            State::Killing(_, Rung::Tree | Rung::First) => Event::KillRefused,
+            State::Killing(_, Rung::Complained) => Event::Died(9),
+            State::Clearing(..) => Event::NotCleared,
+            State::Over => return assert_eq!(world.finished, 1),
+        };
+        let (next, action) = turn(rules, state, event);
+        world = apply(world, event, action);
+        check(world, next, action);
+        state = next;
+    }
+    panic!("{state:?} never ends");
+}
+
+fn explore(rules: Rules, state: State, world: World, left: usize, seen: &mut usize) {
+    *seen += 1;
+    drive_to_the_end(rules, state, world);
+    if left == 0 {
+        return;
+    }
+    for event in EVENTS.into_iter().filter(|event| possible(world, state, *event)) {
+        let (next, action) = turn(rules, state, event);
+        let after = apply(world, event, action);
+        check(after, next, action);
+        explore(rules, next, after, left - 1, seen);
+    }
+}
+
+#[test]
+fn every_sequence_of_events_keeps_the_promises() {
+    for rules in every_rule() {
+        let mut seen = 0;
+        explore(rules, State::Queued, World::default(), LENGTH, &mut seen);
+        assert!(seen > 10_000, "only {seen} sequences");
+    }
+}
+
+#[test]
+fn an_impossible_event_forgets_nothing() {
+    let outcome = Outcome::TimeLimit;
+    let with_process = [
+        State::Running,
+        State::Ended(outcome),
+        State::Killing(outcome, Rung::Tree),
+        State::Killing(outcome, Rung::First),
+    ];
+    for (rules, state) in every_rule().into_iter().flat_map(|rules| with_process.map(|state| (rules, state))) {
+        for event in EVENTS {
+            let (next, _) = turn(rules, state, event);
+            let kept = matches!(next, State::Running | State::Ended(_) | State::Killing(..));
+            assert_eq!(!kept, matches!(event, Event::Died(_)), "{state:?} {event:?} {next:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_kill_escalates_and_is_never_given_up() {
+    let mut state = State::Killing(Outcome::TimeLimit, Rung::Tree);
+    let mut actions = Vec::new();
+    for _ in 0..6 {
+        let (next, action) = turn(every_rule()[0], state, Event::KillRefused);
+        actions.push(action);
+        state = next;
+    }
+    let round = [Action::KillFirst, Action::Complain, Action::KillTree];
+    assert_eq!(actions, [round, round].concat());
+}
+
+#[test]
+fn a_session_over_before_its_process_is_known_is_cut_and_killed_on_arrival() {
+    let rules = every_rule()[0];
+    let (state, action) = turn(rules, State::Asked, Event::TimeLimit);
+    assert_eq!((state, action), (State::Abandoned(Outcome::TimeLimit), Action::Cut));
+    let (state, action) = turn(rules, state, Event::Launched);
+    assert_eq!((state, action), (State::Killing(Outcome::TimeLimit, Rung::Tree), Action::KillTree));
+}
+
+#[test]
+fn the_outcome_is_the_first_cause() {
+    let rules = every_rule()[0];
+    let table = [
+        (vec![Event::Status(256), Event::TimeLimit, Event::Died(9)], Outcome::Exited(1)),
+        (vec![Event::TimeLimit, Event::Status(9), Event::Died(9)], Outcome::TimeLimit),
+        (vec![Event::Setup(ERROR), Event::Closed, Event::Died(111 << 8)], Outcome::SetupFailed(ERROR)),
+        (vec![Event::Closed, Event::Died(31)], Outcome::Lost(Some(31))),
+        (vec![Event::Foreign, Event::Died(9)], Outcome::Foreign),
+    ];
+    for (events, outcome) in table {
+        let end = events.iter().fold(State::Running, |state, event| turn(rules, state, *event).0);
+        assert_eq!(end, State::Clearing(outcome, 0), "{events:?}");
+    }
+}
