@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The launcher, seen from the supervisor: a small process per service that holds the prepared objects and makes
-//! the children. It may be stopped or killed; the supervisor never waits for it.
+//! the children. It may be stopped or killed; the supervisor never waits for it once it is ready.
 
-use super::{HostError, SetupError};
+use super::launch;
+use super::report::SetupError;
+use super::{HostError, wire};
 use crate::plan::Plan;
+use crate::sys::process::{self, Side};
+use crate::sys::socket;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How long a launcher may take to prepare its objects, in milliseconds.
+const PREPARATION_MS: u16 = 20_000;
 
 /// A running launcher. Dropping it ends the process: it reads end of file.
 #[derive(Debug)]
@@ -41,20 +50,64 @@ pub enum Reply {
 impl Launcher {
     /// Makes a launcher for `plan` and waits until it has prepared everything.
     /// Must be called while the process has one thread.
-    pub fn start(_plan: &Plan) -> Result<Launcher, HostError> {
-        Err(HostError::new("start the launcher", Errno::ENOSYS))
+    pub fn start(plan: &Plan) -> Result<Launcher, HostError> {
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
+        let pid = match process::fork().map_err(|e| HostError::new("make the launcher", e))? {
+            Side::Child => launch::run(plan, theirs),
+            Side::Parent(pid) => pid,
+        };
+        drop(theirs);
+        let launcher = Launcher { socket: ours, pid };
+        match launcher.await_ready() {
+            Ok(()) => Ok(launcher),
+            Err(error) => {
+                launcher.end();
+                Err(error)
+            }
+        }
+    }
+
+    fn await_ready(&self) -> Result<(), HostError> {
+        let told = |e| HostError::new("hear from the launcher", e);
+        let mut entries = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut entries, PollTimeout::from(PREPARATION_MS)).map_err(told)? == 0 {
+            return Err(told(Errno::ETIMEDOUT));
+        }
+        let mut bytes = [0; wire::READY_LENGTH];
+        let length = socket::receive(self.socket.as_fd(), &mut bytes).map_err(told)?;
+        wire::decode_ready(&bytes[..length])?;
+        nix::fcntl::fcntl(&self.socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
+            .map(drop)
+            .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))
+    }
+
+    /// Kills a launcher that is of no use and reaps it.
+    pub fn end(self) {
+        // It is our own child and not yet reaped, so the number is still its own, and it dies of this.
+        let _ = nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL);
+        let _ = nix::sys::wait::waitpid(self.pid, None);
     }
 
     /// Asks for a session. The cord's far end and the cgroup's descriptor are not kept.
     /// EAGAIN means that the launcher is behind: try again when its socket is writable.
     pub fn request(&self, session: u64, cord: BorrowedFd<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-        let _ = (session, cord, cgroup);
-        Err(Errno::ENOSYS)
+        let bytes = session.to_le_bytes();
+        match cgroup {
+            Some(cgroup) => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord, cgroup]),
+            None => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord]),
+        }
     }
 
     /// Takes the next answer; `None` while there is none.
     pub fn reply(&self) -> Result<Option<Reply>, Errno> {
-        Ok(None)
+        let mut bytes = [0; wire::REPLY_LENGTH];
+        match socket::receive_descriptors(self.socket.as_fd(), &mut bytes) {
+            Ok((0, _)) | Err(Errno::ECONNRESET) => Ok(Some(Reply::Closed)),
+            Ok((length, [pidfd, ..])) => wire::decode_reply(&bytes[..length], pidfd).map(Some).ok_or(Errno::EPROTO),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// The launcher's process id: a child of the supervisor, which reaps it.

@@ -2,12 +2,21 @@
 //! From a plan to a sandboxed child: prepared objects, launcher, the line of steps, reaper, reports.
 //! Never decides what a plan left open, and never speaks to a client.
 
-pub mod cord;
 pub mod launcher;
+mod wire;
+mod launch;
+mod template;
+mod ruleset;
+pub mod filter;
+mod prepare;
+mod line;
+mod reaper;
+pub mod cord;
 pub mod report;
 
 pub use cord::{Cord, Message};
 pub use launcher::{Launcher, Reply};
+pub use line::AFTER_CLONE;
 pub use report::{Record, SetupError};
 
 /// How many variables can be added at hand-over.

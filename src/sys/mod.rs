@@ -1,5 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The only unsafe code: one system call a function, errno out, no decisions.
+//! What `rustix` wraps is not wrapped here again.
 #![allow(unsafe_code)]
 
+pub mod credentials;
+pub mod exec;
+pub mod lock;
+pub mod mount;
+pub mod process;
+pub mod signal;
 pub mod socket;
+
+use nix::errno::Errno;
+use nix::libc::c_long;
+
+/// The result of a raw system call: errno if it is -1.
+fn checked(result: c_long) -> Result<c_long, Errno> {
+    Errno::result(result)
+}

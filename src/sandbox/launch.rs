@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
+//! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
+
+use super::prepare::Prepared;
+use super::{HostError, line, template, wire};
+use crate::plan::Plan;
+use crate::plan::model::Namespace;
+use crate::sys::process::{self, Side};
+use crate::sys::{self, socket};
+use nix::errno::Errno;
+use nix::libc;
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+/// Where the launcher keeps its end of the request socket. The number is the cord's in a child: what the child
+/// takes over, it replaces.
+const REQUESTS: RawFd = line::CORD;
+
+/// The launcher's life, in the process made for it.
+pub(super) fn run(plan: &Plan, requests: OwnedFd) -> ! {
+    let outcome = start(&requests).and_then(|()| prepare(plan));
+    let requests = process::fixed(REQUESTS);
+    let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
+    let told = socket::send_descriptors(requests, &ready, &[]);
+    match (outcome, told) {
+        (Ok(mut prepared), Ok(())) => serve(&mut prepared),
+        _ => process::exit(1),
+    }
+}
+
+/// Lets go of everything that is the supervisor's.
+fn start(requests: &OwnedFd) -> Result<(), HostError> {
+    let told = |e| HostError::new("separate the launcher from the supervisor", e);
+    process::duplicate_onto(requests.as_raw_fd(), REQUESTS, libc::O_CLOEXEC)
+        .or_else(|e| if requests.as_raw_fd() == REQUESTS { Ok(()) } else { Err(e) })
+        .map_err(told)?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
+        .map_err(|e| HostError::new("open /dev/null", Errno::from_raw(e.raw_os_error())))?;
+    for number in 0..3 {
+        process::duplicate_stdio(null.as_raw_fd(), number).map_err(told)?;
+    }
+    // Also the descriptor of /dev/null and the first number of the socket: both are open twice.
+    std::mem::forget(null);
+    process::close_from(REQUESTS + 1).map_err(told)?;
+    // A terminal's signals are for the supervisor; the launcher ends by end of file.
+    process::new_session().map_err(told)?;
+    process::set_umask(0);
+    // Where it is stopped, it cannot read the end of file.
+    process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
+}
+
+fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
+    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| HostError::new("open /proc", Errno::from_raw(e.raw_os_error())))?;
+    if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {
+        own_user_namespace(plan)?;
+    }
+    if plan.namespaces.contains(&Namespace::Mount) {
+        template::enter(plan)?;
+    }
+    Prepared::new(plan, proc)
+}
+
+/// An ordinary user has the right to make the other namespaces only inside a user namespace of its own.
+fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
+    sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|e| HostError::new("make a user namespace", e))?;
+    let (uid, gid) = (plan.identity.uid, plan.identity.gid);
+    // The map of groups is taken from an ordinary user only once setgroups is denied, see user_namespaces(7).
+    let files = [
+        ("/proc/self/setgroups", "deny".to_string()),
+        ("/proc/self/uid_map", format!("{uid} {uid} 1")),
+        ("/proc/self/gid_map", format!("{gid} {gid} 1")),
+    ];
+    for (path, text) in files {
+        std::fs::write(path, text)
+            .map_err(|e| HostError { doing: format!("write {path} of the user namespace"), why: e.to_string() })?;
+    }
+    Ok(())
+}
+
+/// Makes one child for each request until the supervisor lets go.
+fn serve(prepared: &mut Prepared) -> ! {
+    loop {
+        let mut bytes = [0; size_of::<u64>()];
+        match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
+            Ok((8, [Some(cord), cgroup, _])) => {
+                launch(prepared, u64::from_le_bytes(bytes), cord, cgroup);
+            }
+            Err(Errno::EINTR) => {}
+            // End of file, or something that no supervisor of ours sends.
+            Ok(_) | Err(_) => process::exit(0),
+        }
+    }
+}
+
+fn launch(prepared: &mut Prepared, session: u64, cord: OwnedFd, cgroup: Option<OwnedFd>) {
+    let cgroup = cgroup.as_ref().map(AsFd::as_fd);
+    let (outcome, pidfd) = match process::clone_sibling(prepared.namespaces, cgroup) {
+        Ok(Side::Child) => line::run(prepared, cord.as_raw_fd()),
+        Ok(Side::Parent((pid, pidfd))) => (Ok(pid), Some(pidfd)),
+        Err(errno) => (Err(errno), None),
+    };
+    let reply = wire::encode_reply(session, outcome);
+    let descriptors: &[_] = &pidfd.as_ref().map(AsFd::as_fd).into_iter().collect::<Vec<_>>();
+    if socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptors).is_err() {
+        process::exit(1);
+    }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The line: the child's steps from the clone to the exec, in the order of the plan.
+//! Nothing here allocates, logs, looks up or decides. A step that fails is reported up the cord, and the child ends.
+
+use super::prepare::{Mount, Prepared, Program};
+use super::reaper;
+use super::report::{Record, SetupError};
+use crate::plan::Step;
+use crate::sys;
+use crate::sys::process::Side;
+use nix::errno::Errno;
+use nix::libc;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// True in a child between its clone and its exec: an allocator of the tests aborts then.
+pub static AFTER_CLONE: AtomicBool = AtomicBool::new(false);
+
+/// Where every child keeps its end of the cord.
+pub(super) const CORD: RawFd = 3;
+
+/// djb's "system call failed": visible even where the record was lost.
+const FAILED: i32 = 111;
+
+/// Every securebit and its lock, but for `SECBIT_KEEP_CAPS`, which is locked at zero: see capabilities(7).
+const SECUREBITS_LOCKED: u64 = 0b1110_1111;
+/// `SECBIT_NO_SETUID_FIXUP`
+const NO_SETUID_FIXUP: u64 = 1 << 2;
+
+const PR_SET_MDWE: i32 = 65;
+const PR_MDWE_REFUSE_EXEC_GAIN: u64 = 1;
+const PR_CAP_AMBIENT_CLEAR_ALL: u64 = 4;
+
+/// A refused item of a step: its index, and why.
+type Refused = (u16, Errno);
+
+/// A child on its way.
+struct Line<'a> {
+    prepared: &'a mut Prepared,
+    cord: RawFd,
+    stdio: [Option<OwnedFd>; 3],
+}
+
+/// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
+pub(super) fn run(prepared: &mut Prepared, cord: RawFd) -> ! {
+    AFTER_CLONE.store(true, Ordering::Relaxed);
+    let mut line = Line { prepared, cord, stdio: [None, None, None] };
+    for position in 0..line.prepared.steps.len() {
+        let step = line.prepared.steps[position];
+        if let Err((index, errno)) = line.take(step) {
+            line.fail(SetupError { step, index, errno });
+        }
+    }
+    // Exec does not return but to say why it failed.
+    sys::process::exit(FAILED)
+}
+
+impl Line<'_> {
+    fn take(&mut self, step: Step) -> Result<(), Refused> {
+        match step {
+            // Taken by the launcher: this process is there.
+            Step::Clone => Ok(()),
+            Step::Keyring => first(sys::lock::join_session_keyring()),
+            Step::Loopback => first(raise_loopback()),
+            Step::Scratch => each(self.prepared.scratch.iter(), mount),
+            Step::Proc => each(self.prepared.proc_mount.iter(), mount),
+            Step::PidLimits => self.limit_pids(),
+            Step::Directory => first(sys::mount::enter_directory(&self.prepared.directory)),
+            Step::Umask => {
+                sys::process::set_umask(self.prepared.umask);
+                Ok(())
+            }
+            Step::Identity => self.take_identity(),
+            Step::UserNamespace => self.enter_user_namespace(),
+            Step::Limits => {
+                each(self.prepared.limits.iter(), |&(resource, value)| sys::process::set_limit(resource, value))
+            }
+            Step::BoundingSet => each(0..=self.prepared.last_capability, |capability| {
+                sys::process::control(libc::PR_CAPBSET_DROP, u64::from(capability), 0)
+            }),
+            Step::Securebits => first(sys::process::control(libc::PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0)),
+            Step::Rights => self.give_up_rights(),
+            Step::NoNewPrivileges => first(sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)),
+            Step::WriteExecute => first(sys::process::control(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
+            Step::Landlock => each(self.prepared.ruleset.iter(), |ruleset| sys::lock::restrict_self(ruleset.as_fd())),
+            Step::CloseFds => self.close_descriptors(),
+            Step::Fork => self.leave_reaper(),
+            Step::Session => first(sys::process::new_session()),
+            Step::Signals => self.set_signals(),
+            Step::Handover => self.receive_connection(),
+            Step::Stdio => self.attach_stdio(),
+            Step::Seccomp => each(self.prepared.filters.iter(), |program| sys::lock::install_filter(program)),
+            Step::Exec => self.execute(),
+        }
+    }
+
+    /// Says which step failed, and ends. The filter allows write and exit_group, whatever the policy says.
+    fn fail(&self, error: SetupError) -> ! {
+        // If even this is refused, the supervisor sees the end of file and the exit status.
+        let _ = sys::process::write(self.cord, &Record::Setup(error).encode());
+        sys::process::exit(FAILED)
+    }
+
+    fn limit_pids(&self) -> Result<(), Refused> {
+        let proc = &self.prepared.proc;
+        if let Some(value) = &self.prepared.pid_max {
+            write_file(proc, c"sys/kernel/pid_max", value.to_bytes()).map_err(|errno| (0, errno))?;
+        }
+        if self.prepared.memfd_noexec {
+            write_file(proc, c"sys/vm/memfd_noexec", b"2").map_err(|errno| (1, errno))?;
+        }
+        if self.prepared.unique_pid {
+            // The next process of this PID namespace is the command: it gets the number that this process has on the
+            // host, which no other live process can have.
+            let mut digits = [0; 20];
+            let before = own_number_before(proc, &mut digits).map_err(|errno| (2, errno))?;
+            write_file(proc, c"sys/kernel/ns_last_pid", before).map_err(|errno| (2, errno))?;
+        }
+        Ok(())
+    }
+
+    fn take_identity(&self) -> Result<(), Refused> {
+        // Without this bit the change of ids takes the rights that the next step needs on hosts where user
+        // namespaces are switched off for ordinary users.
+        sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
+        sys::credentials::drop_groups().map_err(|errno| (1, errno))?;
+        sys::credentials::set_gid(self.prepared.gid).map_err(|errno| (2, errno))?;
+        sys::credentials::set_uid(self.prepared.uid, 0).map_err(|errno| (3, errno))?;
+        // The files below /proc of a process that has changed its ids belong to root: the maps are written as root.
+        sys::credentials::set_file_uid(0);
+        Ok(())
+    }
+
+    fn enter_user_namespace(&self) -> Result<(), Refused> {
+        let proc = &self.prepared.proc;
+        sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|errno| (0, errno))?;
+        write_file(proc, c"self/setgroups", b"deny").map_err(|errno| (1, errno))?;
+        write_file(proc, c"self/uid_map", self.prepared.uid_map.to_bytes()).map_err(|errno| (2, errno))?;
+        write_file(proc, c"self/gid_map", self.prepared.gid_map.to_bytes()).map_err(|errno| (3, errno))?;
+        if self.prepared.deny_namespaces {
+            write_file(proc, c"sys/user/max_user_namespaces", b"0").map_err(|errno| (4, errno))?;
+        }
+        Ok(())
+    }
+
+    fn give_up_rights(&self) -> Result<(), Refused> {
+        let (uid, gid) = (self.prepared.uid, self.prepared.gid);
+        sys::credentials::set_uid(uid, uid).map_err(|errno| (0, errno))?;
+        sys::credentials::drop_capabilities().map_err(|errno| (1, errno))?;
+        sys::process::control(libc::PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0).map_err(|errno| (2, errno))?;
+        let ids = sys::credentials::has_ids(uid, gid).map_err(|errno| (3, errno))?;
+        let none = sys::credentials::has_no_capabilities().map_err(|errno| (3, errno))?;
+        if ids && none { Ok(()) } else { Err((3, Errno::EPERM)) }
+    }
+
+    fn close_descriptors(&mut self) -> Result<(), Refused> {
+        sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
+        self.cord = CORD;
+        sys::process::close_from(CORD + 1).map_err(|errno| (1, errno))
+    }
+
+    /// Makes the command's process and goes on in it; the process that was here stays behind.
+    fn leave_reaper(&mut self) -> Result<(), Refused> {
+        // Blocked before the clone, or a command that ends at once would end unseen.
+        sys::signal::set_mask(u64::MAX).map_err(|errno| (0, errno))?;
+        let signals = sys::signal::child_signal_descriptor().map_err(|errno| (1, errno))?;
+        match sys::process::clone_child().map_err(|errno| (2, errno))? {
+            Side::Child => Ok(()),
+            Side::Parent(command) => {
+                sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
+                reaper::run(self.cord, signals, command, self.prepared.ends)
+            }
+        }
+    }
+
+    fn set_signals(&self) -> Result<(), Refused> {
+        for signal in 1..=sys::signal::HIGHEST {
+            // Those two cannot be changed, see signal(7).
+            if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+                continue;
+            }
+            let ignored = self.prepared.ignored & 1 << (signal - 1) != 0;
+            let disposition =
+                if ignored { sys::signal::Disposition::Ignore } else { sys::signal::Disposition::Default };
+            sys::signal::set_disposition(signal, disposition).map_err(|errno| (signal as u16, errno))?;
+        }
+        first(sys::signal::set_mask(0))
+    }
+
+    fn receive_connection(&mut self) -> Result<(), Refused> {
+        let cord = sys::process::fixed(self.cord);
+        let environment = &mut self.prepared.environment;
+        let received = sys::socket::receive_descriptors(cord, environment.buffer());
+        let (length, stdio) = received.map_err(|errno| (0, errno))?;
+        if length == 0 {
+            // The supervisor wants no command: not a failure, so nothing is said.
+            sys::process::exit(0);
+        }
+        environment.add_from_buffer(length).map_err(|errno| (1, errno))?;
+        self.stdio = stdio;
+        Ok(())
+    }
+
+    fn attach_stdio(&self) -> Result<(), Refused> {
+        let [Some(input), output, error] = &self.stdio else { return Err((0, Errno::EBADF)) };
+        let (output, error) = (output.as_ref().unwrap_or(input), error.as_ref().unwrap_or(input));
+        for (number, descriptor) in [input, output, error].into_iter().enumerate() {
+            sys::process::duplicate_stdio(descriptor.as_raw_fd(), number as RawFd)
+                .map_err(|errno| (number as u16, errno))?;
+        }
+        Ok(())
+    }
+
+    /// Tries each program as execvp(3) does: the next one if there is none here or it may not be run.
+    fn execute(&self) -> Result<(), Refused> {
+        let mut refused = (0, Errno::ENOENT);
+        for (index, program) in self.prepared.programs.iter().enumerate() {
+            match self.execute_one(program) {
+                Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::EACCES => refused = (index as u16, Errno::EACCES),
+                errno => return Err((index as u16, errno)),
+            }
+        }
+        Err(refused)
+    }
+
+    fn execute_one(&self, program: &Program) -> Errno {
+        let environment = &self.prepared.environment;
+        match (sys::exec::execute(&program.path, &program.arguments, environment), &program.shell) {
+            (Errno::ENOEXEC, Some(shell)) => sys::exec::execute(c"/bin/sh", shell, environment),
+            (errno, _) => errno,
+        }
+    }
+}
+
+fn first(result: Result<(), Errno>) -> Result<(), Refused> {
+    result.map_err(|errno| (0, errno))
+}
+
+fn each<T>(items: impl Iterator<Item = T>, mut act: impl FnMut(T) -> Result<(), Errno>) -> Result<(), Refused> {
+    for (index, item) in items.enumerate() {
+        act(item).map_err(|errno| (index as u16, errno))?;
+    }
+    Ok(())
+}
+
+fn mount(mount: &Mount) -> Result<(), Errno> {
+    sys::mount::mount_new(&mount.kind, &mount.target, mount.flags, &mount.options)
+}
+
+fn raise_loopback() -> Result<(), Errno> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    sys::process::raise_loopback(socket.as_fd())
+}
+
+/// Writes a file below the host's /proc in one call, as the kernel demands of maps and sysctls.
+fn write_file(proc: &OwnedFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let file = openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    match sys::process::write(file.as_raw_fd(), bytes)? {
+        written if written == bytes.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// This process's number on the host, less one, as text: the host's /proc knows it as the target of `self`.
+fn own_number_before<'a>(proc: &OwnedFd, digits: &'a mut [u8; 20]) -> Result<&'a [u8], Errno> {
+    let mut buffer = [0; 20];
+    let length = rustix::fs::readlinkat_raw(proc, c"self", &mut buffer)
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    let mut number =
+        buffer[..length].iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit.wrapping_sub(b'0'))) - 1;
+    let mut position = digits.len();
+    loop {
+        position -= 1;
+        digits[position] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return Ok(&digits[position..]);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the line needs, made once a service in the launcher: C strings, numbers, descriptors, compiled programs.
+//! Decides nothing: every value is the plan's. After this nothing allocates.
+
+use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
+use crate::host::facts::Resource;
+use crate::plan::Step;
+use crate::plan::model::{Ends, Namespace, NetworkMode, Plan, Proc};
+use crate::plan::request::Front;
+use crate::sys::exec::Vector;
+use nix::libc;
+use std::ffi::{CString, OsStr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Everything that a session's children take from their launcher.
+pub(super) struct Prepared {
+    /// The steps after the clone, in order.
+    pub(super) steps: Vec<Step>,
+    /// Flags for clone3.
+    pub(super) namespaces: u64,
+    /// The host's /proc, for what must be written there.
+    pub(super) proc: OwnedFd,
+    /// Scratch file systems.
+    pub(super) scratch: Vec<Mount>,
+    /// The proc file system.
+    pub(super) proc_mount: Option<Mount>,
+    /// `pid_max`, as text.
+    pub(super) pid_max: Option<CString>,
+    /// `memfd_noexec` is written.
+    pub(super) memfd_noexec: bool,
+    /// `ns_last_pid` is written.
+    pub(super) unique_pid: bool,
+    /// Working directory.
+    pub(super) directory: CString,
+    /// File mode creation mask.
+    pub(super) umask: u32,
+    /// User and group id.
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// `U U 1` and `G G 1`.
+    pub(super) uid_map: CString,
+    pub(super) gid_map: CString,
+    /// `max_user_namespaces` is set to zero: no filter denies new ones.
+    pub(super) deny_namespaces: bool,
+    /// Resource limits in the order of the plan.
+    pub(super) limits: Vec<(u32, u64)>,
+    /// The newest capability.
+    pub(super) last_capability: u8,
+    /// The Landlock ruleset.
+    pub(super) ruleset: Option<OwnedFd>,
+    /// The command's filters, in the order of their installation.
+    pub(super) filters: Vec<filter::Program>,
+    /// The filter of PID 1.
+    pub(super) reaper_filter: filter::Program,
+    /// PID 1 waits for the last process, not for the command.
+    pub(super) ends: Ends,
+    /// Bit n-1 for each signal n that is ignored.
+    pub(super) ignored: u64,
+    /// Programs to try.
+    pub(super) programs: Vec<Program>,
+    /// Environment, with free slots.
+    pub(super) environment: Vector,
+}
+
+/// A file system that a session mounts.
+pub(super) struct Mount {
+    pub(super) kind: CString,
+    pub(super) target: CString,
+    pub(super) flags: u64,
+    pub(super) options: CString,
+}
+
+/// A program to try, as execvp(3) does.
+pub(super) struct Program {
+    pub(super) path: CString,
+    pub(super) arguments: Vector,
+    /// `/bin/sh PATH ARGUMENTS`, tried on ENOEXEC.
+    pub(super) shell: Option<Vector>,
+}
+
+impl Prepared {
+    /// Prepares `plan` in the template, where the launcher already is.
+    pub(super) fn new(plan: &Plan, proc: OwnedFd) -> Result<Prepared, HostError> {
+        let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
+        let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
+        let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
+        let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
+        Ok(Prepared {
+            steps,
+            namespaces: clone_flags(plan),
+            proc,
+            scratch: (0..plan.scratch.len()).map(|index| scratch(plan, index)).collect(),
+            proc_mount: proc_mount(plan),
+            pid_max: plan.pid_limits.pid_max.map(|value| text(value.to_string())),
+            memfd_noexec: plan.pid_limits.memfd_noexec,
+            unique_pid: plan.pid_limits.unique_pid,
+            directory: plan.command.directory.clone(),
+            umask: plan.command.umask,
+            uid: plan.identity.uid,
+            gid: plan.identity.gid,
+            uid_map: text(format!("{0} {0} 1", plan.identity.uid)),
+            gid_map: text(format!("{0} {0} 1", plan.identity.gid)),
+            deny_namespaces: plan.filter.is_none(),
+            limits: limits(plan),
+            last_capability: plan.last_capability,
+            ruleset,
+            filters,
+            reaper_filter: filter::reaper()?,
+            ends: plan.ends,
+            ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
+            programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
+            environment,
+        })
+    }
+}
+
+fn clone_flags(plan: &Plan) -> u64 {
+    plan.namespaces.iter().fold(0, |flags, namespace| {
+        flags
+            | match namespace {
+                Namespace::Mount => libc::CLONE_NEWNS as u64,
+                Namespace::Pid => libc::CLONE_NEWPID as u64,
+                Namespace::Network if plan.network == NetworkMode::Host => 0,
+                Namespace::Network => libc::CLONE_NEWNET as u64,
+                Namespace::Ipc => libc::CLONE_NEWIPC as u64,
+                Namespace::Uts => libc::CLONE_NEWUTS as u64,
+                Namespace::Cgroup => libc::CLONE_NEWCGROUP as u64,
+                // A step of its own, after the ids.
+                Namespace::User => 0,
+            }
+    })
+}
+
+fn scratch(plan: &Plan, index: usize) -> Mount {
+    let scratch = &plan.scratch[index];
+    let execute = if scratch.execute { 0 } else { libc::MS_NOEXEC };
+    let (uid, gid) = (plan.identity.uid, plan.identity.gid);
+    let (size, inodes) = (scratch.size, scratch.inodes);
+    Mount {
+        kind: c"tmpfs".into(),
+        target: path(template::scratch_mount_point(plan, index)),
+        flags: libc::MS_NOSUID | libc::MS_NODEV | execute,
+        options: text(format!("size={size},nr_inodes={inodes},mode=1777,uid={uid},gid={gid}")),
+    }
+}
+
+fn proc_mount(plan: &Plan) -> Option<Mount> {
+    let (flags, options) = match plan.proc {
+        Proc::None => return None,
+        Proc::Subset => (libc::MS_RDONLY, c"subset=pid"),
+        Proc::Full => (0, c""),
+    };
+    Some(Mount {
+        kind: c"proc".into(),
+        target: path(template::proc_mount_point(plan)),
+        flags: flags | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+        options: options.into(),
+    })
+}
+
+fn limits(plan: &Plan) -> Vec<(u32, u64)> {
+    plan.resources
+        .iter()
+        .map(|(&resource, &value)| match resource {
+            Resource::ProcessorTime => (libc::RLIMIT_CPU, value),
+            Resource::OpenFiles => (libc::RLIMIT_NOFILE, value),
+            Resource::FileSize => (libc::RLIMIT_FSIZE, value),
+            Resource::AddressSpace => (libc::RLIMIT_AS, value),
+            Resource::Stack => (libc::RLIMIT_STACK, value),
+            Resource::CoreSize => (libc::RLIMIT_CORE, value),
+            Resource::LockedMemory => (libc::RLIMIT_MEMLOCK, value),
+            Resource::PendingSignals => (libc::RLIMIT_SIGPENDING, value),
+            Resource::MessageQueues => (libc::RLIMIT_MSGQUEUE, value),
+            // The reaper is of the same user and counts.
+            Resource::Tasks => (libc::RLIMIT_NPROC, value + u64::from(plan.init)),
+            Resource::Nice => (libc::RLIMIT_NICE, value),
+            Resource::RealtimePriority => (libc::RLIMIT_RTPRIO, value),
+        })
+        .collect()
+}
+
+fn program(plan: &Plan, path: &CString) -> Program {
+    let rest = plan.command.argv.iter().skip(1).cloned();
+    let shell = match plan.front {
+        // execvp(3) hands a file without a magic number to the shell, and spawn(8) calls execvp.
+        Front::Master => Some([c"/bin/sh".into(), path.clone()].into_iter().chain(rest).collect()),
+        Front::Listen | Front::Run => None,
+    };
+    Program { path: path.clone(), arguments: Vector::new(plan.command.argv.clone()), shell: shell.map(Vector::new) }
+}
+
+/// Numbers and fixed words have no NUL.
+fn text(string: String) -> CString {
+    CString::new(string).expect("digits and fixed words have no NUL")
+}
+
+/// The plan's paths come from C strings and policy entries, which are refused with a NUL.
+fn path(path: PathBuf) -> CString {
+    CString::new(OsStr::as_bytes(path.as_os_str())).expect("the policy refuses a path with a NUL")
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The template: the root directory of a service's sessions, made once in the launcher's own mount namespace.
+//! Each session is cloned with a copy of it, so the cost of a session does not grow with the host's mounts.
+//! Runs in the launcher only; after [`enter`] nothing of the host can be reached by name.
+
+use super::HostError;
+use crate::plan::model::{Access, Bind, Device, Plan, Proc, Root};
+use crate::sys;
+use nix::errno::Errno;
+use nix::libc;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+/// Parent of the scratch mount points in an empty root. The Landlock rule is on this directory: the kernel's walk
+/// skips a mount point's own inode and honours its parent's, so that one prepared ruleset serves every session.
+pub(super) const SCRATCH: &str = "/.scratch";
+/// Parent of the proc mount point in an empty root, for the same reason.
+pub(super) const PROC: &str = "/.proc";
+
+/// Where the template's file system is attached while it is filled. Any directory that every host has.
+const WORKSHOP: &str = "/proc";
+
+/// What a mount must not allow, by mount_setattr(2).
+const NO_SET_ID_NO_DEVICES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// Where the scratch file system `index` is mounted.
+pub(super) fn scratch_mount_point(plan: &Plan, index: usize) -> PathBuf {
+    match plan.root {
+        Root::Empty { .. } => Path::new(SCRATCH).join(index.to_string()),
+        Root::Host => plan.scratch[index].path.clone(),
+    }
+}
+
+/// Where /proc is mounted.
+pub(super) fn proc_mount_point(plan: &Plan) -> PathBuf {
+    match plan.root {
+        Root::Empty { .. } => Path::new(PROC).join("proc"),
+        Root::Host => PathBuf::from("/proc"),
+    }
+}
+
+/// Puts the launcher into the template.
+pub(super) fn enter(plan: &Plan) -> Result<(), HostError> {
+    sys::mount::unshare(libc::CLONE_NEWNS).map_err(|e| HostError::new("make a mount namespace", e))?;
+    let (propagation, word) = match plan.root {
+        Root::Empty { .. } => (MountPropagationFlags::PRIVATE, "private"),
+        // What the host mounts later is still seen.
+        Root::Host => (MountPropagationFlags::DOWNSTREAM, "a slave of the host's"),
+    };
+    rustix::mount::mount_change("/", propagation | MountPropagationFlags::REC)
+        .map_err(|e| refused(format!("make the mount namespace {word}"), e))?;
+    match &plan.root {
+        Root::Host => Ok(()),
+        Root::Empty { binds, links, devices } => build(plan, binds, links, devices),
+    }
+}
+
+fn build(
+    plan: &Plan,
+    binds: &[Bind],
+    links: &BTreeMap<PathBuf, PathBuf>,
+    devices: &BTreeSet<Device>,
+) -> Result<(), HostError> {
+    // Every part of the host is taken up before the new root hides any of it.
+    let parts = binds.iter().map(|bind| part(bind).map(|tree| (bind, tree))).collect::<Result<Vec<_>, _>>()?;
+    let nodes = devices.iter().map(|&device| node(device)).collect::<Result<Vec<_>, _>>()?;
+    let host_proc = host_proc(plan)?;
+    let root = empty_root()?;
+    for (bind, tree) in parts {
+        let kind = if bind.directory { Kind::Directory } else { Kind::File };
+        attach(&root, &bind.path, kind, tree.as_fd())?;
+    }
+    for (device, tree) in nodes {
+        attach(&root, &Path::new("/dev").join(device.name()), Kind::File, tree.as_fd())?;
+    }
+    for index in 0..plan.scratch.len() {
+        make(&root, &scratch_mount_point(plan, index), Kind::Directory)?;
+        link(&root, &plan.scratch[index].path, &scratch_mount_point(plan, index))?;
+    }
+    if plan.proc != Proc::None {
+        make(&root, &proc_mount_point(plan), Kind::Directory)?;
+        link(&root, Path::new("/proc"), &proc_mount_point(plan))?;
+    }
+    if let Some(tree) = host_proc {
+        attach(&root, &proc_mount_point(plan), Kind::Directory, tree.as_fd())?;
+    }
+    for (path, text) in links {
+        link(&root, path, text)?;
+    }
+    exchange(&root)
+}
+
+/// A detached copy of a part of the host, with the mount attributes that its access asks for.
+fn part(bind: &Bind) -> Result<OwnedFd, HostError> {
+    let attributes = match bind.access {
+        Access::Read => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC,
+        Access::Execute => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_RDONLY,
+        Access::Write => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC,
+    };
+    copy(&bind.path, attributes)
+}
+
+fn node(device: Device) -> Result<(Device, OwnedFd), HostError> {
+    let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+    Ok((device, copy(&Path::new("/dev").join(device.name()), attributes)?))
+}
+
+fn copy(path: &Path, attributes: u64) -> Result<OwnedFd, HostError> {
+    // Recursive: a user namespace may not take a mount without those that hide parts of it (EINVAL).
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree =
+        rustix::mount::open_tree(CWD, path, flags).map_err(|e| refused(format!("take up {}", path.display()), e))?;
+    sys::mount::set_attributes(tree.as_fd(), attributes)
+        .map_err(|e| HostError::new(format!("restrict the mount of {}", path.display()), e))?;
+    Ok(tree)
+}
+
+/// In a user namespace a fresh /proc may be mounted only where a whole one is visible already
+/// (`mount_too_revealing` in the kernel's fs/namespace.c): the host's lies under the session's, out of reach.
+fn host_proc(plan: &Plan) -> Result<Option<OwnedFd>, HostError> {
+    if plan.proc == Proc::None || plan.identity.change {
+        return Ok(None);
+    }
+    copy(Path::new("/proc"), NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC).map(Some)
+}
+
+/// The new root, attached over [`WORKSHOP`].
+fn empty_root() -> Result<OwnedFd, HostError> {
+    let make = || -> rustix::io::Result<OwnedFd> {
+        let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        rustix::mount::fsconfig_set_string(&context, "size", "1m")?;
+        rustix::mount::fsconfig_set_string(&context, "nr_inodes", "4096")?;
+        rustix::mount::fsconfig_set_string(&context, "mode", "0755")?;
+        rustix::mount::fsconfig_create(&context)?;
+        let attributes =
+            MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let root = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        rustix::mount::move_mount(&root, "", CWD, WORKSHOP, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        Ok(root)
+    };
+    make().map_err(|e| refused("mount an empty root directory".to_string(), e))
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Directory,
+    File,
+}
+
+/// Makes `path` below `root` and whatever is missing on the way. What is there stays as it is.
+fn make(root: &OwnedFd, path: &Path, kind: Kind) -> Result<(), HostError> {
+    let told = |e| refused(format!("make {} in the new root", path.display()), e);
+    let mut names: Vec<&OsStr> = path.components().filter_map(name).collect();
+    let last = names.pop();
+    let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 3).map_err(told)?;
+    for name in names {
+        existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        directory = rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(told)?;
+    }
+    let Some(name) = last else { return Ok(()) };
+    match kind {
+        Kind::Directory => existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told),
+        Kind::File => {
+            // O_CREAT alone, and only if nothing is there: a device node must not be opened.
+            if rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                return Ok(());
+            }
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(&directory, name, flags, Mode::from(0o444)).map(drop).map_err(told)
+        }
+    }
+}
+
+fn attach(root: &OwnedFd, path: &Path, kind: Kind, tree: BorrowedFd<'_>) -> Result<(), HostError> {
+    make(root, path, kind)?;
+    let target = path.strip_prefix("/").unwrap_or(path);
+    rustix::mount::move_mount(tree, "", root, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| refused(format!("move {} into the new root", path.display()), e))
+}
+
+fn link(root: &OwnedFd, path: &Path, text: &Path) -> Result<(), HostError> {
+    if let Some(parent) = path.parent() {
+        make(root, parent, Kind::Directory)?;
+    }
+    let target = path.strip_prefix("/").unwrap_or(path);
+    existing(rustix::fs::symlinkat(text, root, target))
+        .map_err(|e| refused(format!("link {} to {}", path.display(), text.display()), e))
+}
+
+/// Makes `root` the root directory and lets go of the host's.
+fn exchange(root: &OwnedFd) -> Result<(), HostError> {
+    let leave = || -> Result<(), Errno> {
+        rustix::process::fchdir(root).map_err(errno)?;
+        sys::mount::pivot_here()?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(errno)?;
+        rustix::process::chdir("/").map_err(errno)?;
+        let attributes = NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY;
+        // Only the root's own mount: its children have their attributes.
+        sys::mount::set_own_attributes(root.as_fd(), attributes)
+    };
+    leave().map_err(|e| HostError::new("change to the new root directory", e))
+}
+
+fn name(component: Component<'_>) -> Option<&OsStr> {
+    match component {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn existing(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    match result {
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+fn errno(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
+fn refused(doing: String, error: rustix::io::Errno) -> HostError {
+    HostError::new(doing, errno(error))
+}

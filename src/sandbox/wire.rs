@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The messages between supervisor and launcher, one per datagram. Both ends are this program: a message that does not
+//! decode is a bug.
+
+use super::HostError;
+use super::launcher::Reply;
+use super::report::SetupError;
+use crate::plan::Step;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::os::fd::OwnedFd;
+
+/// The longest message of a launcher that is ready, or not.
+pub(super) const READY_LENGTH: usize = 4096;
+/// Session number, process id, errno.
+pub(super) const REPLY_LENGTH: usize = 16;
+
+/// "Ready", or what went wrong.
+pub(super) fn encode_ready(outcome: &Result<(), HostError>) -> Vec<u8> {
+    let mut bytes = match outcome {
+        Ok(()) => vec![b'+'],
+        Err(error) => format!("-{}\0{}", error.doing, error.why).into_bytes(),
+    };
+    bytes.truncate(READY_LENGTH);
+    bytes
+}
+
+/// The other side of [`encode_ready`]; nothing at all means that the launcher ended on its way.
+pub(super) fn decode_ready(bytes: &[u8]) -> Result<(), HostError> {
+    let died = || HostError {
+        doing: "prepare the sandbox".into(),
+        why: "the launcher ended without a word; a filter around this program may have killed it".into(),
+    };
+    match bytes.split_first() {
+        Some((b'+', [])) => Ok(()),
+        Some((b'-', text)) => {
+            let text = String::from_utf8_lossy(text);
+            let (doing, why) = text.split_once('\0').ok_or_else(died)?;
+            Err(HostError { doing: doing.into(), why: why.into() })
+        }
+        _ => Err(died()),
+    }
+}
+
+/// The answer to a request. The pidfd travels beside it.
+pub(super) fn encode_reply(session: u64, outcome: Result<Pid, Errno>) -> [u8; REPLY_LENGTH] {
+    let (pid, errno) = outcome.map_or_else(|errno| (0, errno as i32), |pid| (pid.as_raw(), 0));
+    let mut bytes = [0; REPLY_LENGTH];
+    bytes[..8].copy_from_slice(&session.to_le_bytes());
+    bytes[8..12].copy_from_slice(&pid.to_le_bytes());
+    bytes[12..].copy_from_slice(&errno.to_le_bytes());
+    bytes
+}
+
+/// The other side of [`encode_reply`].
+pub(super) fn decode_reply(bytes: &[u8], pidfd: Option<OwnedFd>) -> Option<Reply> {
+    let session = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let pid = i32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
+    let errno = i32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
+    match (errno, pidfd) {
+        (0, Some(pidfd)) if pid > 0 => Some(Reply::Launched { session, pid: Pid::from_raw(pid), pidfd }),
+        (0, _) | (_, Some(_)) => None,
+        (errno, None) => {
+            let error = SetupError { step: Step::Clone, index: 0, errno: Errno::from_raw(errno) };
+            Some(Reply::Failed { session, error })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_crosses_the_socket_whole() {
+        let error = HostError { doing: "take up /usr".into(), why: "Permission denied".into() };
+        assert_eq!(decode_ready(&encode_ready(&Err(error.clone()))), Err(error));
+        assert_eq!(decode_ready(&encode_ready(&Ok(()))), Ok(()));
+        assert!(decode_ready(b"").unwrap_err().why.contains("without a word"));
+    }
+
+    #[test]
+    fn a_failed_clone_names_its_step() {
+        let Some(Reply::Failed { session, error }) = decode_reply(&encode_reply(7, Err(Errno::EPERM)), None) else {
+            panic!("not a failure");
+        };
+        assert_eq!((session, error.step, error.errno), (7, Step::Clone, Errno::EPERM));
+        assert!(decode_reply(&encode_reply(7, Ok(Pid::from_raw(9))), None).is_none(), "no pidfd came with it");
+        assert!(decode_reply(b"short", None).is_none());
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The locks that a process puts on itself: Landlock, seccomp, keyring. None of them can be taken off again.
+
+use super::checked;
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `KEYCTL_JOIN_SESSION_KEYRING`, see keyctl(2).
+const JOIN_SESSION_KEYRING: i32 = 1;
+
+/// landlock_restrict_self(2) with a prepared ruleset.
+pub fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+    checked(result).map(drop)
+}
+
+/// seccomp(2): installs one compiled filter on the calling thread.
+pub fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the program is alive and as long as we say; the kernel copies it.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &filter) };
+    checked(result).map(drop)
+}
+
+/// keyctl(2): a new anonymous session keyring instead of the inherited one.
+pub fn join_session_keyring() -> Result<(), Errno> {
+    // SAFETY: a null name asks for an anonymous keyring.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0, 0, 0, 0) };
+    checked(result).map(drop)
+}

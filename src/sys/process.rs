@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Making, joining and ending processes, with what nix and rustix lack or allocate for.
+//! Most of these run in a child between clone and exec: nothing here may allocate, log or keep state.
+
+use super::checked;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// `CLONE_INTO_CGROUP` as the kernel defines it. libc's constant is a C int, in which bit 33 is lost: it is zero.
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Which side of a clone the caller is on.
+#[derive(Debug)]
+pub enum Side<T> {
+    /// The new process.
+    Child,
+    /// The process that asked, with what it learned of the child.
+    Parent(T),
+}
+
+/// Makes a process with memory of its own. The caller must have one thread: another thread's locks stay locked.
+pub fn fork() -> Result<Side<Pid>, Errno> {
+    // SAFETY: the caller has one thread, so no lock is held in the child by a thread that is not there.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => Ok(Side::Child),
+        nix::unistd::ForkResult::Parent { child } => Ok(Side::Parent(child)),
+    }
+}
+
+/// clone3(2) with memory of its own for the child, `CLONE_PARENT` and `CLONE_PIDFD`: the new process is a sibling of
+/// the caller and dies with the caller's exit signal (an `exit_signal` of its own is EINVAL with `CLONE_PARENT`).
+pub fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side<(Pid, OwnedFd)>, Errno> {
+    let mut pidfd: RawFd = -1;
+    let into = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    let arguments = libc::clone_args {
+        flags: namespaces | into | libc::CLONE_PARENT as u64 | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: 0,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: cgroup.map_or(0, |directory| directory.as_raw_fd() as u64),
+    };
+    // SAFETY: no CLONE_VM, so the child has a copy of this memory and its own stack; the structure is alive.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) };
+    match checked(result)? {
+        0 => Ok(Side::Child),
+        pid => {
+            // SAFETY: the kernel has just put this descriptor there for us.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent((Pid::from_raw(pid as i32), pidfd)))
+        }
+    }
+}
+
+/// clone(2) as fork does it, but without libc's handlers, which take locks and may allocate.
+pub fn clone_child() -> Result<Side<Pid>, Errno> {
+    // SAFETY: no CLONE_VM and no stack: the child has a copy of this memory, as after fork.
+    let result = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    Ok(match checked(result)? {
+        0 => Side::Child,
+        pid => Side::Parent(Pid::from_raw(pid as i32)),
+    })
+}
+
+/// Waits for any child without blocking: its id and wait status, or `None` while all of them run.
+pub fn reap_any() -> Result<Option<(Pid, i32)>, Errno> {
+    let mut status = 0;
+    // SAFETY: the status is alive and writable; no usage is asked for.
+    let result = unsafe { libc::syscall(libc::SYS_wait4, -1, &raw mut status, libc::WNOHANG, 0) };
+    let pid = checked(result)?;
+    Ok((pid != 0).then_some((Pid::from_raw(pid as i32), status)))
+}
+
+/// Ends the process at once: no destructor, no exit handler.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: _exit does not return and touches nothing of ours.
+    unsafe { libc::_exit(status) }
+}
+
+/// close_range(2) from `first` to the end of the table.
+pub fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: the caller owns no descriptor from `first` on that it will use or close again.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    checked(result).map(drop)
+}
+
+/// dup3(2) onto a fixed number, with or without `O_CLOEXEC`.
+pub fn duplicate_onto(descriptor: RawFd, number: RawFd, flags: i32) -> Result<(), Errno> {
+    // SAFETY: numbers only; the caller owns what `number` was.
+    let result = unsafe { libc::syscall(libc::SYS_dup3, descriptor, number, flags) };
+    checked(result).map(drop)
+}
+
+/// dup2(2), which clears close-on-exec on the copy.
+pub fn duplicate_stdio(descriptor: RawFd, number: RawFd) -> Result<(), Errno> {
+    // SAFETY: numbers only; the caller owns what `number` was.
+    let result = unsafe { libc::syscall(libc::SYS_dup2, descriptor, number) };
+    checked(result).map(drop)
+}
+
+/// A descriptor by its fixed number, for a process that has put it there itself.
+pub fn fixed(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the callers use this for numbers that they have just filled and close by ending only.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// write(2) of a whole small buffer.
+pub fn write(descriptor: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is alive and as long as we say.
+    let result = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+    Errno::result(result).map(|length| length as usize)
+}
+
+/// read(2) into a small buffer.
+pub fn read(descriptor: RawFd, bytes: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is alive, writable and as long as we say.
+    let result = unsafe { libc::read(descriptor, bytes.as_mut_ptr().cast(), bytes.len()) };
+    Errno::result(result).map(|length| length as usize)
+}
+
+/// What [`poll_for_end`] saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Polled {
+    /// The peer of the first descriptor is gone.
+    pub hung_up: bool,
+    /// The second descriptor has something to read.
+    pub readable: bool,
+}
+
+/// poll(2) without a time-out: for hang-up alone on the first descriptor, for input on the second.
+pub fn poll_for_end(first: RawFd, second: RawFd) -> Result<Polled, Errno> {
+    let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
+    let mut entries = [entry(first, 0), entry(second, libc::POLLIN)];
+    // SAFETY: two entries, alive and writable.
+    let result = unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) };
+    Errno::result(result)?;
+    Ok(Polled { hung_up: entries[0].revents != 0, readable: entries[1].revents != 0 })
+}
+
+/// setsid(2).
+pub fn new_session() -> Result<(), Errno> {
+    // SAFETY: takes nothing.
+    let result = unsafe { libc::syscall(libc::SYS_setsid) };
+    checked(result).map(drop)
+}
+
+/// umask(2), which cannot fail.
+pub fn set_umask(mask: u32) {
+    // SAFETY: takes a number only.
+    unsafe { libc::umask(mask) };
+}
+
+/// prlimit64(2) of the calling process: soft and hard limit alike.
+pub fn set_limit(resource: u32, value: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
+    // SAFETY: the structure is alive; the old limit is not asked for.
+    let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &limit, 0) };
+    checked(result).map(drop)
+}
+
+/// prctl(2) with up to two numbers.
+pub fn control(option: i32, first: u64, second: u64) -> Result<(), Errno> {
+    // SAFETY: the options that the callers use take numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_prctl, option, first, second, 0, 0) };
+    checked(result).map(drop)
+}
+
+/// Brings the loopback interface of the current network namespace up, through any datagram socket of it.
+pub fn raise_loopback(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16 },
+    };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    // SAFETY: the request is a whole ifreq, alive here; the kernel only reads it.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) };
+    Errno::result(result).map(drop)
+}
