@@ -5,4 +5,10 @@
 pub mod options;
 pub mod attributes;
 pub mod words;
+pub mod main_cf;
+pub mod expand;
+pub mod parameters;
+mod numbers;
+pub mod environment;
+pub mod log;
 pub mod protocol;

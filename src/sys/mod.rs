@@ -18,3 +18,4 @@ use nix::libc::c_long;
 fn checked(result: c_long) -> Result<c_long, Errno> {
     Errno::result(result)
 }
+pub mod clock;
