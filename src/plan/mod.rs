@@ -3,6 +3,7 @@
 //! No file, clock, environment or kernel is touched below this module.
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod model;
 pub mod request;
 pub mod steps;

@@ -253,6 +253,15 @@ pub struct Off {
     pub why: String,
 }
 
+impl Condition {
+    /// Whether a call with these arguments meets the condition.
+    pub fn holds(&self, arguments: [u64; 6]) -> bool {
+        let argument = arguments[usize::from(self.argument)];
+        let seen = if self.wide { argument } else { argument & u64::from(u32::MAX) };
+        (seen & self.mask == self.value & self.mask) != self.negated
+    }
+}
+
 impl CgroupLimits {
     /// The controllers that these limits need.
     pub fn controllers(&self) -> BTreeSet<Controller> {
