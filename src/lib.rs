@@ -1,7 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 //! spawnbox: each connection is handed to a sandboxed command.
 //!
-//! The floors, top to bottom; a floor imports those below it and never one above.
+//! The command is in fresh namespaces, under Landlock and seccomp, with the configured user's identity and nothing
+//! else; the connection is its standard input, output and error. The supervisor reads nothing of the conversation.
+//!
+//! # The stages, and a type for each
+//!
+//! ```text
+//!  command line, main.cf, policy file          this host
+//!            | parse                              | observe
+//!            v                                    v
+//!  plan::Request . policy::Policy  ---------> host::Facts    names and numbers; every error names its place
+//!            '--------------+---------------------'
+//!                           v plan::resolve      pure: no file, clock, environment or kernel
+//!                      plan::Plan ---> explain   printable, comparable
+//!                           v prepare            once a service, in its launcher
+//!                       Prepared                 programs, vectors, ruleset, template mount namespace
+//!                           v launch             one clone3 a session
+//!                         line                   the child's steps, which are the plan's
+//!                           v hand over          the connection, down the cord
+//!                        Session ---> Outcome    tree dead, cgroup gone, one log line
+//! ```
+//!
+//! A later stage never reads again what an earlier one decided. Left of the plan nothing touches the kernel but to
+//! read the named files; right of it no name can be wrong; below the clone nothing allocates, logs, looks up or decides.
+//!
+//! # The floors
+//!
+//! Top to bottom as below; a floor imports those under it and never one above.
+//!
+//! | floor | thought |
+//! | --- | --- |
+//! | [`front`] | master, listen, run: each turns its world into a request and listeners |
+//! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
+//! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
+//! | [`plan`] | the table of steps, what is refused, what is decided, and its explanation |
+//! | [`policy`] | policy files: types, ownership, spans, profiles |
+//! | [`postfix`] | what is Postfix's and nothing else's |
+//! | [`host`] | what this machine is and can do |
+//! | [`log`] | the subscriber; everyone else only says tracing events |
+//! | [`sys`] | the only unsafe code |
+//!
+//! # What stays true
+//!
+//! 1. Nothing is silently weaker: what the plan says is enforced, or the connection is refused with the step, the
+//!    object, the errno and a way out. `explain` lists every layer that is off.
+//! 2. Nothing outlives a session: not a double fork, not a `setsid`, not a stopped process, not after `kill -9` of the
+//!    supervisor.
+//! 3. Nothing leaks in: descriptors 0 to 2 are the connection and no other is open; environment, umask, signals,
+//!    limits, groups, keyring, session and directory are stated, not inherited.
+//! 4. Order is behaviour: the rows of [`plan::steps`] say why each stands where it stands.
+//! 5. The cost of a session does not grow with the host's mounts, the sessions or the size of the policy.
+//! 6. A client cannot write our log, and nothing that it sends is parsed.
+//! 7. Nothing is reused that could remember: not a namespace, not a cgroup, not a cord.
+//!
+//! # Security: who is trusted with what
+//!
+//! * **The policy's author** decides what a command gets. The file and every directory on its way must belong to root
+//!   or the caller and be writable by no one else; it is opened once.
+//! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
+//!   connections. It parses no byte of a client or of a command: records of eight bytes come up a cord, and one that
+//!   no child of ours writes is logged and ends its session.
+//! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
+//!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
+//!   killed: its service is remade, nobody waits.
+//! * **The reaper** is PID 1 of a sandbox. It has memory of its own, the command's user, no right, and a filter that
+//!   allows it to wait, to write a record and to end. Another process of that user on the host could stop it, but then
+//!   the supervisor's time limit still ends the tree, which asks nothing of it.
+//! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
+//!   network namespace and is locked by the filter and by Landlock's ports.
+//! * **Not promised**: that the kernel has no faults; that two services of one user cannot meet in files which both
+//!   policies let them write; that a command under `compatible`, which shows the host's files as the user's rights
+//!   allow, is held as one under `strict`.
 
 pub mod front;
 pub mod supervise;
@@ -12,3 +82,6 @@ pub mod postfix;
 pub mod host;
 pub mod log;
 pub mod sys;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("spawnbox is built and tested on x86_64 Linux only: its call numbers and structures are that machine's");
