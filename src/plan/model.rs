@@ -74,7 +74,7 @@ pub struct Plan {
 /// What runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Paths to try, as execvp(3) does; one, unless argv[0] has no slash.
+    /// Paths to try, as execvp(3) does; one, unless the first argument has no slash.
     pub programs: Vec<CString>,
     /// The argument vector.
     pub argv: Vec<CString>,

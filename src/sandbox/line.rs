@@ -151,7 +151,17 @@ impl Line<'_> {
         sys::process::control(libc::PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0).map_err(|errno| (2, errno))?;
         let ids = sys::credentials::has_ids(uid, gid).map_err(|errno| (3, errno))?;
         let none = sys::credentials::has_no_capabilities().map_err(|errno| (3, errno))?;
-        if ids && none { Ok(()) } else { Err((3, Errno::EPERM)) }
+        if !(ids && none) {
+            return Err((3, Errno::EPERM));
+        }
+        // An ordinary user's reaper has the same uid as its command from the start: no change of ids has closed its
+        // memory and its files below /proc. Exec opens the command's own again.
+        sys::process::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| (4, errno))?;
+        if self.prepared.init {
+            return Ok(());
+        }
+        // No reaper will read the end of the cord. Here, because a change of ids or rights clears it.
+        sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))
     }
 
     fn close_descriptors(&mut self) -> Result<(), Refused> {

@@ -54,6 +54,8 @@ pub(super) struct Prepared {
     pub(super) filters: Vec<filter::Program>,
     /// The filter of PID 1.
     pub(super) reaper_filter: filter::Program,
+    /// PID 1 is a reaper, not the command itself.
+    pub(super) init: bool,
     /// PID 1 waits for the last process, not for the command.
     pub(super) ends: Ends,
     /// Bit n-1 for each signal n that is ignored.
@@ -108,6 +110,7 @@ impl Prepared {
             ruleset,
             filters,
             reaper_filter: filter::reaper()?,
+            init: plan.init,
             ends: plan.ends,
             ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
