@@ -1,21 +1,217 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a plan's filter to the programs that seccomp(2) takes, compiled once a service.
-//! Its place only: a plan with a filter is refused until the compiler is here.
+//! From a plan's filter to the program that seccomp(2) takes, compiled once a service.
+//! Decides nothing: what becomes of a call is in the [`Filter`].
+//!
+//! One program: head, then a tree over the call numbers, whose leaves answer or look at arguments. The argument
+//! rules are `seccompiler`'s. It compiles no tree and no head (it lets x32 numbers pass a deny rule), and has one
+//! denial a program, so a stack of its programs would be needed where one of ours does.
+
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod tests;
 
 use super::HostError;
-use crate::plan::model::Filter;
+use crate::plan::model::{Condition, Denial, Filter, Verdict};
 use nix::libc;
+use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
+use seccompiler::{SeccompFilter, SeccompRule, TargetArch};
+use std::collections::BTreeMap;
 
 /// A compiled program.
 pub type Program = Vec<libc::sock_filter>;
 
+/// `AUDIT_ARCH_X86_64` of linux/audit.h: EM_X86_64, 64 bits, little endian.
+const ARCHITECTURE: u32 = 0xc000_003e;
+/// `__X32_SYSCALL_BIT` of asm/unistd.h. A number with it is another way to nearly every call.
+const X32: u32 = 0x4000_0000;
+/// `BPF_MAXINSNS` of linux/bpf_common.h.
+const LONGEST: usize = 4096;
+
+/// Calls that PID 1 makes after it has made the command's process.
+const REAPER: &[libc::c_long] = &[
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_wait4,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_close,
+    libc::SYS_kill,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+];
+
 /// Compiles the filter of a command, in the order of installation.
-pub fn compile(_filter: &Filter) -> Result<Vec<Program>, HostError> {
-    Err(HostError { doing: "compile the system call filter".into(), why: "the compiler is not here yet".into() })
+pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
+    program(filter).map(|program| vec![program])
 }
 
-/// Compiles the filter of PID 1.
+/// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
 pub fn reaper() -> Result<Program, HostError> {
-    const ALLOW: libc::sock_filter = libc::sock_filter { code: 6, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-    Ok(vec![ALLOW])
+    let calls = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
+    program(&Filter { calls, default: Denial::Kill, newest: u32::MAX })
+}
+
+fn program(filter: &Filter) -> Result<Program, HostError> {
+    let refused = |why: String| HostError { doing: "compile the system call filter".into(), why };
+    let leaves = leaves(filter).map_err(|error| refused(error.to_string()))?;
+    let program = [head(), tree(&leaves)].concat();
+    if program.len() > LONGEST {
+        return Err(refused(format!("it has {} instructions, and the kernel takes {LONGEST}", program.len())));
+    }
+    Ok(program)
+}
+
+/// Kills on another architecture and on x32; leaves the call's number in the accumulator.
+fn head() -> Program {
+    vec![
+        load(std::mem::offset_of!(libc::seccomp_data, arch)),
+        jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+        load(std::mem::offset_of!(libc::seccomp_data, nr)),
+        jump(libc::BPF_JSET, X32, 0, 1),
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+    ]
+}
+
+/// The code for the numbers from `first` up to the next leaf. The number is in the accumulator when it starts.
+struct Leaf {
+    first: u32,
+    code: Program,
+}
+
+/// One leaf for each run of numbers with the same answer, in order, from zero.
+fn leaves(filter: &Filter) -> Result<Vec<Leaf>, BackendError> {
+    let default = vec![answer(denial(filter.default))];
+    let mut leaves: Vec<Leaf> = Vec::new();
+    let mut add = |first: u32, code: Program| {
+        if leaves.last().is_none_or(|last| last.code != code) {
+            leaves.push(Leaf { first, code });
+        }
+    };
+    let mut next = 0;
+    for (&call, verdict) in filter.calls.range(..=filter.newest) {
+        if call > next {
+            add(next, default.clone());
+        }
+        add(call, leaf(call, verdict)?);
+        next = call + 1;
+    }
+    if next <= filter.newest {
+        add(next, default);
+    }
+    if let Some(above) = filter.newest.checked_add(1) {
+        add(above, vec![answer(denial(Denial::Errno(libc::ENOSYS)))]);
+    }
+    Ok(leaves)
+}
+
+/// Halves the leaves until one is left. A jump reaches 255 instructions, so a long left half is jumped from to.
+fn tree(leaves: &[Leaf]) -> Program {
+    let (left, right) = match leaves {
+        [] => return vec![answer(libc::SECCOMP_RET_KILL_PROCESS)],
+        [leaf] => return leaf.code.clone(),
+        _ => leaves.split_at(leaves.len() / 2),
+    };
+    let (pivot, left, right) = (right[0].first, tree(left), tree(right));
+    let branch = match u8::try_from(left.len()) {
+        Ok(distance) => vec![jump(libc::BPF_JGE, pivot, distance, 0)],
+        Err(_) => vec![jump(libc::BPF_JGE, pivot, 0, 1), skip(left.len())],
+    };
+    [branch, left, right].concat()
+}
+
+fn leaf(call: u32, verdict: &Verdict) -> Result<Program, BackendError> {
+    match verdict {
+        Verdict::Allow => Ok(vec![answer(libc::SECCOMP_RET_ALLOW)]),
+        Verdict::Deny(why) => Ok(vec![answer(denial(*why))]),
+        // For seccompiler a list without rules means every argument; here it means none.
+        Verdict::AllowIf(alternatives, why) if alternatives.is_empty() => Ok(vec![answer(denial(*why))]),
+        Verdict::AllowIf(alternatives, _) if alternatives.iter().any(Vec::is_empty) => {
+            Ok(vec![answer(libc::SECCOMP_RET_ALLOW)])
+        }
+        Verdict::AllowIf(alternatives, why) => checked(call, alternatives, *why),
+    }
+}
+
+/// A whole program of seccompiler's for this one call: it loads what it needs, so it can stand anywhere.
+fn checked(call: u32, alternatives: &[Vec<Condition>], why: Denial) -> Result<Program, BackendError> {
+    let mut rules = Vec::new();
+    for conditions in alternatives {
+        for combination in combinations(conditions)? {
+            rules.push(SeccompRule::new(combination)?);
+        }
+    }
+    let mismatch = match why {
+        Denial::Errno(errno) => SeccompAction::Errno(errno as u32),
+        Denial::Kill => SeccompAction::KillProcess,
+    };
+    let rules = BTreeMap::from([(i64::from(call), rules)]);
+    let compiled: BpfProgram =
+        SeccompFilter::new(rules, mismatch, SeccompAction::Allow, TargetArch::x86_64)?.try_into()?;
+    Ok(compiled.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect())
+}
+
+/// The conditions in seccompiler's words. It cannot say that some of several bits differ, so that becomes one
+/// combination for each bit.
+fn combinations(conditions: &[Condition]) -> Result<Vec<Vec<SeccompCondition>>, BackendError> {
+    let mut all = vec![Vec::new()];
+    for condition in conditions {
+        let ways = ways(condition)?;
+        all = all
+            .iter()
+            .flat_map(|so_far| ways.iter().map(|way| [&so_far[..], std::slice::from_ref(way)].concat()))
+            .collect();
+    }
+    Ok(all)
+}
+
+/// Each way of meeting one condition.
+fn ways(condition: &Condition) -> Result<Vec<SeccompCondition>, BackendError> {
+    let (length, full) = match condition.wide {
+        true => (SeccompCmpArgLen::Qword, u64::MAX),
+        false => (SeccompCmpArgLen::Dword, u64::from(u32::MAX)),
+    };
+    let way = |operator, value| SeccompCondition::new(condition.argument, length.clone(), operator, value & full);
+    let mask = condition.mask & full;
+    match (condition.negated, mask == full) {
+        (false, true) => Ok(vec![way(SeccompCmpOp::Eq, condition.value)?]),
+        (true, true) => Ok(vec![way(SeccompCmpOp::Ne, condition.value)?]),
+        (false, false) => Ok(vec![way(SeccompCmpOp::MaskedEq(mask), condition.value)?]),
+        (true, false) => {
+            let bits = (0..u64::BITS).map(|bit| 1 << bit).filter(|bit| mask & bit != 0);
+            bits.map(|bit| way(SeccompCmpOp::MaskedEq(bit), !condition.value)).collect()
+        }
+    }
+}
+
+fn denial(denial: Denial) -> u32 {
+    match denial {
+        Denial::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
+        Denial::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+    }
+}
+
+fn load(offset: usize) -> libc::sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset as u32, 0, 0)
+}
+
+fn jump(test: u32, value: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
+    instruction(libc::BPF_JMP | test | libc::BPF_K, value, if_true, if_false)
+}
+
+fn skip(instructions: usize) -> libc::sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JA, instructions as u32, 0, 0)
+}
+
+fn answer(action: u32) -> libc::sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
 }

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The compiled program answers as the filter says, for every number and every argument that could matter.
+
+use super::interpreter::{Call, run};
+use super::*;
+use crate::plan::calls;
+use crate::policy::model::{OnDeny, Syscalls};
+use crate::policy::{Origin, Sourced};
+use crate::sys;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use std::collections::BTreeSet;
+
+/// EM_386, little endian.
+const I386: u32 = 0x4000_0003;
+
+fn words(words: &str) -> Vec<Sourced<String>> {
+    words.split_whitespace().map(|word| Sourced::new(word.to_string(), Origin::CommandLine)).collect()
+}
+
+fn filter(allow: &str, deny: &str, on_deny: OnDeny) -> Filter {
+    let on_deny = Some(Sourced::new(on_deny, Origin::CommandLine));
+    calls::resolve(&Syscalls { allow: words(allow), deny: words(deny), on_deny }).unwrap()
+}
+
+/// The answer straight from the filter.
+fn expected(filter: &Filter, call: Call) -> u32 {
+    if call.architecture != ARCHITECTURE || call.number & X32 != 0 {
+        return libc::SECCOMP_RET_KILL_PROCESS;
+    }
+    if call.number > filter.newest {
+        return libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    }
+    let met = |alternatives: &[Vec<Condition>]| {
+        alternatives.iter().any(|conditions| conditions.iter().all(|condition| condition.holds(call.arguments)))
+    };
+    match filter.calls.get(&call.number) {
+        None => denial(filter.default),
+        Some(Verdict::Allow) => libc::SECCOMP_RET_ALLOW,
+        Some(Verdict::Deny(why)) => denial(*why),
+        Some(Verdict::AllowIf(alternatives, _)) if met(alternatives) => libc::SECCOMP_RET_ALLOW,
+        Some(Verdict::AllowIf(_, why)) => denial(*why),
+    }
+}
+
+/// Values at and around those that a condition compares with, in both halves of the register.
+fn values(alternatives: &[Vec<Condition>], argument: u8) -> Vec<u64> {
+    let on_it = alternatives.iter().flatten().filter(|condition| condition.argument == argument);
+    let low: BTreeSet<u64> = on_it
+        .flat_map(|c| [c.value, c.value ^ c.mask, c.value | !c.mask, c.value ^ (c.mask & c.mask.wrapping_neg())])
+        .chain([0])
+        .collect();
+    let high = [0, 0xdead_beef_0000_0000, 0x1_0000_0000, 0x8000_0000_0000_0000];
+    low.iter().flat_map(|value| high.map(|high| value ^ high)).collect()
+}
+
+/// Every combination of the values that matter to this verdict; the other arguments are garbage.
+fn arguments(verdict: Option<&Verdict>) -> Vec<[u64; 6]> {
+    let garbage = [0x0123_4567_89ab_cdef; 6];
+    let Some(Verdict::AllowIf(alternatives, _)) = verdict else { return vec![garbage, [0; 6], [u64::MAX; 6]] };
+    let looked_at: BTreeSet<u8> = alternatives.iter().flatten().map(|condition| condition.argument).collect();
+    looked_at.into_iter().fold(vec![garbage], |all, argument| {
+        let values = values(alternatives, argument);
+        let with = |so_far: &[u64; 6], value: &u64| {
+            let mut next = *so_far;
+            next[usize::from(argument)] = *value;
+            next
+        };
+        all.iter().flat_map(|so_far| values.iter().map(move |value| with(so_far, value))).collect()
+    })
+}
+
+/// Compares program and filter; returns instructions in the program, and the most that one call took.
+fn prove(filter: &Filter) -> (usize, usize) {
+    let program = program(filter).unwrap();
+    let edges = [filter.newest.saturating_add(1), 0x3fff_ffff, X32, X32 + 59, 0x8000_0000, 0xbfff_ffff, u32::MAX];
+    let mut longest = 0;
+    for number in (0..600).chain(edges) {
+        for arguments in arguments(filter.calls.get(&number)) {
+            for architecture in [ARCHITECTURE, I386] {
+                let call = Call { number, architecture, arguments };
+                let (answer, steps) = run(&program, call);
+                assert_eq!(answer, expected(filter, call), "{call:x?}");
+                longest = longest.max(steps);
+            }
+        }
+    }
+    (program.len(), longest)
+}
+
+#[test]
+fn the_program_answers_as_the_filter_says() {
+    let cases = [
+        ("", ""),
+        ("default", ""),
+        ("default resolve network-server unix-client trace jit", "chmod"),
+        ("@system-service", "@resources"),
+        ("all", ""),
+        ("all", "network-server @keyring"),
+        ("read ioctl openat", ""),
+    ];
+    for (allow, deny) in cases {
+        for on_deny in [OnDeny::Errno, OnDeny::Kill] {
+            let (length, longest) = prove(&filter(allow, deny, on_deny));
+            // A filter that grew over these would cost every call and every session.
+            assert!(length < 1200 && longest < 350, "{allow}: {length} instructions, {longest} for one call");
+        }
+    }
+}
+
+#[test]
+fn conditions_of_every_shape_are_compiled() {
+    let condition = |argument, mask, value, negated, wide| Condition { argument, mask, value, negated, wide };
+    let all = u64::from(u32::MAX);
+    let shapes = [
+        condition(0, all, 0x8000_0001, false, false),
+        condition(0, all, 0x8000_0001, true, false),
+        condition(0, 0xf0f0, 0x3030, false, false),
+        condition(0, 0xf0f0, 0x3030, true, false),
+        condition(0, u64::MAX, 0x7f00_0000_0001, false, true),
+        condition(0, u64::MAX, 0x7f00_0000_0001, true, true),
+        condition(0, 0x3_0000_0003, 0x1_0000_0002, false, true),
+        condition(0, 0x3_0000_0003, 0x1_0000_0002, true, true),
+    ];
+    for first in &shapes {
+        for second in &shapes {
+            let second = Condition { argument: 5, ..second.clone() };
+            let both = vec![vec![first.clone(), second.clone()]];
+            let either = vec![vec![first.clone()], vec![second]];
+            let calls = [(3, both, Denial::Kill), (7, either, Denial::Errno(libc::EACCES))];
+            let calls = calls.map(|(call, alternatives, why)| (call, Verdict::AllowIf(alternatives, why))).into();
+            prove(&Filter { calls, default: Denial::Errno(libc::EPERM), newest: 9 });
+        }
+    }
+}
+
+#[test]
+fn edges_of_the_table() {
+    let always = Verdict::AllowIf(vec![vec![]], Denial::Kill);
+    let never = Verdict::AllowIf(vec![], Denial::Errno(libc::EPERM));
+    let numbers: [(&[u32], u32); 5] = [(&[], 9), (&[0], 0), (&[0, 9], 9), (&[1, 8, 300], 9), (&[5], u32::MAX)];
+    for (numbers, newest) in numbers {
+        for verdict in [&Verdict::Allow, &always, &never] {
+            let calls = numbers.iter().map(|number| (*number, verdict.clone())).collect();
+            prove(&Filter { calls, default: Denial::Kill, newest });
+        }
+    }
+}
+
+#[test]
+fn a_filter_that_the_kernel_would_not_take_is_refused() {
+    let one = |value| Condition { argument: 0, mask: u64::from(u32::MAX), value, negated: false, wide: false };
+    let calls = (0..20).map(|call| {
+        let many = (0..60).map(|value| vec![one(value)]).collect();
+        (call, Verdict::AllowIf(many, Denial::Kill))
+    });
+    let filter = Filter { calls: calls.collect(), default: Denial::Kill, newest: 20 };
+    let refused = compile(&filter).unwrap_err().to_string();
+    let expected = "cannot compile the system call filter: it has 6189 instructions, and the kernel takes 4096";
+    assert_eq!(refused, expected);
+}
+
+#[test]
+fn the_reaper_can_do_its_work_and_nothing_else() {
+    let program = reaper().unwrap();
+    for number in 0..600 {
+        let allowed = REAPER.contains(&i64::from(number));
+        let expected = if allowed { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_KILL_PROCESS };
+        let call = Call { number, architecture: ARCHITECTURE, arguments: [7; 6] };
+        assert_eq!(run(&program, call).0, expected, "{number}");
+    }
+}
+
+/// Runs `probe` under the filter in a process of its own. Only raw system calls may be made there: another thread of
+/// the tests may hold any lock.
+fn under(filter: &Filter, probe: fn() -> bool) -> WaitStatus {
+    let programs = compile(filter).unwrap();
+    let child = match sys::process::clone_child().unwrap() {
+        sys::process::Side::Parent(child) => child,
+        sys::process::Side::Child => {
+            let bare = sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0);
+            let locked = programs.iter().all(|program| sys::lock::install_filter(program).is_ok());
+            sys::process::exit(i32::from(bare.is_err() || !locked || !probe()));
+        }
+    };
+    nix::sys::wait::waitpid(child, None).unwrap()
+}
+
+#[test]
+fn the_kernel_answers_as_the_filter_says() {
+    use Errno::{EAFNOSUPPORT, EPERM};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    let strict = filter("default resolve", "", OnDeny::Errno);
+    let killing = filter("default", "", OnDeny::Kill);
+    // Unfiltered, this would be ENOENT.
+    let slip = || nix::unistd::chown("/nowhere", None, None) == Err(EPERM);
+    let refusals = || {
+        let unix = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None);
+        let granted = nix::unistd::access("/", nix::unistd::AccessFlags::F_OK);
+        granted.is_ok() && unix.err() == Some(EAFNOSUPPORT)
+    };
+    let attack = || sys::mount::unshare(libc::CLONE_NEWUSER).is_err();
+    let killed = |status| matches!(status, WaitStatus::Signaled(_, Signal::SIGSYS, _));
+    let passed = |status| matches!(status, WaitStatus::Exited(_, 0));
+    assert!(passed(under(&strict, slip)));
+    assert!(passed(under(&strict, refusals)));
+    assert!(killed(under(&strict, attack)));
+    assert!(killed(under(&killing, slip)));
+    assert!(passed(under(&filter("all", "", OnDeny::Errno), attack)));
+}
