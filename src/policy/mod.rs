@@ -1,9 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a policy file to a [`Policy`]: every value with its place, every mistake with file, line and column.
 //! Reads the files that are named and nothing else of the host; decides nothing about it.
+//!
+//! ```text
+//! word ── load ──► trust: whose file is it ──► shape: text to keys ──► read: keys to meaning ──► extend ──► Policy
+//!                                                    ▲ set: -s key=value
+//! ```
+#![forbid(unsafe_code)]
 
 pub mod model;
 pub mod origin;
+pub mod diagnose;
+pub mod source;
+pub mod load;
+mod shipped;
+mod trust;
+mod file;
+mod shape;
+mod read;
+mod check;
+pub mod words;
+pub mod amount;
+mod extend;
+mod set;
 
+pub use diagnose::{InputError, Mistake};
+pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};

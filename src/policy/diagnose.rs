@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an operator reads when something that was written is wrong: the place, the text, the reason, the way out.
+//! Words only: nothing is read, nothing is decided, and nothing that a client sent ever comes here.
+
+use super::origin::Origin;
+use super::source::Source;
+use annotate_snippets::{AnnotationKind, Element, Level, Message, Origin as Arrow, Renderer, Snippet};
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Something an operator wrote is wrong: one or more mistakes, all of which were looked for at once.
+///
+/// `Display` is the whole report in rustc's shape, without colour; [`InputError::lines`] is for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputError {
+    mistakes: Vec<Mistake>,
+}
+
+/// One mistake and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    title: String,
+    place: Place,
+    label: Option<String>,
+    context: Option<(Range<usize>, String)>,
+    help: Vec<String>,
+}
+
+/// Where a mistake is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// These bytes of a text.
+    Text(Source, Range<usize>),
+    /// A line of a file whose text is not at hand, or the command line.
+    Origin(Origin),
+    /// A file as a whole.
+    Path(PathBuf),
+    /// The title says it all.
+    Nowhere,
+}
+
+impl InputError {
+    /// Every mistake, in the order in which they were found.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
+    /// One line a mistake: `PATH:LINE:COLUMN: text`, for a log.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.mistakes.iter().map(Mistake::line)
+    }
+
+    /// Fails with `mistakes` unless there are none.
+    pub(super) fn unless_none(mistakes: Vec<Mistake>) -> Result<(), InputError> {
+        if mistakes.is_empty() { Ok(()) } else { Err(InputError::all(mistakes)) }
+    }
+
+    /// All of `mistakes`, of which there is at least one.
+    pub(super) fn all(mistakes: Vec<Mistake>) -> Self {
+        InputError { mistakes }
+    }
+}
+
+impl From<Mistake> for InputError {
+    fn from(mistake: Mistake) -> Self {
+        InputError { mistakes: vec![mistake] }
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n\n" };
+            write!(f, "{gap}{}", mistake.render())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InputError {}
+
+impl Mistake {
+    /// A mistake that has no place yet.
+    pub fn new(title: impl Into<String>) -> Self {
+        Mistake { title: title.into(), place: Place::Nowhere, label: None, context: None, help: Vec::new() }
+    }
+
+    /// It stands at `span` of `source`.
+    pub fn at(mut self, source: &Source, span: Range<usize>) -> Self {
+        self.place = Place::Text(source.clone(), span);
+        self
+    }
+
+    /// It is the value that was written at `origin`.
+    pub fn written(mut self, origin: &Origin) -> Self {
+        self.place = Place::Origin(origin.clone());
+        self
+    }
+
+    /// It is this file.
+    pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.place = Place::Path(path.into());
+        self
+    }
+
+    /// What is wrong with the text that it stands at.
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.label = Some(text.into());
+        self
+    }
+
+    /// Another part of the same source that one should see.
+    pub fn see(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
+        self.context = Some((span, text.into()));
+        self
+    }
+
+    /// A way out.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Adds "did you mean" if one of `candidates` is near `word`, else the list of them.
+    pub fn suggest<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        match nearest(word, candidates.iter().copied()) {
+            Some(near) => self.help(format!("did you mean `{near}`?")),
+            None => self.help(format!("known here: {}", candidates.join(", "))),
+        }
+    }
+
+    fn line(&self) -> String {
+        let place = match &self.place {
+            Place::Text(source, span) => {
+                let (line, column) = source.position(span.start);
+                format!("{}:{line}:{column}: ", source.title())
+            }
+            Place::Origin(origin) => format!("{origin}: "),
+            Place::Path(path) => format!("{}: ", path.display()),
+            Place::Nowhere => String::new(),
+        };
+        let label = self.label.as_ref().map_or(String::new(), |label| format!(": {label}"));
+        let help: String = self.help.iter().map(|help| format!(" ({help})")).collect();
+        printable(&format!("{place}{}{label}{help}", self.title))
+    }
+
+    fn render(&self) -> String {
+        let mut report = Level::ERROR.primary_title(self.title.as_str()).elements(Vec::<Message<'_>>::new());
+        match &self.place {
+            Place::Text(source, span) => report = report.element(self.snippet(source, span)),
+            Place::Origin(Origin::File { path, line, column }) => {
+                let arrow = Arrow::path(path.display().to_string()).line(*line as usize);
+                report = report.element(arrow.char_column(*column as usize));
+            }
+            Place::Origin(origin) => report = report.element(Arrow::path(origin.to_string())),
+            Place::Path(path) => report = report.element(Arrow::path(path.display().to_string())),
+            Place::Nowhere => {}
+        }
+        let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
+        Renderer::plain().render(&[report.elements(help)])
+    }
+
+    fn snippet<'a>(&'a self, source: &'a Source, span: &Range<usize>) -> Element<'a> {
+        let label = self.label.as_deref();
+        let context = self.context.iter().map(|(span, text)| AnnotationKind::Context.span(span.clone()).label(text));
+        Snippet::source(source.text())
+            .path(source.title())
+            .annotations(context)
+            .annotation(AnnotationKind::Primary.span(span.clone()).label(label))
+            .into()
+    }
+}
+
+/// The candidate that `word` is most likely a slip for.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // rustc's measure: a third of the word may differ.
+    let limit = (word.chars().count() / 3).max(1);
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// `text` on one line: a control character in a file must not forge a line of the log.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_unicode());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Name;
+    use super::*;
+    use std::sync::Arc;
+
+    fn source() -> Source {
+        let path = Arc::new(PathBuf::from("/etc/spawnbox/greylist.toml"));
+        Source::new(Name::File(path), "version = 1\n\n[limits]\nmemroy = \"64M\"\n")
+    }
+
+    fn mistake() -> Mistake {
+        Mistake::new("unknown key `memroy`")
+            .at(&source(), 22..28)
+            .label("not a key of this table")
+            .see(13..21, "in this table")
+            .suggest("memroy", ["memory", "time"])
+    }
+
+    #[test]
+    fn the_report_has_the_shape_of_rustc() {
+        let expected = "\
+error: unknown key `memroy`
+ --> /etc/spawnbox/greylist.toml:4:1
+  |
+3 | [limits]
+  | -------- in this table
+4 | memroy = \"64M\"
+  | ^^^^^^ not a key of this table
+  |
+  = help: did you mean `memory`?";
+        assert_eq!(InputError::from(mistake()).to_string(), expected);
+    }
+
+    #[test]
+    fn the_log_line_has_place_reason_and_way_out() {
+        let lines: Vec<_> = InputError::from(mistake()).lines().collect();
+        let expected = "/etc/spawnbox/greylist.toml:4:1: unknown key `memroy`: not a key of this table \
+                        (did you mean `memory`?)";
+        assert_eq!(lines, [expected]);
+    }
+
+    #[test]
+    fn a_control_character_cannot_forge_a_log_line() {
+        let error = InputError::from(Mistake::new("unknown key `a\nwarning: b`"));
+        assert_eq!(error.lines().next().unwrap(), "unknown key `a\\u{a}warning: b`");
+        assert!(!error.to_string().contains("\nwarning"));
+    }
+
+    #[test]
+    fn a_mistake_may_have_an_origin_a_path_or_no_place() {
+        let path = Arc::new(PathBuf::from("/p.toml"));
+        let origin = Origin::File { path, line: 3, column: 7 };
+        for (mistake, report) in [
+            (Mistake::new("bad").written(&origin), "error: bad\n--> /p.toml:3:7"),
+            (Mistake::new("bad").written(&Origin::CommandLine), "error: bad\n--> command line"),
+            (Mistake::new("bad").in_file("/p.toml"), "error: bad\n--> /p.toml"),
+            (Mistake::new("bad"), "error: bad"),
+        ] {
+            assert_eq!(InputError::from(mistake).to_string(), report);
+        }
+    }
+
+    #[test]
+    fn only_a_slip_is_suggested() {
+        for (word, expected) in [
+            ("memroy", Some("memory")),
+            ("open_files", Some("open-files")),
+            ("Time", Some("time")),
+            ("banana", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, ["memory", "open-files", "time"]), expected, "{word}");
+        }
+    }
+}

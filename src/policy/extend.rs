@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How one policy is laid over another: lists unite, the later scalar holds, the smaller limit holds.
+//! Pure: what is merged was read before, and nothing here can fail.
+
+use super::model::{Command, Connection, Entry, Files, Isolation, Limits, Network, Policy, Scratch, Syscalls};
+use super::origin::Sourced;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one file or one `-s` says, before it is laid over others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layer {
+    /// What it says.
+    pub(super) policy: Policy,
+    /// The limits that hold even where an earlier layer has a smaller one.
+    pub(super) forced: BTreeSet<&'static str>,
+}
+
+/// Lays `over` on `base`. Its name and hash are those of `over`: `load` sets both in the end.
+///
+/// Laws, each with its test: a layer over itself is itself; how layers are bracketed does not matter; a limit is never
+/// larger than one below it unless it is forced.
+pub(super) fn extend(base: Layer, over: Layer) -> Layer {
+    let Layer { policy: below, forced: mut all_forced } = base;
+    let Layer { policy: above, forced } = over;
+    let policy = Policy {
+        name: above.name,
+        hash: above.hash,
+        description: above.description.or(below.description),
+        command: command(below.command, above.command),
+        files: files(below.files, above.files),
+        network: network(below.network, above.network),
+        syscalls: syscalls(below.syscalls, above.syscalls),
+        limits: smaller_limits(below.limits, above.limits, &forced),
+        isolation: isolation(below.isolation, above.isolation),
+        connection: connection(below.connection, above.connection),
+    };
+    all_forced.extend(forced);
+    Layer { policy, forced: all_forced }
+}
+
+macro_rules! limits {
+    ($($field:ident $key:literal),*) => {
+        /// The keys of `[limits]`, as `override` names them.
+        pub(super) const LIMITS: &[&str] = &[$($key),*];
+
+        /// The limits that are written in `limits`.
+        pub(super) fn written(limits: &Limits) -> BTreeSet<&'static str> {
+            [$(($key, limits.$field.is_some())),*].into_iter().filter(|(_, set)| *set).map(|(key, _)| key).collect()
+        }
+
+        fn smaller_limits(below: Limits, above: Limits, forced: &BTreeSet<&'static str>) -> Limits {
+            Limits { $($field: smaller(below.$field, above.$field, forced.contains($key))),* }
+        }
+    };
+}
+
+limits! {
+    time "limits.time",
+    processor_time "limits.processor-time",
+    memory "limits.memory",
+    tasks "limits.tasks",
+    cpu "limits.cpu",
+    open_files "limits.open-files",
+    file_size "limits.file-size",
+    address_space "limits.address-space",
+    stack "limits.stack",
+    core_size "limits.core-size",
+    locked_memory "limits.locked-memory",
+    pending_signals "limits.pending-signals",
+    message_queues "limits.message-queues"
+}
+
+fn smaller<T: Ord>(below: Option<Sourced<T>>, above: Option<Sourced<T>>, forced: bool) -> Option<Sourced<T>> {
+    match (below, above) {
+        (Some(below), Some(above)) if !forced && below.value < above.value => Some(below),
+        (below, above) => above.or(below),
+    }
+}
+
+fn command(below: Command, above: Command) -> Command {
+    let mut environment = below.environment;
+    environment.extend(above.environment);
+    Command {
+        user: above.user.or(below.user),
+        group: above.group.or(below.group),
+        argv: above.argv.or(below.argv),
+        directory: above.directory.or(below.directory),
+        environment,
+        client_environment: above.client_environment.or(below.client_environment),
+        umask: above.umask.or(below.umask),
+        ignore_signals: above.ignore_signals.or(below.ignore_signals),
+    }
+}
+
+fn files(below: Files, above: Files) -> Files {
+    Files {
+        root: above.root.or(below.root),
+        read: unite(below.read, above.read, entry_path),
+        execute: unite(below.execute, above.execute, entry_path),
+        write: unite(below.write, above.write, entry_path),
+        scratch: unite(below.scratch, above.scratch, |scratch: &Scratch| scratch.path.clone()),
+        devices: unite(below.devices, above.devices, |device| *device),
+        proc: above.proc.or(below.proc),
+    }
+}
+
+fn entry_path(entry: &Entry) -> std::path::PathBuf {
+    entry.path.clone()
+}
+
+// Ports are one value, not a list that grows: a file that names its ports must not get a profile's as well.
+fn network(below: Network, above: Network) -> Network {
+    Network {
+        mode: above.mode.or(below.mode),
+        connect: above.connect.or(below.connect),
+        bind: above.bind.or(below.bind),
+        udp: above.udp.or(below.udp),
+    }
+}
+
+fn syscalls(below: Syscalls, above: Syscalls) -> Syscalls {
+    Syscalls {
+        allow: unite(below.allow, above.allow, String::clone),
+        deny: unite(below.deny, above.deny, String::clone),
+        on_deny: above.on_deny.or(below.on_deny),
+    }
+}
+
+// The set of namespaces is one value too: a policy that leaves one out switches it off by name.
+fn isolation(below: Isolation, above: Isolation) -> Isolation {
+    Isolation {
+        namespaces: above.namespaces.or(below.namespaces),
+        init: above.init.or(below.init),
+        landlock: above.landlock.or(below.landlock),
+        seccomp: above.seccomp.or(below.seccomp),
+        memory_deny_write_execute: above.memory_deny_write_execute.or(below.memory_deny_write_execute),
+        pid_max: above.pid_max.or(below.pid_max),
+        memfd_noexec: above.memfd_noexec.or(below.memfd_noexec),
+        unique_pid: above.unique_pid.or(below.unique_pid),
+    }
+}
+
+fn connection(below: Connection, above: Connection) -> Connection {
+    Connection { hold: above.hold.or(below.hold), ends: above.ends.or(below.ends) }
+}
+
+/// Both lists, sorted by key; of two entries with one key the later stands.
+fn unite<T, K: Ord>(below: Vec<Sourced<T>>, above: Vec<Sourced<T>>, key: impl Fn(&T) -> K) -> Vec<Sourced<T>> {
+    let keyed = below.into_iter().chain(above).map(|entry| (key(&entry.value), entry));
+    keyed.collect::<BTreeMap<_, _>>().into_values().collect()
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The policy file as TOML has it: every key, and what sort of value it takes.
+//! No meaning here: `read` gives it one. No key is here that is not enforced.
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+use toml::Spanned;
+
+/// A list whose entries keep their places.
+pub(super) type List<T> = Vec<Spanned<T>>;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table")]
+        #[allow(missing_docs)]
+        pub(super) struct $name { $(pub(super) $field: Option<$kind>,)* }
+    )*};
+}
+
+tables! {
+    /// The whole file.
+    File {
+        version: Spanned<i64>,
+        description: Spanned<String>,
+        extends: List<String>,
+        r#override: List<String>,
+        command: Command,
+        files: Files,
+        network: Network,
+        syscalls: Syscalls,
+        limits: Limits,
+        isolation: Isolation,
+        connection: Connection,
+    }
+    /// `[command]`
+    Command {
+        user: Spanned<String>,
+        group: Spanned<String>,
+        argv: Spanned<Vec<String>>,
+        directory: Spanned<String>,
+        environment: BTreeMap<Spanned<String>, Spanned<String>>,
+        client_environment: Spanned<bool>,
+        umask: Spanned<String>,
+        ignore_signals: Spanned<List<String>>,
+    }
+    /// `[files]`
+    Files {
+        root: Spanned<String>,
+        read: List<Entry>,
+        execute: List<Entry>,
+        write: List<Entry>,
+        scratch: List<Scratch>,
+        devices: List<String>,
+        proc: Spanned<String>,
+    }
+    /// `[network]`
+    Network {
+        mode: Spanned<String>,
+        connect: Ports,
+        bind: Ports,
+        udp: Ports,
+    }
+    /// `[syscalls]`
+    Syscalls {
+        allow: List<String>,
+        deny: List<String>,
+        on_deny: Spanned<String>,
+    }
+    /// `[limits]`
+    Limits {
+        time: Spanned<Time>,
+        processor_time: Spanned<Time>,
+        memory: Spanned<Size>,
+        tasks: Spanned<i64>,
+        cpu: Spanned<i64>,
+        open_files: Spanned<i64>,
+        file_size: Spanned<Size>,
+        address_space: Spanned<Size>,
+        stack: Spanned<Size>,
+        core_size: Spanned<Size>,
+        locked_memory: Spanned<Size>,
+        pending_signals: Spanned<i64>,
+        message_queues: Spanned<Size>,
+    }
+    /// `[isolation]`
+    Isolation {
+        namespaces: Spanned<List<String>>,
+        init: Spanned<bool>,
+        landlock: Spanned<String>,
+        seccomp: Spanned<String>,
+        memory_deny_write_execute: Spanned<bool>,
+        pid_max: Spanned<i64>,
+        memfd_noexec: Spanned<bool>,
+        unique_pid: Spanned<bool>,
+    }
+    /// `[connection]`
+    Connection {
+        hold: Spanned<bool>,
+        ends: Spanned<String>,
+    }
+}
+
+/// `{ path, why, optional }`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub(super) struct EntryTable {
+    pub(super) path: Spanned<String>,
+    pub(super) why: Option<Spanned<String>>,
+    pub(super) optional: Option<bool>,
+}
+
+/// An entry of `read`, `execute` or `write`.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// The path alone.
+    Path(String),
+    /// With more to say.
+    Table(EntryTable),
+}
+
+/// `{ path, size, inodes, execute }`
+// Size and inodes are both required: tmpfs takes 0 and absence for "no limit", see tmpfs(5).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table with `path`, `size` and `inodes`")]
+#[allow(missing_docs)]
+pub(super) struct Scratch {
+    pub(super) path: Spanned<String>,
+    pub(super) size: Spanned<Size>,
+    pub(super) inodes: Spanned<i64>,
+    pub(super) execute: Option<bool>,
+}
+
+/// `{ ports = ... }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as `{ ports = [25] }`")]
+#[allow(missing_docs)]
+pub(super) struct Ports {
+    pub(super) ports: Spanned<PortList>,
+}
+
+/// `[25, 53]` or `"any"`
+#[derive(Debug)]
+pub(super) enum PortList {
+    /// One word.
+    Word(String),
+    /// Numbers.
+    List(List<i64>),
+}
+
+/// A number, or text with a unit.
+#[derive(Debug)]
+pub(super) enum Amount {
+    /// In the smallest unit.
+    Number(i64),
+    /// As written.
+    Text(String),
+}
+
+/// An amount of time.
+#[derive(Debug)]
+pub(super) struct Time(pub(super) Amount);
+
+/// An amount of bytes.
+#[derive(Debug)]
+pub(super) struct Size(pub(super) Amount);
+
+/// What may stand in one place in more than one form; the text says so to people.
+struct Either(&'static str);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor(Either("a time such as \"5m\""))).map(Time)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor(Either("a size such as \"64M\""))).map(Size)
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor(Either("a path, or a table with `path`")))
+    }
+}
+
+impl<'de> Deserialize<'de> for PortList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PortsVisitor(Either("a list of ports, or \"any\"")))
+    }
+}
+
+struct AmountVisitor(Either);
+struct EntryVisitor(Either);
+struct PortsVisitor(Either);
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.0)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Amount, E> {
+        Ok(Amount::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Amount, E> {
+        Ok(Amount::Text(text.to_owned()))
+    }
+}
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = Entry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.0)
+    }
+
+    fn visit_str<E>(self, path: &str) -> Result<Entry, E> {
+        Ok(Entry::Path(path.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+        EntryTable::deserialize(MapAccessDeserializer::new(map)).map(Entry::Table)
+    }
+}
+
+impl<'de> Visitor<'de> for PortsVisitor {
+    type Value = PortList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.0)
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<PortList, E> {
+        Ok(PortList::Word(word.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<PortList, A::Error> {
+        let mut ports = Vec::new();
+        while let Some(port) = seq.next_element()? {
+            ports.push(port);
+        }
+        Ok(PortList::List(ports))
+    }
+}

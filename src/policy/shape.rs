@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From text to the types of the policy file, and serde's complaints into our words.
+//! The first pass: syntax, version, keys and sorts of values. What a value means is the second one, `read`.
+
+use super::diagnose::{InputError, Mistake};
+use super::file::File;
+use super::source::Source;
+use serde::Deserialize;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+/// The format of policy files that this program reads.
+const VERSION: i64 = 1;
+
+/// The most mistakes that one run reports; more would hide the first.
+const MOST_MISTAKES: usize = 20;
+
+/// Whether a text must say which format it is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// A file must.
+    Required,
+    /// `-s` is of the program's own format.
+    Implied,
+}
+
+/// The place of something inside a document.
+struct Found {
+    key: String,
+    table: Range<usize>,
+    sort: &'static str,
+}
+
+/// Reads `source`; fails with every mistake of this pass.
+pub(super) fn parse(source: &Source, version: Version) -> Result<File, InputError> {
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    let syntax = errors.iter().take(MOST_MISTAKES).map(|error| in_our_words(source, &document, error));
+    InputError::unless_none(syntax.collect())?;
+    if version == Version::Required {
+        check_version(source, document.get_ref())?;
+    }
+    let mut rest = document.clone();
+    let mut mistakes = Vec::new();
+    loop {
+        match File::deserialize(Deserializer::from(rest.clone())) {
+            Ok(file) => return InputError::unless_none(mistakes).map(|()| file),
+            Err(error) => {
+                mistakes.push(in_our_words(source, &document, &error));
+                // serde stops at the first mistake. Without the offending key it finds the next one.
+                let again = error.span().is_some_and(|span| remove(rest.get_mut(), &span));
+                if !again || mistakes.len() == MOST_MISTAKES {
+                    return Err(InputError::all(mistakes));
+                }
+            }
+        }
+    }
+}
+
+/// The version comes first: in a file of a later format, its other keys may be unknown for good reason.
+fn check_version(source: &Source, document: &DeTable<'_>) -> Result<(), InputError> {
+    let Some(value) = document.get("version") else {
+        let start = Mistake::new("missing key `version`").at(source, 0..0);
+        return Err(start.help(format!("add `version = {VERSION}` as the first line")).into());
+    };
+    let number = value.get_ref().as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+    let title = match number {
+        Some(VERSION) => return Ok(()),
+        Some(newer) if newer > VERSION => format!("this file is in format {newer}"),
+        _ => "there is no such format".to_owned(),
+    };
+    let label = format!("this spawnbox reads format {VERSION}");
+    Err(Mistake::new(title).at(source, value.span()).label(label).into())
+}
+
+fn in_our_words(source: &Source, document: &Spanned<DeTable<'_>>, error: &toml::de::Error) -> Mistake {
+    let span = error.span().unwrap_or(0..0);
+    let found = find(document.get_ref(), &document.span(), &span);
+    let message = error.message();
+    let mistake = if let Some(rest) = message.strip_prefix("unknown field ") {
+        let names = quoted(rest);
+        let (key, known) = names.split_first().map_or(("", [].as_slice()), |(key, known)| (*key, known));
+        let mistake = Mistake::new(format!("unknown key `{key}`")).suggest(key, known.iter().copied());
+        match &found {
+            Some(found) if is_header(source, &found.table) => {
+                mistake.label("not a key of this table").see(found.table.clone(), "in this table")
+            }
+            _ => mistake.label("not a key here"),
+        }
+    } else if let Some(rest) = message.strip_prefix("missing field ") {
+        let key = quoted(rest).first().copied().unwrap_or("");
+        Mistake::new(format!("missing key `{key}`")).label(format!("`{key}` must be written here"))
+    } else if let Some((_, expected)) = message.strip_prefix("invalid type: ").and_then(|m| m.split_once(", expected "))
+    {
+        let key = found.as_ref().map_or(String::new(), |found| format!(" of `{}`", found.key));
+        let sort = found.as_ref().map_or("something else", |found| found.sort);
+        Mistake::new(format!("wrong type{key}"))
+            .label(format!("expected {}, found {sort}", sort_in_our_words(expected)))
+    } else if message == "duplicate key" {
+        let key = source.text().get(span.clone()).unwrap_or("");
+        Mistake::new(format!("key `{key}` is written twice")).label("for the second time")
+    } else {
+        Mistake::new(message)
+    };
+    mistake.at(source, span)
+}
+
+/// The words in backquotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// What serde's own types say that they expect.
+fn sort_in_our_words(expected: &str) -> &str {
+    match expected {
+        "a string" => "text in quotes",
+        "a boolean" => "`true` or `false`",
+        "i64" => "a whole number",
+        "a sequence" => "a list in brackets",
+        "a map" => "a table",
+        ours => ours,
+    }
+}
+
+fn sort(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(number) if i64::from_str_radix(number.as_str(), number.radix()).is_err() => {
+            "a number out of range"
+        }
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(true) => "`true`",
+        DeValue::Boolean(false) => "`false`",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn is_header(source: &Source, table: &Range<usize>) -> bool {
+    source.text().get(table.clone()).is_some_and(|text| text.starts_with('['))
+}
+
+/// The innermost key whose name or value is at `span`.
+fn find(table: &DeTable<'_>, whole: &Range<usize>, span: &Range<usize>) -> Option<Found> {
+    table.iter().find_map(|(key, value)| {
+        let deeper = tables_in(value).into_iter().find_map(|(inner, whole)| find(inner, &whole, span));
+        let here = encloses(key, value, span).then(|| Found {
+            key: key.get_ref().to_string(),
+            table: whole.clone(),
+            sort: value_at(value, span).map_or("something else", sort),
+        });
+        deeper.or(here)
+    })
+}
+
+/// Takes the innermost key whose name or value is at `span` out of `table`.
+fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    if table.iter_mut().any(|(_, value)| remove_in(value.get_mut(), span)) {
+        return true;
+    }
+    let key = table.iter().find(|(key, value)| encloses(key, value, span)).map(|(key, _)| key.get_ref().to_string());
+    key.is_some_and(|key| table.remove(key.as_str()).is_some())
+}
+
+fn remove_in(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
+    match value {
+        DeValue::Table(table) => remove(table, span),
+        DeValue::Array(array) => array.iter_mut().any(|value| remove_in(value.get_mut(), span)),
+        _ => false,
+    }
+}
+
+fn encloses<K>(key: &Spanned<K>, value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+    let whole = value.span();
+    key.span() == *span || (whole.start <= span.start && span.end <= whole.end)
+}
+
+fn tables_in<'t, 'i>(value: &'t Spanned<DeValue<'i>>) -> Vec<(&'t DeTable<'i>, Range<usize>)> {
+    match value.get_ref() {
+        DeValue::Table(table) => vec![(table, value.span())],
+        DeValue::Array(array) => array.iter().flat_map(tables_in).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn value_at<'t, 'i>(value: &'t Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<&'t DeValue<'i>> {
+    match value.get_ref() {
+        found if value.span() == *span => Some(found),
+        DeValue::Array(array) => array.iter().find_map(|value| value_at(value, span)),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The text of one policy file, and the line and column of every byte in it.
+//! Holds text that was already read; opens nothing.
+
+use super::origin::Origin;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a text was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A file, as the user named it.
+    File(Arc<PathBuf>),
+    /// A policy that is built into the program.
+    Builtin(Arc<str>),
+    /// `-s key=value`.
+    CommandLine,
+}
+
+/// A text and where it was read from. Cheap to clone: every mistake keeps its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    name: Name,
+    text: Arc<str>,
+}
+
+impl Source {
+    /// Pairs `text` with the place it was read from.
+    pub fn new(name: Name, text: impl Into<Arc<str>>) -> Self {
+        Source { name, text: text.into() }
+    }
+
+    /// Where it was read from.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The name as an error prints it.
+    pub fn title(&self) -> String {
+        match &self.name {
+            Name::File(path) => path.display().to_string(),
+            Name::Builtin(name) => format!("built-in {name}.toml"),
+            Name::CommandLine => "command line".to_owned(),
+        }
+    }
+
+    /// Line and column, in characters from one, of the byte at `offset`.
+    pub fn position(&self, offset: usize) -> (u32, u32) {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        (line as u32, column as u32)
+    }
+
+    /// The origin of the value that stands at `span`.
+    pub fn origin(&self, span: &Range<usize>) -> Origin {
+        let (line, column) = self.position(span.start);
+        match &self.name {
+            Name::File(path) => Origin::File { path: Arc::clone(path), line, column },
+            Name::Builtin(name) => Origin::Profile { name: Arc::clone(name), line },
+            Name::CommandLine => Origin::CommandLine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let source = Source::new(Name::CommandLine, "ab\nüx = 1\n");
+        for (offset, expected) in [(0, (1, 1)), (1, (1, 2)), (3, (2, 1)), (5, (2, 2)), (11, (3, 1)), (99, (3, 1))] {
+            assert_eq!(source.position(offset), expected, "byte {offset}");
+        }
+    }
+
+    #[test]
+    fn a_position_past_a_half_read_character_is_no_panic() {
+        assert_eq!(Source::new(Name::CommandLine, "ü").position(1), (1, 2));
+    }
+}
