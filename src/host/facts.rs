@@ -144,7 +144,7 @@ pub struct Account {
     pub name: String,
     /// User id.
     pub uid: u32,
-    /// Group id of its passwd(5) entry.
+    /// Group id of its passwd(5) entry; `(gid_t)-1`, which is no group, where it has none.
     pub gid: u32,
 }
 

@@ -3,5 +3,9 @@
 //! Observes and tries; never decides what a service gets.
 
 pub mod facts;
+pub mod accounts;
+pub mod paths;
+mod error;
 
+pub use error::HostError;
 pub use facts::Facts;

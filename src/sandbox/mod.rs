@@ -14,6 +14,7 @@ mod reaper;
 pub mod cord;
 pub mod report;
 
+pub use crate::host::HostError;
 pub use cord::{Cord, Message};
 pub use launcher::{Launcher, Reply};
 pub use line::AFTER_CLONE;
@@ -23,20 +24,3 @@ pub use report::{Record, SetupError};
 pub const ENVIRONMENT_SLOTS: usize = 16;
 /// How long they may be together, with their NULs.
 pub const ENVIRONMENT_BYTES: usize = 2048;
-
-/// Something that this machine lacks or refuses, met while preparing a service.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {doing}: {why}")]
-pub struct HostError {
-    /// What was being done, to what.
-    pub doing: String,
-    /// The errno's text, or a longer explanation with a way out.
-    pub why: String,
-}
-
-impl HostError {
-    /// A refused system call.
-    pub fn new(doing: impl Into<String>, errno: nix::errno::Errno) -> Self {
-        HostError { doing: doing.into(), why: errno.desc().to_string() }
-    }
-}

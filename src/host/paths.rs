@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the paths of a policy are on this host. Opens nothing but symbolic links and directories on the way.
+
+use super::facts::PathFact;
+use nix::libc;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Looks at every path.
+pub fn look_at(paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
+    paths.iter().map(|path| (path.clone(), fact(path))).collect()
+}
+
+fn fact(path: &Path) -> PathFact {
+    found(path).unwrap_or_else(|error| match error.raw_os_error() {
+        // A component that is a file: nothing can be below it.
+        Some(libc::ENOENT | libc::ENOTDIR) => PathFact::Missing,
+        Some(errno) => PathFact::Unreadable(errno),
+        // A path with a NUL byte, which std refuses itself.
+        None => PathFact::Unreadable(libc::EINVAL),
+    })
+}
+
+fn found(path: &Path) -> io::Result<PathFact> {
+    let resolved = fs::canonicalize(path)?;
+    let directory = fs::metadata(&resolved)?.is_dir();
+    let link = match fs::symlink_metadata(path)?.is_symlink() {
+        true => Some(fs::read_link(path)?),
+        false => None,
+    };
+    Ok(PathFact::Found { resolved, directory, link })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_there_and_what_is_not() {
+        let base = std::env::temp_dir().join(format!("spawnbox-paths-{}", std::process::id()));
+        fs::create_dir_all(base.join("tree")).unwrap();
+        let base = fs::canonicalize(base).unwrap();
+        fs::write(base.join("tree/file"), "").unwrap();
+        symlink("tree", base.join("link")).unwrap();
+        symlink("link/file", base.join("twice")).unwrap();
+        symlink("nothing", base.join("dangling")).unwrap();
+        symlink("loop", base.join("loop")).unwrap();
+        let found = |resolved: &str, directory, link: Option<&str>| PathFact::Found {
+            resolved: base.join(resolved),
+            directory,
+            link: link.map(PathBuf::from),
+        };
+        let cases = [
+            ("nothing", PathFact::Missing),
+            ("tree/file/below", PathFact::Missing),
+            ("dangling", PathFact::Missing),
+            ("loop", PathFact::Unreadable(libc::ELOOP)),
+            ("nul\0byte", PathFact::Unreadable(libc::EINVAL)),
+            ("tree", found("tree", true, None)),
+            ("tree/file", found("tree/file", false, None)),
+            ("link", found("tree", true, Some("tree"))),
+            ("link/file", found("tree/file", false, None)),
+            ("twice", found("tree/file", false, Some("link/file"))),
+        ];
+        let paths = cases.clone().map(|(path, _)| base.join(path));
+        let seen = look_at(&paths);
+        fs::remove_dir_all(&base).unwrap();
+        assert_eq!(seen, cases.map(|(path, fact)| (base.join(path), fact)).into());
+    }
+}
