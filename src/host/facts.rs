@@ -162,6 +162,26 @@ impl Kernel {
     }
 }
 
+impl Resource {
+    /// The word for it in `[limits]`; those that no policy sets have their getrlimit(2) name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Resource::ProcessorTime => "processor-time",
+            Resource::OpenFiles => "open-files",
+            Resource::FileSize => "file-size",
+            Resource::AddressSpace => "address-space",
+            Resource::Stack => "stack",
+            Resource::CoreSize => "core-size",
+            Resource::LockedMemory => "locked-memory",
+            Resource::PendingSignals => "pending-signals",
+            Resource::MessageQueues => "message-queues",
+            Resource::Tasks => "tasks",
+            Resource::Nice => "RLIMIT_NICE",
+            Resource::RealtimePriority => "RLIMIT_RTPRIO",
+        }
+    }
+}
+
 impl Controller {
     /// Its name in `cgroup.controllers`.
     pub fn name(self) -> &'static str {

@@ -3,11 +3,31 @@
 //! No file, clock, environment or kernel is touched below this module.
 #![forbid(unsafe_code)]
 
-pub mod calls;
-pub mod model;
 pub mod request;
+pub mod model;
 pub mod steps;
+pub mod resolve;
+mod identity;
+mod command;
+mod files;
+mod view;
+pub mod calls;
+mod network;
+mod reach;
+mod layers;
+mod limits;
+mod order;
+mod origins;
+pub mod refuse;
+mod items;
+pub mod explain;
+#[cfg(test)]
+mod hosts;
+#[cfg(test)]
+mod tests;
 
 pub use model::Plan;
+pub use refuse::Refusal;
 pub use request::Request;
+pub use resolve::resolve;
 pub use steps::Step;

@@ -262,6 +262,12 @@ impl Condition {
     }
 }
 
+impl Off {
+    pub(super) fn new(layer: impl Into<String>, why: impl Into<String>) -> Self {
+        Off { layer: layer.into(), why: why.into() }
+    }
+}
+
 impl CgroupLimits {
     /// The controllers that these limits need.
     pub fn controllers(&self) -> BTreeSet<Controller> {

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[isolation]`: namespaces, init, the settings of the PID namespace, and what ends the tree.
+//! What the host refused when it was tried is refused here, unless the policy switches it off by name.
+
+use super::calls;
+use super::files::Sight;
+use super::model::{Filter, Namespace, NetworkMode, Off, PidLimits, Proc, Root};
+use super::refuse::{Lack, Refusal, Slip};
+use crate::host::facts::{Cgroup, Facts, Trial};
+use crate::policy::model::Isolation;
+use crate::policy::{Origin, Policy, Sourced};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+
+/// The oldest kernel that is supported.
+const SUPPORTED: (u32, u32) = (6, 1);
+/// The oldest that may work.
+const OLDEST: (u32, u32) = (5, 14);
+
+/// Refuses kernels that cannot work, and names those that were never tried.
+pub(super) fn kernel(facts: &Facts, off: &mut Vec<Off>) -> Result<(), Refusal> {
+    let kernel = &facts.kernel;
+    if !kernel.at_least(OLDEST.0, OLDEST.1) {
+        return Err(Refusal::new(Lack::Kernel { release: kernel.release.clone() }, &Origin::Default));
+    }
+    if !works(facts.clone3) {
+        return Err(Refusal::new(Lack::Clone { trial: facts.clone3 }, &Origin::Default));
+    }
+    if !kernel.at_least(SUPPORTED.0, SUPPORTED.1) {
+        let why = format!("Linux {} is older than 6.1, the oldest that is supported", kernel.release);
+        off.push(Off::new("untested kernel", why));
+    }
+    Ok(())
+}
+
+/// The namespaces: those of `isolation.namespaces`, or all; `network.mode` alone decides about the network.
+pub(super) fn namespaces(
+    isolation: &Isolation,
+    mode: Option<&Sourced<NetworkMode>>,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<BTreeSet<Namespace>, Refusal> {
+    let written = isolation.namespaces.as_ref();
+    let origin = written.map_or(&Origin::Default, |written| &written.origin);
+    let mut wanted = written.map_or_else(|| BTreeSet::from(Namespace::ALL), |written| written.value.clone());
+    match mode.map_or(NetworkMode::None, |mode| mode.value) {
+        NetworkMode::None | NetworkMode::Loopback => wanted.insert(Namespace::Network),
+        NetworkMode::Host => wanted.remove(&Namespace::Network),
+    };
+    for namespace in Namespace::ALL {
+        let (key, origin) = match namespace {
+            Namespace::Network => ("network.mode = \"host\"", mode.map_or(&Origin::Default, |mode| &mode.origin)),
+            _ => ("left out of isolation.namespaces", origin),
+        };
+        if !wanted.contains(&namespace) {
+            off.push(Off::new(format!("{} namespace", namespace.name()), format!("{key} ({origin})")));
+            continue;
+        }
+        // What was never tried is not known to work.
+        let trial = facts.namespaces.get(&namespace).copied().unwrap_or(Trial::Refused(Errno::ENOSYS as i32));
+        if !works(trial) {
+            return Err(Refusal::new(Lack::Namespace { namespace, trial }, origin));
+        }
+    }
+    if facts.rootless() && !wanted.is_empty() && !wanted.contains(&Namespace::User) {
+        let key = "a namespace made by an ordinary user";
+        return Err(Refusal::new(Slip::Needs { key, needs: "\"user\" in isolation.namespaces" }, origin));
+    }
+    Ok(wanted)
+}
+
+/// Refuses what needs a namespace that is not there.
+pub(super) fn mounts(policy: &Policy, namespaces: &BTreeSet<Namespace>, sight: &Sight) -> Result<(), Refusal> {
+    let fresh_proc = match sight.proc {
+        Proc::None => false,
+        Proc::Subset | Proc::Full => true,
+    };
+    let origin = |written: Option<&Origin>| written.cloned().unwrap_or(Origin::Default);
+    let files = &policy.files;
+    let root_origin = origin(files.root.as_ref().map(|root| &root.origin));
+    let proc_origin = origin(files.proc.as_ref().map(|proc| &proc.origin));
+    let needs = |key, needs, origin| Err(Refusal::new(Slip::Needs { key, needs }, &origin));
+    if !namespaces.contains(&Namespace::Mount) {
+        let mount = "\"mount\" in isolation.namespaces";
+        match sight.root {
+            Root::Empty { .. } => return needs("files.root = \"empty\"", mount, root_origin),
+            Root::Host => {}
+        }
+        if let Some(scratch) = sight.scratch.first() {
+            return needs("files.scratch", mount, scratch.origin.clone());
+        }
+        if fresh_proc {
+            return needs("files.proc", mount, proc_origin);
+        }
+    }
+    if fresh_proc && !namespaces.contains(&Namespace::Pid) {
+        return needs("files.proc", "\"pid\" in isolation.namespaces", proc_origin);
+    }
+    Ok(())
+}
+
+/// Refuses a session whose remains nothing would end, and says what ends it otherwise.
+pub(super) fn tree(
+    isolation: &Isolation,
+    namespaces: &BTreeSet<Namespace>,
+    init: bool,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<(), Refusal> {
+    let pid = namespaces.contains(&Namespace::Pid);
+    if !init && !pid {
+        let origin = isolation.init.as_ref().map_or(&Origin::Default, |init| &init.origin);
+        let needs = "\"pid\" in isolation.namespaces";
+        return Err(Refusal::new(Slip::Needs { key: "isolation.init = false", needs }, origin));
+    }
+    match &facts.cgroup {
+        Cgroup::Unavailable(why) if !pid => {
+            let origin = isolation.namespaces.as_ref().map_or(&Origin::Default, |written| &written.origin);
+            return Err(Refusal::new(Lack::Tree { why: why.clone() }, origin));
+        }
+        Cgroup::Unavailable(why) => {
+            off.push(Off::new("control group", format!("{why}; the PID namespace ends a session's tree")));
+        }
+        Cgroup::At { .. } if !pid => {
+            let why = "without a PID namespace, what a command left behind outlives a supervisor that is killed";
+            off.push(Off::new("sudden death", why));
+        }
+        Cgroup::At { .. } => {}
+    }
+    Ok(())
+}
+
+/// The settings of the PID namespace.
+pub(super) fn pid_limits(
+    isolation: &Isolation,
+    namespaces: &BTreeSet<Namespace>,
+    init: bool,
+    filter: Option<&Filter>,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<PidLimits, Refusal> {
+    let in_pid = |key: &'static str, origin: &Origin| {
+        let needs = "\"pid\" in isolation.namespaces";
+        let there = namespaces.contains(&Namespace::Pid);
+        there.then_some(()).ok_or_else(|| Refusal::new(Slip::Needs { key, needs }, origin))
+    };
+    let mut planned = PidLimits::default();
+    if let Some(pid_max) = &isolation.pid_max {
+        let key = "isolation.pid-max";
+        in_pid(key, &pid_max.origin)?;
+        let lack = setting(key, "a pid_max of its own in each PID namespace", "Linux 6.14", facts.pid_max);
+        lack.map_err(|lack| Refusal::new(lack, &pid_max.origin))?;
+        planned.pid_max = Some(pid_max.value);
+    }
+    planned.memfd_noexec = memfd_noexec(isolation, filter, facts, off, &in_pid)?;
+    if let Some(unique) = isolation.unique_pid.as_ref().filter(|unique| unique.value) {
+        let key = "isolation.unique-pid";
+        in_pid(key, &unique.origin)?;
+        if !init {
+            return Err(Refusal::new(Slip::Needs { key, needs: "isolation.init = true" }, &unique.origin));
+        }
+        if planned.pid_max.is_some() {
+            return Err(Refusal::new(Slip::Excludes { key, other: "isolation.pid-max" }, &unique.origin));
+        }
+        let lack = setting(key, "ns_last_pid", "CONFIG_CHECKPOINT_RESTORE and a writable /proc/sys", facts.ns_last_pid);
+        lack.map_err(|lack| Refusal::new(lack, &unique.origin))?;
+        planned.unique_pid = true;
+    }
+    Ok(planned)
+}
+
+/// A memfd that can be executed is a program that no mount option stops. Where the filter has no memfd_create the
+/// setting would only cost time: each write through the host's /proc makes later sessions slower.
+fn memfd_noexec(
+    isolation: &Isolation,
+    filter: Option<&Filter>,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+    in_pid: &dyn Fn(&'static str, &Origin) -> Result<(), Refusal>,
+) -> Result<bool, Refusal> {
+    let key = "isolation.memfd-noexec";
+    let callable = filter.is_none_or(|filter| calls::allows(filter, "memfd_create"));
+    match isolation.memfd_noexec.as_ref().filter(|wanted| wanted.value) {
+        _ if !callable => Ok(false),
+        Some(wanted) => {
+            in_pid(key, &wanted.origin)?;
+            let lack = setting(key, "a memfd_noexec of its own in each PID namespace", "Linux 6.3", facts.memfd_noexec);
+            lack.map(|()| true).map_err(|lack| Refusal::new(lack, &wanted.origin))
+        }
+        None => {
+            off.push(Off::new("memfd-noexec", "memfd_create is allowed and isolation.memfd-noexec is not set"));
+            Ok(false)
+        }
+    }
+}
+
+/// No memory both writable and executable, where a policy asks for it.
+pub(super) fn write_execute(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<bool, Refusal> {
+    let key = "isolation.memory-deny-write-execute";
+    let Some(wanted) = policy.isolation.memory_deny_write_execute.as_ref().filter(|wanted| wanted.value) else {
+        off.push(Off::new("write-execute", format!("{key} is not set")));
+        return Ok(false);
+    };
+    if calls::asks_for_jit(&policy.syscalls).is_some() {
+        let other = "\"jit\" in syscalls.allow";
+        return Err(Refusal::new(Slip::Excludes { key, other }, &wanted.origin));
+    }
+    let lack = setting(key, "PR_SET_MDWE", "Linux 6.3", facts.mdwe);
+    lack.map(|()| true).map_err(|lack| Refusal::new(lack, &wanted.origin))
+}
+
+fn setting(key: &'static str, what: &'static str, since: &'static str, trial: Trial) -> Result<(), Lack> {
+    if works(trial) { Ok(()) } else { Err(Lack::Setting { key, what, since, trial }) }
+}
+
+pub(super) fn works(trial: Trial) -> bool {
+    match trial {
+        Trial::Works => true,
+        Trial::Refused(_) | Trial::Killed => false,
+    }
+}

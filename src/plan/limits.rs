@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[limits]`: what the kernel counts for a process, for a user namespace, and for a control group.
+//! A limit that nothing on this host counts is refused, never skipped.
+
+use super::model::{CgroupLimits, Namespace, Off};
+use super::refuse::{Lack, Refusal, Where};
+use crate::host::facts::{Cgroup, Controller, Facts, Resource};
+use crate::policy::Sourced;
+use crate::policy::model::Limits;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A core limit of 0 lets a piped core_pattern dump; 1 is below every header, so nothing is written (Linux,
+/// fs/coredump.c).
+const NO_CORE: u64 = 1;
+
+/// The two kinds of limits.
+pub(super) struct Planned {
+    pub(super) resources: BTreeMap<Resource, u64>,
+    pub(super) cgroup: CgroupLimits,
+}
+
+/// What counts tasks with the command: our reaper, or no one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// The reaper is a task of the same user.
+    Reaper,
+    /// The command is the first process.
+    Command,
+}
+
+/// Plans every limit that is written, and those that always stand.
+pub(super) fn resolve(
+    limits: &Limits,
+    namespaces: &BTreeSet<Namespace>,
+    first: First,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<Planned, Refusal> {
+    let mut resources = written(limits);
+    let cgroup = CgroupLimits {
+        memory: needs(limits.memory.as_ref(), "limits.memory", Controller::Memory, facts)?,
+        cpu: needs(limits.cpu.as_ref(), "limits.cpu", Controller::Cpu, facts)?,
+        tasks: match &limits.tasks {
+            None => None,
+            Some(tasks) => {
+                let all = match first {
+                    First::Reaper => tasks.value.saturating_add(1),
+                    First::Command => tasks.value,
+                };
+                let counted = namespaces.contains(&Namespace::User);
+                if counted {
+                    resources.insert(Resource::Tasks, all);
+                }
+                match place(Controller::Pids, facts) {
+                    None => Some(all),
+                    Some(_) if counted => None,
+                    Some(place) => return Err(Refusal::new(Lack::Tasks { place }, &tasks.origin)),
+                }
+            }
+        },
+    };
+    lower(&mut resources, facts);
+    absent(limits, &resources, off);
+    Ok(Planned { resources, cgroup })
+}
+
+fn written(limits: &Limits) -> BTreeMap<Resource, u64> {
+    // RLIMIT_CPU counts whole seconds, and 0 means one to the kernel.
+    let seconds = |time: &Sourced<Duration>| time.value.as_secs().max(1);
+    let value = |limit: &Option<Sourced<u64>>| limit.as_ref().map(|limit| limit.value);
+    let core = value(&limits.core_size).unwrap_or(NO_CORE).max(NO_CORE);
+    let all = [
+        (Resource::ProcessorTime, limits.processor_time.as_ref().map(seconds)),
+        (Resource::OpenFiles, value(&limits.open_files)),
+        (Resource::FileSize, value(&limits.file_size)),
+        (Resource::AddressSpace, value(&limits.address_space)),
+        (Resource::Stack, value(&limits.stack)),
+        (Resource::CoreSize, Some(core)),
+        (Resource::LockedMemory, value(&limits.locked_memory)),
+        (Resource::PendingSignals, value(&limits.pending_signals)),
+        (Resource::MessageQueues, value(&limits.message_queues)),
+        // No command may rise above others: always.
+        (Resource::Nice, Some(0)),
+        (Resource::RealtimePriority, Some(0)),
+    ];
+    all.into_iter().filter_map(|(resource, value)| Some((resource, value?))).collect()
+}
+
+/// No hard limit can be raised: inside a user namespace the kernel asks for CAP_SYS_RESOURCE in the host's, see
+/// setrlimit(2). A lower one is stricter than what was asked for, so it stands.
+fn lower(resources: &mut BTreeMap<Resource, u64>, facts: &Facts) {
+    for (resource, value) in resources {
+        if let Some(hard) = facts.hard_limits.get(resource) {
+            *value = (*value).min(*hard);
+        }
+    }
+}
+
+fn needs(
+    limit: Option<&Sourced<u64>>,
+    key: &'static str,
+    controller: Controller,
+    facts: &Facts,
+) -> Result<Option<u64>, Refusal> {
+    let Some(limit) = limit else { return Ok(None) };
+    match place(controller, facts) {
+        None => Ok(Some(limit.value)),
+        Some(place) => Err(Refusal::new(Lack::Controller { key, controller, place }, &limit.origin)),
+    }
+}
+
+/// Where a controller is, if sessions cannot have it.
+fn place(controller: Controller, facts: &Facts) -> Option<Where> {
+    match &facts.cgroup {
+        Cgroup::Unavailable(why) => Some(Where::NoDirectory(why.clone())),
+        Cgroup::At { controllers, .. } if controllers.contains(&controller) => None,
+        Cgroup::At { on_v1, .. } if on_v1.contains(&controller) => Some(Where::Version1),
+        Cgroup::At { .. } => Some(Where::NotDelegated),
+    }
+}
+
+/// The limits of a whole session that no one set, for `explain`.
+fn absent(limits: &Limits, resources: &BTreeMap<Resource, u64>, off: &mut Vec<Off>) {
+    let missing = |set: bool, name: &str, key: &str| (!set).then(|| Off::new(name, format!("no {key} is set")));
+    off.extend(missing(limits.memory.is_some(), "memory limit", "limits.memory"));
+    off.extend(missing(limits.tasks.is_some(), "task limit", "limits.tasks"));
+    off.extend(missing(limits.cpu.is_some(), "processor share", "limits.cpu"));
+    if resources.get(&Resource::CoreSize) == Some(&0) {
+        let why = "the supervisor's hard limit is 0, which does not stop a dump into a piped core_pattern";
+        off.push(Off::new("core dumps", why));
+    }
+}
+
+/// The time limit: the front door's, else the policy's.
+pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: &mut Vec<Off>) -> Option<Duration> {
+    let time = requested.or(limits.time.as_ref()).map(|time| time.value);
+    if time.is_none() {
+        off.push(Off::new("time limit", "no limits.time is set"));
+    }
+    time
+}

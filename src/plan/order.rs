@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which steps a plan needs, in the order of the table. A step that would do nothing is not taken.
+//! Never reorders: the table's order is behaviour.
+
+use super::model::{Namespace, NetworkMode, Plan, Proc};
+use super::steps::Step;
+
+/// The steps of this plan.
+pub(super) fn steps(plan: &Plan) -> Vec<Step> {
+    Step::ALL.iter().copied().filter(|step| needed(plan, *step)).collect()
+}
+
+/// Every step is asked by name, so that a new one does not compile before someone has decided who needs it.
+fn needed(plan: &Plan, step: Step) -> bool {
+    match step {
+        Step::Clone | Step::Keyring | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => true,
+        Step::CloseFds | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Exec => true,
+        Step::Loopback => plan.network == NetworkMode::Loopback,
+        Step::Scratch => !plan.scratch.is_empty(),
+        Step::Proc => plan.proc != Proc::None,
+        Step::PidLimits => {
+            plan.pid_limits.pid_max.is_some() || plan.pid_limits.memfd_noexec || plan.pid_limits.unique_pid
+        }
+        Step::Identity => plan.identity.change,
+        Step::UserNamespace => plan.namespaces.contains(&Namespace::User),
+        Step::Limits => !plan.resources.is_empty(),
+        Step::BoundingSet | Step::Securebits => has_rights(plan),
+        Step::WriteExecute => plan.memory_deny_write_execute,
+        Step::Landlock => plan.landlock.is_some(),
+        Step::Fork => plan.init,
+        Step::Seccomp => plan.filter.is_some(),
+    }
+}
+
+/// Root has CAP_SETPCAP, and so has the first process of a user namespace there; an ordinary user without one does
+/// not, and needs neither step: no_new_privs keeps every capability away from it.
+pub(super) fn has_rights(plan: &Plan) -> bool {
+    plan.identity.change || plan.namespaces.contains(&Namespace::User)
+}

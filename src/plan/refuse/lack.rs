@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Refusals because of the host: what the policy asks for and this kernel or its settings cannot enforce.
+//! Words only: what is lacking is decided in `layers`, `limits`, `files` and `network`.
+
+use crate::host::facts::{Controller, Trial};
+use crate::policy::model::Namespace;
+use nix::errno::Errno;
+use std::path::PathBuf;
+
+/// Something that the host lacks or refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Older than anything that was ever tried.
+    #[error("Linux {release} is too old")]
+    Kernel {
+        /// The release.
+        release: String,
+    },
+    /// A kind of namespace cannot be made.
+    #[error("the {} namespace cannot be made: {}", namespace.name(), trial_text(*.trial))]
+    Namespace {
+        /// Which.
+        namespace: Namespace,
+        /// What came of trying.
+        trial: Trial,
+    },
+    /// clone3(2), with which every session begins.
+    #[error("the system call clone3 cannot be used: {}", trial_text(*.trial))]
+    Clone {
+        /// What came of trying.
+        trial: Trial,
+    },
+    /// The kernel has no Landlock, or it is switched off.
+    #[error("this kernel has no Landlock")]
+    NoLandlock,
+    /// A list of ports that this kernel's Landlock knows nothing of.
+    #[error("{key} lists ports, which needs Landlock ABI {needs}; this kernel has {has}")]
+    Ports {
+        /// The policy key.
+        key: &'static str,
+        /// The first ABI with the right.
+        needs: u32,
+        /// The host's ABI.
+        has: u32,
+    },
+    /// A call reaches the host's network, and nothing holds it to what was granted.
+    #[error("the system call {call} is allowed, and nothing keeps it from {reach}")]
+    Unrestricted {
+        /// The call.
+        call: &'static str,
+        /// What it would reach.
+        reach: &'static str,
+        /// The key that would say so.
+        key: &'static str,
+    },
+    /// System call filters cannot be used.
+    #[error("system call filters cannot be used: {}", trial_text(*.trial))]
+    Seccomp {
+        /// What came of trying.
+        trial: Trial,
+    },
+    /// A setting that newer kernels have.
+    #[error("{key} cannot be enforced: {what} needs {since}: {}", trial_text(*.trial))]
+    Setting {
+        /// The policy key.
+        key: &'static str,
+        /// What the kernel calls it.
+        what: &'static str,
+        /// What a kernel needs to have it.
+        since: &'static str,
+        /// What came of trying.
+        trial: Trial,
+    },
+    /// A limit needs a cgroup controller.
+    #[error("{key} cannot be enforced: {}", place.text(*.controller))]
+    Controller {
+        /// The policy key.
+        key: &'static str,
+        /// The controller.
+        controller: Controller,
+        /// Where it is instead.
+        place: Where,
+    },
+    /// Nothing counts the tasks of one session.
+    #[error(
+        "limits.tasks cannot be enforced: without a user namespace the kernel counts the user on the whole host, and {}",
+        place.text(Controller::Pids)
+    )]
+    Tasks {
+        /// Where the controller is instead.
+        place: Where,
+    },
+    /// What a command leaves behind would live on.
+    #[error("nothing would end what a command leaves behind: no PID namespace, and no control group ({why})")]
+    Tree {
+        /// Why there is no control group.
+        why: String,
+    },
+    /// A path of the policy is not there.
+    #[error("{}: {}", path.display(), Errno::from_raw(*.errno).desc())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What came of looking.
+        errno: i32,
+    },
+    /// A scratch file system is mounted on a directory.
+    #[error("{}: there is no directory to mount a scratch file system on", path.display())]
+    MountPoint {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// Where a cgroup controller is, if not where a session could use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Where {
+    /// On a version 1 hierarchy.
+    Version1,
+    /// Not among those of our directory.
+    NotDelegated,
+    /// There is no directory for sessions at all.
+    NoDirectory(String),
+}
+
+/// What came of trying, in words.
+pub(in crate::plan) fn trial_text(trial: Trial) -> String {
+    match trial {
+        Trial::Works => "it works".to_string(),
+        Trial::Refused(errno) => Errno::from_raw(errno).desc().to_string(),
+        Trial::Killed => "a filter kills the process that tries (SIGSYS)".to_string(),
+    }
+}
+
+impl Where {
+    /// The sentence about `controller`.
+    pub(in crate::plan) fn text(&self, controller: Controller) -> String {
+        let name = controller.name();
+        match self {
+            Where::Version1 => format!("the {name} controller sits on a version 1 hierarchy"),
+            Where::NotDelegated => format!("the {name} controller is not delegated to us"),
+            Where::NoDirectory(why) => format!("there is no control group for the {name} controller ({why})"),
+        }
+    }
+
+    fn way_out(&self) -> &'static str {
+        match self {
+            Where::Version1 => "boot with systemd.unified_cgroup_hierarchy=1, or leave the limit out",
+            Where::NotDelegated | Where::NoDirectory(_) => {
+                "start spawnbox in a unit with Delegate=yes, or leave the limit out"
+            }
+        }
+    }
+}
+
+impl Lack {
+    /// What the operator can do about it.
+    pub(super) fn way_out(&self) -> String {
+        match self {
+            Lack::Kernel { .. } => "5.14 is the oldest that can work, 6.1 the oldest that is supported".to_string(),
+            Lack::Namespace { namespace, trial } => namespace_way_out(*namespace, *trial),
+            Lack::Clone { .. } | Lack::Seccomp { .. } => {
+                "a container engine's or unit's filter withholds it: allow it there".to_string()
+            }
+            Lack::NoLandlock => {
+                "boot with landlock in lsm=, or switch it off by name: isolation.landlock = \"off\"".to_string()
+            }
+            Lack::Ports { key, .. } => format!("say that any port is meant: {key}.ports = \"any\""),
+            Lack::Unrestricted { call, key, .. } => {
+                format!(
+                    "take the call away: syscalls.deny = [\"{call}\"], or say that it is meant: {key}.ports = \"any\""
+                )
+            }
+            Lack::Setting { key, .. } => format!("leave {key} out"),
+            Lack::Controller { place, .. } | Lack::Tasks { place } => place.way_out().to_string(),
+            Lack::Tree { .. } => {
+                "let isolation.namespaces have \"pid\", or start spawnbox in a unit with Delegate=yes".to_string()
+            }
+            Lack::Path { .. } => "correct it, or say { path = ..., optional = true }".to_string(),
+            Lack::MountPoint { .. } => "make it, or name another path".to_string(),
+        }
+    }
+}
+
+fn namespace_way_out(namespace: Namespace, trial: Trial) -> String {
+    let without = match namespace {
+        Namespace::Network => "network.mode = \"host\"".to_string(),
+        other => format!("isolation.namespaces without \"{}\"", other.name()),
+    };
+    let cause = match (namespace, trial) {
+        (_, Trial::Killed) => "the unit that started spawnbox forbids it (SystemCallFilter=, RestrictNamespaces=)",
+        (Namespace::User, Trial::Refused(errno)) if errno == Errno::ENOSPC as i32 => {
+            "raise sysctl user.max_user_namespaces"
+        }
+        (Namespace::User, _) => {
+            "see sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns \
+             and user.max_user_namespaces"
+        }
+        (_, Trial::Refused(errno)) if errno == Errno::ENOSPC as i32 => "raise sysctl user.max_*_namespaces",
+        (_, Trial::Refused(_) | Trial::Works) => {
+            "a container or a unit (RestrictNamespaces=, CapabilityBoundingSet=) may withhold it"
+        }
+    };
+    format!("{cause}, or switch it off by name: {without}")
+}

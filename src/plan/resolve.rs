@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From request, policy and facts to a plan, or to the first refusal.
+//! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
+
+use super::limits::First;
+use super::model::{Ends, Filter, Identity, Landlock, Namespace, NetworkMode, Off, Plan, Root};
+use super::network::{self, Grants};
+use super::refuse::{BadIdentity, Lack, Refusal, Slip};
+use super::request::{Front, Request};
+use super::{calls, command, files, identity, layers, limits, order, origins};
+use crate::host::Facts;
+use crate::policy::model::Layer;
+use crate::policy::{Origin, Policy};
+use std::collections::BTreeSet;
+
+/// The newest Landlock ABI whose rights we know.
+const KNOWN_ABI: u32 = 10;
+/// First Landlock ABI with scopes (Linux 6.12).
+const SCOPES_ABI: u32 = 6;
+
+/// Decides everything about a service. Pure: equal arguments, equal plan.
+pub fn resolve(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {
+    decide(request, policy, facts).map_err(|refusal| Refusal { front: request.front, ..refusal })
+}
+
+fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {
+    let isolation = &policy.isolation;
+    let mut off = Vec::new();
+    let chosen = identity::resolve(request, policy, facts)?;
+    let command = command::resolve(request, policy)?;
+    layers::kernel(facts, &mut off)?;
+    let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
+    let init = isolation.init.as_ref().is_none_or(|init| init.value);
+    layers::tree(isolation, &namespaces, init, facts, &mut off)?;
+    let sight = files::resolve(&policy.files, &mut off, facts)?;
+    layers::mounts(policy, &namespaces, &sight)?;
+    let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
+    let filter = filter(policy, facts, &mut off)?;
+    let abi = landlock_abi(policy, facts, &mut off)?;
+    let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
+    let network = grants.mode;
+    let landlock = landlock(&sight.root, grants, abi, &namespaces, &mut off);
+    groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
+    let memory_deny_write_execute = layers::write_execute(policy, facts, &mut off)?;
+    let pid_limits = layers::pid_limits(isolation, &namespaces, init, filter.as_ref(), facts, &mut off)?;
+    let first = if init { First::Reaper } else { First::Command };
+    let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;
+    let mut plan = Plan {
+        service: request.service.clone(),
+        policy: policy.name.clone(),
+        policy_hash: policy.hash.clone(),
+        description: policy.description.as_ref().map(|description| description.value.clone()),
+        front: request.front,
+        transport: request.transport,
+        command,
+        origins: origins::collect(request, policy, &chosen),
+        identity: chosen.identity,
+        namespaces,
+        network,
+        root: sight.root,
+        scratch: sight.scratch,
+        proc: sight.proc,
+        landlock,
+        filter,
+        resources: limits.resources,
+        cgroup: limits.cgroup,
+        pid_limits,
+        last_capability: facts.last_capability,
+        memory_deny_write_execute,
+        init,
+        time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),
+        hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
+        ends: ends(policy, init)?,
+        steps: Vec::new(),
+        off,
+    };
+    plan.steps = order::steps(&plan);
+    Ok(plan)
+}
+
+fn ends(policy: &Policy, init: bool) -> Result<Ends, Refusal> {
+    let Some(ends) = &policy.connection.ends else { return Ok(Ends::Command) };
+    match ends.value {
+        // A PID namespace ends with its first process, which is the command then.
+        Ends::Tree if !init => {
+            let slip = Slip::Needs { key: "connection.ends = \"tree\"", needs: "isolation.init = true" };
+            Err(Refusal::new(slip, &ends.origin))
+        }
+        Ends::Tree | Ends::Command => Ok(ends.value),
+    }
+}
+
+fn filter(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<Option<Filter>, Refusal> {
+    let seccomp = policy.isolation.seccomp.as_ref();
+    let origin = seccomp.map_or(&Origin::Default, |layer| &layer.origin);
+    match seccomp.map_or(Layer::Required, |layer| layer.value) {
+        Layer::Off => {
+            off.push(Off::new("seccomp", format!("switched off ({origin}): every system call can be made")));
+            Ok(None)
+        }
+        Layer::Required if !layers::works(facts.seccomp) => {
+            Err(Refusal::new(Lack::Seccomp { trial: facts.seccomp }, origin))
+        }
+        Layer::Required => match calls::resolve(&policy.syscalls) {
+            Ok(filter) => Ok(Some(filter)),
+            Err(error) => {
+                let slip = Slip::Call { name: error.name, reason: error.reason, suggestion: error.suggestion };
+                Err(Refusal::new(slip, &error.origin))
+            }
+        },
+    }
+}
+
+/// The ABI that is used, 0 where Landlock is switched off by name.
+fn landlock_abi(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<u32, Refusal> {
+    let landlock = policy.isolation.landlock.as_ref();
+    let origin = landlock.map_or(&Origin::Default, |layer| &layer.origin);
+    match landlock.map_or(Layer::Required, |layer| layer.value) {
+        Layer::Off => {
+            off.push(Off::new("landlock", format!("switched off ({origin})")));
+            Ok(0)
+        }
+        Layer::Required if facts.landlock_abi == 0 => Err(Refusal::new(Lack::NoLandlock, origin)),
+        Layer::Required => Ok(facts.landlock_abi.min(KNOWN_ABI)),
+    }
+}
+
+fn landlock(
+    root: &Root,
+    grants: Grants,
+    abi: u32,
+    namespaces: &BTreeSet<Namespace>,
+    off: &mut Vec<Off>,
+) -> Option<Landlock> {
+    let files = match root {
+        Root::Empty { .. } => abi > 0,
+        Root::Host => false,
+    };
+    let scopes = abi >= SCOPES_ABI;
+    if !scopes && !namespaces.contains(&Namespace::Pid) {
+        off.push(Off::new("signals", "without a PID namespace only Landlock ABI 6 keeps them inside the sandbox"));
+    }
+    if !scopes && grants.mode == NetworkMode::Host {
+        let why = "in the host's network only Landlock ABI 6 keeps the command from them";
+        off.push(Off::new("abstract UNIX sockets", why));
+    }
+    let Grants { connect, bind, udp, .. } = grants;
+    let landlock = Landlock { abi, files, connect, bind, udp, scopes };
+    if network::handles_anything(&landlock) {
+        return Some(landlock);
+    }
+    if abi > 0 {
+        let why = format!("nothing is left for it at ABI {abi}: the root is the host's, ports are not restricted");
+        off.push(Off::new("landlock", why));
+    }
+    None
+}
+
+/// An ordinary user keeps its supplementary groups in its own user namespace, see user_namespaces(7). In an empty
+/// root under Landlock they open nothing but what the policy shows; anywhere else they would be a grant no one made.
+fn groups(
+    identity: &Identity,
+    root: &Root,
+    landlock: Option<&Landlock>,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<(), Refusal> {
+    let kept: Vec<&u32> = facts.groups.iter().filter(|gid| **gid != identity.gid).collect();
+    if identity.change || kept.is_empty() {
+        return Ok(());
+    }
+    let name = |gid: &&u32| {
+        let mut known = facts.accounts.groups.iter().filter(|(_, known)| **known == Some(**gid));
+        known.find(|(name, _)| name.parse::<u32>().is_err()).map_or_else(|| gid.to_string(), |(name, _)| name.clone())
+    };
+    let groups = kept.iter().map(name).collect::<Vec<_>>().join(", ");
+    let shown_only = match root {
+        Root::Empty { .. } => landlock.is_some_and(|landlock| landlock.files),
+        Root::Host => false,
+    };
+    if !shown_only {
+        return Err(Refusal::new(BadIdentity::Groups { groups }, &Origin::Default));
+    }
+    let why = format!("{groups} stay: only root can drop them; they count for the paths above alone");
+    off.push(Off::new("supplementary groups", why));
+    Ok(())
+}
