@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Nothing allocates or frees between the clone and the exec: the program runs under an allocator that aborts then.
+//! A child that aborts says nothing and its connection is closed, so each scene here would fail.
+
+use crate::scene::{Scene, scene};
+
+fn runs(scene: Scene) {
+    scene.guarded().shell("echo whole").run().stdout("whole\n").exits(0);
+}
+
+#[test]
+fn no_step_of_strict_allocates() {
+    runs(scene("strict"));
+}
+
+#[test]
+fn no_step_of_strict_allocates_for_an_ordinary_user() {
+    runs(scene("strict").unprivileged());
+}
+
+#[test]
+fn no_step_of_compatible_allocates() {
+    needs!(root);
+    runs(scene("compatible"));
+}
+
+#[test]
+fn no_step_that_only_some_policies_take_allocates() {
+    let all =
+        scene("strict").set("network.mode=\"loopback\"").set("files.proc=\"subset\"").set("isolation.unique-pid=true");
+    runs(all.set("files.scratch=[{path=\"/tmp\",size=\"64K\",inodes=8},{path=\"/var/tmp\",size=\"64K\",inodes=8}]"));
+}
+
+#[test]
+fn no_handover_of_a_connection_allocates() {
+    let server = scene("strict").guarded().set("command.client-environment=true").shell("echo $TCPREMOTEIP").listen();
+    assert_eq!(server.connect().rest(), "127.0.0.1\n");
+}
+
+#[test]
+fn no_failure_allocates() {
+    scene("strict").guarded().argv(&["/bin/sh/none"]).run().says("cannot execute the command");
+}

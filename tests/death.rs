@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Nothing outlives a session: not what has run away, not what is stopped, not after the supervisor itself is killed.
+//! And what hangs on its way delays nobody else.
+
+use crate::scene::{Scene, Server, host, scene, stage};
+use nix::sys::signal::Signal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const A_SECOND: Duration = Duration::from_secs(1);
+
+/// Every process of the session, by its mark, but for the supervisor and its launcher, whose command lines name it too.
+fn session_of(server: &Server, mark: &str) -> Vec<u32> {
+    let ours = host::tree(server.pid());
+    let probe = stage::program("probe").display().to_string();
+    let marked = host::processes(mark).into_iter();
+    marked.filter(|pid| host::command_line(*pid).starts_with(&probe) && ours.contains(pid)).collect()
+}
+
+/// Starts a server whose command does `actions`, says `ready` and waits; the client has heard it.
+fn with_session(scene: Scene, actions: &str, mark: &str) -> (Server, crate::scene::Client, Vec<u32>) {
+    let server = scene.probe(&format!("{actions} , say ready {mark} , wait")).listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), format!("ready {mark}"));
+    let session = session_of(&server, mark);
+    assert!(!session.is_empty(), "no process of the session is to be seen");
+    (server, client, session)
+}
+
+/// The promise of the time limit, kept against a command that does `actions` first.
+fn ends_with_its_limit(actions: &str, mark: &str, processes: usize) {
+    needs!(root);
+    let limited = scene("strict").set("limits.time=\"1s\"");
+    let (server, client, session) = with_session(limited, actions, mark);
+    assert_eq!(session.len(), processes, "{session:?}");
+    let cgroup = host::cgroup_of(session[0]).expect("a session has a cgroup");
+    let watched = host::watch(&session);
+    let line = server.logs("time limit");
+    assert!(watched.end_within(A_SECOND), "still there a second after: {line}");
+    assert_eq!(client.rest(), "");
+    host::eventually("the cgroup is removed", A_SECOND, || !cgroup.exists());
+}
+
+#[test]
+fn a_command_that_ignores_every_signal_dies_with_the_time_limit() {
+    ends_with_its_limit("ignore", "mark-ignore", 1);
+}
+
+#[test]
+fn a_double_forked_child_dies_with_the_time_limit() {
+    ends_with_its_limit("ignore , escape running", "mark-escape", 2);
+}
+
+#[test]
+fn a_stopped_runaway_dies_with_the_time_limit() {
+    ends_with_its_limit("ignore , escape stopped", "mark-stopped", 2);
+}
+
+#[test]
+fn an_ordinary_users_runaway_dies_with_the_time_limit() {
+    let limited = scene("strict").unprivileged().set("limits.time=\"1s\"");
+    let (server, client, session) = with_session(limited, "ignore , escape stopped", "mark-ordinary");
+    let watched = host::watch(&session);
+    server.logs("time limit");
+    assert!(watched.end_within(A_SECOND), "still there a second after the limit");
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn what_a_command_leaves_behind_ends_with_it() {
+    let server = scene("strict").probe("escape running , say ready mark-left , line").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready mark-left");
+    let watched = host::watch(&session_of(&server, "mark-left"));
+    assert_eq!(watched.count(), 2);
+    client.send(b"\n").rest();
+    assert!(watched.end_within(A_SECOND), "the runaway lives on");
+}
+
+/// `kill -9` of the supervisor ends every process that it had.
+fn ends_with_its_supervisor(scene: Scene, mark: &str) {
+    let (server, client, session) = with_session(scene, "ignore , escape stopped", mark);
+    let tree = host::tree(server.pid());
+    assert!(session.iter().all(|pid| tree.contains(pid)));
+    let watched = host::watch(&tree);
+    server.signal(Signal::SIGKILL);
+    assert!(watched.end_within(A_SECOND), "something outlived the supervisor");
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_killed_supervisor_takes_everything_along() {
+    needs!(root);
+    ends_with_its_supervisor(scene("strict"), "mark-killed");
+}
+
+#[test]
+fn an_ordinary_users_killed_supervisor_takes_everything_along() {
+    ends_with_its_supervisor(scene("strict").unprivileged(), "mark-killed-user");
+}
+
+#[test]
+fn the_next_start_removes_what_a_killed_supervisor_left() {
+    needs!(root);
+    needs!(cgroup);
+    let (server, _client, session) = with_session(scene("strict"), "ignore", "mark-swept");
+    let cgroup = host::cgroup_of(session[0]).expect("a session has a cgroup");
+    let watched = host::watch(&session);
+    server.signal(Signal::SIGKILL);
+    server.end();
+    assert!(watched.end_within(A_SECOND), "something outlived the supervisor");
+    assert!(cgroup.exists(), "nobody was left to remove it");
+    let _next = scene("strict").shell("echo hello").listen();
+    host::eventually("the left cgroup is removed", A_SECOND, || !cgroup.exists());
+}
+
+/// A directory with a program whose execution hangs as on a dead file system: opening a file with a write lease on it
+/// waits until the lease is given up, or for /proc/sys/fs/lease-break-time, which is 45 seconds; see fcntl(2).
+struct Hanging {
+    room: stage::Room,
+    lease: Option<std::process::Child>,
+}
+
+impl Hanging {
+    fn new() -> Hanging {
+        let room = stage::room();
+        let hanging = Hanging { room, lease: None };
+        hanging.install();
+        hanging
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.room.path("bin")
+    }
+
+    /// Puts a fresh program there: those that hang in the old one go on hanging.
+    fn install(&self) {
+        let directory = self.directory();
+        if !directory.exists() {
+            self.room.directory("bin");
+        }
+        let fresh = directory.join("fresh");
+        std::fs::copy(stage::program("probe"), &fresh).expect("the stage can be written");
+        std::fs::rename(&fresh, directory.join("program")).expect("a file can be renamed");
+    }
+
+    /// From now on whoever executes the program hangs.
+    fn hold(&mut self) {
+        use std::io::{BufRead, BufReader};
+        let mut holder = std::process::Command::new(stage::program("probe"))
+            .args(["lease"])
+            .arg(self.directory().join("program"))
+            .args([",", "wait"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("the probe runs");
+        let mut said = String::new();
+        BufReader::new(holder.stdout.take().expect("standard output is a pipe"))
+            .read_line(&mut said)
+            .expect("it speaks");
+        assert!(said.ends_with(": ok\n"), "{said}");
+        self.lease = Some(holder);
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        for holder in self.lease.iter_mut() {
+            let _ = holder.kill();
+            let _ = holder.wait();
+        }
+    }
+}
+
+fn serving(hanging: &Hanging, limit: &str) -> Server {
+    let directory = hanging.directory().display().to_string();
+    let program = format!("{directory}/program");
+    let shown = format!("files.execute=[\"{directory}\"]");
+    let limit = format!("limits.time=\"{limit}\"");
+    scene("strict").set(&shown).set(&limit).argv(&[&program, "say", "hello"]).listen()
+}
+
+#[test]
+fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
+    needs!(root);
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging, "2s");
+    assert_eq!(server.connect().rest(), "hello\n");
+    hanging.hold();
+    let stuck = server.connect();
+    host::eventually("the first hangs", Duration::from_secs(5), || host::tree(server.pid()).len() > 3);
+    hanging.install();
+    assert_eq!(server.connect().rest(), "hello\n");
+    server.logs("time limit");
+    assert_eq!(stuck.rest(), "");
+}
+
+#[test]
+fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_its_limit() {
+    needs!(root);
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging, "2s");
+    let idle = host::tree(server.pid());
+    hanging.hold();
+    let stuck = server.connect();
+    let of_nobody = || -> Vec<u32> {
+        let fresh = host::tree(server.pid()).into_iter().filter(|pid| !idle.contains(pid));
+        fresh.filter(|&pid| host::status_of(pid, "Uid").is_some_and(|uids| uids.contains("65534"))).collect()
+    };
+    host::eventually("reaper and command are there", Duration::from_secs(5), || of_nobody().len() == 2);
+    for pid in of_nobody() {
+        let line =
+            ["--reuid=65534", "--regid=65534", "--clear-groups", "kill", "-STOP", &pid.to_string()].map(str::to_string);
+        let stopped = std::process::Command::new("setpriv").args(line).status().expect("setpriv runs");
+        assert!(stopped.success(), "a process of the same user may stop it");
+    }
+    hanging.install();
+    assert_eq!(server.connect().rest(), "hello\n");
+    server.logs("time limit");
+    assert_eq!(stuck.rest(), "");
+}
+
+#[test]
+fn a_launcher_that_is_stopped_is_replaced() {
+    needs!(root);
+    let server = scene("strict").shell("echo hello").listen();
+    let launcher = host::children(server.pid());
+    assert_eq!(launcher.len(), 1, "one launcher and no session");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(launcher[0] as i32), Signal::SIGSTOP).expect("root may");
+    server.connect().rest();
+    assert_eq!(server.connect().rest(), "hello\n");
+    assert_ne!(host::children(server.pid()), launcher);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every test that runs the program itself, in the order in which a newcomer should read them.
+//!
+//! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
+//! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
+//! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes.
+
+#[macro_use]
+mod scene;
+
+mod refusals;
+mod connection;
+mod failure;
+mod isolation;
+mod order;
+mod allocation;
+mod limits;
+mod clients;
+mod death;
+mod rootless;
+mod readme;
+mod soak;

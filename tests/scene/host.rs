@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The host as the tests see it from outside: processes, mounts, control groups. Reads, and waits for ends.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The host's own name.
+pub(crate) fn name() -> String {
+    nix::unistd::gethostname().expect("a host has a name").to_string_lossy().into_owned()
+}
+
+/// Every process that has `mark` somewhere on its command line.
+pub(crate) fn processes(mark: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("the tests need /proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| command_line(*pid).contains(mark)).collect()
+}
+
+/// The words of a process, separated by blanks; empty for one that is gone.
+pub(crate) fn command_line(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// A line of `/proc/PID/status`, by its name.
+pub(crate) fn status_of(pid: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let start = format!("{name}:");
+    status.lines().find_map(|line| line.strip_prefix(&start)).map(|value| value.trim().to_string())
+}
+
+/// The children of a process, its own threads' included.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let files = threads.filter_map(|thread| Some(thread.ok()?.path().join("children")));
+    let text: String = files.map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// A process and all that descend from it.
+pub(crate) fn tree(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(&one) = all.get(next) {
+        all.extend(children(one));
+        next += 1;
+    }
+    all
+}
+
+/// Holds processes by pidfd, so that a number which is used again is not taken for them.
+pub(crate) struct Watched(Vec<OwnedFd>);
+
+/// Watches processes; those that are gone already need none.
+pub(crate) fn watch(pids: &[u32]) -> Watched {
+    Watched(pids.iter().filter_map(|&pid| pidfd(pid)).collect())
+}
+
+impl Watched {
+    /// How many were there when the watch began.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether every one of them has ended within this time.
+    pub(crate) fn end_within(self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        self.0.iter().all(|process| readable_by(process, deadline))
+    }
+}
+
+/// Whether a process ends within this time; one that is gone has.
+pub(crate) fn ends_within(pid: u32, limit: Duration) -> bool {
+    watch(&[pid]).end_within(limit)
+}
+
+fn pidfd(pid: u32) -> Option<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid as i32)?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+}
+
+fn readable_by(descriptor: &OwnedFd, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) if Instant::now() >= deadline => return false,
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return true,
+            Err(errno) => panic!("cannot poll a pidfd: {errno}"),
+        }
+    }
+}
+
+/// Waits until something is so that the kernel sends no event for, or fails the test.
+pub(crate) fn eventually(what: &str, limit: Duration, so: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !so() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Where cgroup version 2 is mounted, if it is.
+pub(crate) fn cgroup_root() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the tests need /proc");
+    let of_line = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let words: Vec<&str> = left.split(' ').collect();
+        (right.starts_with("cgroup2 ") && words[3] == "/").then(|| PathBuf::from(words[4]))
+    };
+    mounts.lines().find_map(of_line)
+}
+
+/// The cgroup (version 2) of a process, as a directory.
+pub(crate) fn cgroup_of(pid: u32) -> Option<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?.to_string();
+    Some(cgroup_root()?.join(path))
+}
+
+/// Every cgroup below a directory, itself not counted.
+pub(crate) fn cgroups_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut all = Vec::new();
+    for path in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()) {
+        all.extend(cgroups_below(&path));
+        all.push(path);
+    }
+    all
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// How many mounts a process sees.
+pub(crate) fn mounts(pid: u32) -> usize {
+    fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default().lines().count()
+}
+
+/// Resident anonymous memory of a process in KiB: what it has allocated itself.
+pub(crate) fn memory_kib(pid: u32) -> u64 {
+    let text = status_of(pid, "RssAnon").expect("the process lives");
+    text.trim_end_matches(" kB").trim().parse().expect("a number of KiB")
+}
