@@ -13,8 +13,10 @@ mod line;
 mod reaper;
 pub mod cord;
 pub mod report;
+pub mod cgroup;
 
 pub use crate::host::HostError;
+pub use cgroup::{Cgroup, Slice};
 pub use cord::{Cord, Message};
 pub use launcher::{Launcher, Reply};
 pub use line::AFTER_CLONE;

@@ -10,6 +10,8 @@ pub mod mount;
 pub mod process;
 pub mod signal;
 pub mod socket;
+pub mod wait;
+pub mod clock;
 
 use nix::errno::Errno;
 use nix::libc::c_long;
@@ -18,4 +20,3 @@ use nix::libc::c_long;
 fn checked(result: c_long) -> Result<c_long, Errno> {
     Errno::result(result)
 }
-pub mod clock;

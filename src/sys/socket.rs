@@ -85,3 +85,17 @@ pub fn receive_descriptors(
     }
     Ok((length, descriptors))
 }
+
+/// `SO_PASSRIGHTS` of asm-generic/socket.h, Linux 6.16; not in libc yet.
+const SO_PASSRIGHTS: libc::c_int = 83;
+
+/// Whether descriptors may be sent over this UNIX socket. An accepted socket inherits it from its listener.
+/// ENOPROTOOPT before Linux 6.16.
+pub fn set_pass_rights(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(), Errno> {
+    let length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the pointer is to an int that outlives the call, and the length is its size.
+    let r = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const value).cast(), length)
+    };
+    Errno::result(r).map(drop)
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Session cgroups: a locked directory for this supervisor, one below it for each session.
+//! Knows directories and files of cgroup2 only; never a policy, and a process id only to look for it.
+//! A directory that was killed is never used again: Linux 6.18 kills whatever is cloned into it later.
+
+use super::HostError;
+use crate::host::facts::Controller;
+use crate::plan::model::CgroupLimits;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use rustix::fs::{AtFlags, FlockOperation, Mode};
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+mod directory;
+
+use directory::{Directory, errno, io_errno, value};
+
+/// What the directories of supervisors are called, followed by a number. Nothing else is ever swept.
+const PREFIX: &str = "spawnbox-";
+/// How many numbers are tried for a directory of our own.
+const NUMBERS: u32 = 1000;
+/// How deep below a session a command can have nested cgroups of its own for us to remove them.
+const DEPTH: u32 = 8;
+/// How long a sweep waits for the processes of one dead supervisor to be gone.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The directory of this supervisor. It is locked as long as this value lives, so that another supervisor's sweep can
+/// tell a living owner from a dead one without asking for process ids.
+#[derive(Debug)]
+pub struct Slice {
+    place: Directory,
+    directory: Rc<Directory>,
+    enabled: BTreeSet<Controller>,
+}
+
+/// The cgroup of one session.
+#[derive(Debug)]
+pub struct Cgroup {
+    directory: Directory,
+    // Shared, not duplicated: a duplicate would be one more descriptor for each session.
+    parent: Rc<Directory>,
+    name: String,
+}
+
+/// What the kernel counted for a session; absent where the controller is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// `usage_usec` of `cpu.stat`, which is there without the controller.
+    pub processor: Option<Duration>,
+    /// `memory.peak`, bytes (Linux 5.19).
+    pub memory_peak: Option<u64>,
+    /// `oom_kill` of `memory.events`.
+    pub out_of_memory_kills: u64,
+}
+
+impl Slice {
+    /// Makes and locks a directory below `place`, which is made too if only its last component is missing.
+    pub fn make(place: &Path) -> Result<Slice, HostError> {
+        let place = Place::open(place)?;
+        for number in 0..NUMBERS {
+            let name = format!("{PREFIX}{}-{number}", std::process::id());
+            match rustix::fs::mkdirat(&place.0.fd, &name, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::EXIST) => continue,
+                Err(error) => return Err(place.0.error("create cgroup", &name, errno(error))),
+            }
+            if let Some(directory) = place.lock(&name)? {
+                return Ok(Slice { place: place.0, directory: Rc::new(directory), enabled: BTreeSet::new() });
+            }
+        }
+        Err(place.0.error("create cgroup", PREFIX, Errno::EEXIST))
+    }
+
+    /// Makes the controllers that a service's limits need available to its sessions.
+    pub fn enable(&mut self, controllers: &BTreeSet<Controller>) -> Result<(), HostError> {
+        let missing: Vec<_> = controllers.difference(&self.enabled).copied().collect();
+        for controller in missing {
+            let word = format!("+{}", controller.name());
+            for directory in [&self.place, &*self.directory] {
+                let file = "cgroup.subtree_control";
+                directory.write(file, &word).map_err(|errno| {
+                    directory.error(&format!("enable controller {} in", controller.name()), file, errno)
+                })?;
+            }
+            self.enabled.insert(controller);
+        }
+        Ok(())
+    }
+
+    /// Makes the cgroup of a session, its limits written.
+    pub fn session(&self, session: u64, limits: &CgroupLimits) -> Result<Cgroup, HostError> {
+        let name = session.to_string();
+        rustix::fs::mkdirat(&self.directory.fd, &name, Mode::from_raw_mode(0o755))
+            .map_err(|error| self.directory.error("create cgroup", &name, errno(error)))?;
+        let opened = self.directory.child(&name).and_then(|directory| {
+            directory.limit(limits)?;
+            Ok(directory)
+        });
+        match opened {
+            Ok(directory) => Ok(Cgroup { directory, parent: Rc::clone(&self.directory), name }),
+            Err(error) => {
+                // Empty and ours: if it cannot be removed, the next sweep does it.
+                let _ = rustix::fs::unlinkat(&self.directory.fd, &name, AtFlags::REMOVEDIR);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the directory; its sessions must be gone.
+    pub fn remove(self) -> Result<(), HostError> {
+        std::fs::remove_dir(&self.directory.path)
+            .map_err(|error| self.directory.error("remove cgroup", "", io_errno(&error)))
+    }
+}
+
+/// Kills and removes what supervisors that are dead have left below `place`, and says how many there were.
+/// A supervisor that lives holds the lock of its directory.
+pub fn sweep(place: &Path) -> Result<usize, HostError> {
+    let place = Place::open(place)?;
+    let mut swept = 0;
+    for name in place.0.children()?.into_iter().filter(|name| name.starts_with(PREFIX)) {
+        let Some(directory) = place.lock(&name)? else { continue };
+        directory.empty_by_kill(SWEEP_PATIENCE)?;
+        directory.remove_children(DEPTH)?;
+        rustix::fs::unlinkat(&place.0.fd, &name, AtFlags::REMOVEDIR)
+            .map_err(|error| place.0.error("remove cgroup", &name, errno(error)))?;
+        swept += 1;
+    }
+    Ok(swept)
+}
+
+impl Cgroup {
+    /// Kills every process in it. Succeeds on an empty one too, and kills nobody who comes later on older kernels:
+    /// a session whose process is not known yet cannot be killed so.
+    pub fn kill(&self) -> Result<(), Errno> {
+        self.directory.write("cgroup.kill", "1")
+    }
+
+    /// Whether no process is left in it or below it.
+    pub fn is_empty(&self) -> Result<bool, Errno> {
+        self.directory.is_empty()
+    }
+
+    /// Whether this process is in it.
+    pub fn holds(&self, pid: Pid) -> Result<bool, Errno> {
+        let text = self.directory.read("cgroup.procs")?;
+        Ok(text.lines().any(|line| line.parse() == Ok(pid.as_raw())))
+    }
+
+    /// What the kernel counted.
+    pub fn counted(&self) -> Counted {
+        let read = |file| self.directory.read(file).unwrap_or_default();
+        Counted {
+            processor: value(&read("cpu.stat"), "usage_usec").map(Duration::from_micros),
+            memory_peak: read("memory.peak").trim().parse().ok(),
+            out_of_memory_kills: value(&read("memory.events"), "oom_kill").unwrap_or(0),
+        }
+    }
+
+    /// Removes it, with whatever cgroups the command made below. EBUSY while a process is left.
+    pub fn remove(&self) -> Result<(), Errno> {
+        let remove = || rustix::fs::unlinkat(&self.parent.fd, &self.name, AtFlags::REMOVEDIR).map_err(errno);
+        match remove() {
+            Err(Errno::EBUSY) if self.is_empty()? => {
+                self.directory.remove_children(DEPTH).map_err(|_| Errno::EBUSY)?;
+                remove()
+            }
+            other => other,
+        }
+    }
+
+    /// Where it is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.directory.path
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.fd.as_fd()
+    }
+}
+
+/// The directory in which supervisors make theirs.
+struct Place(Directory);
+
+impl Place {
+    fn open(path: &Path) -> Result<Place, HostError> {
+        match std::fs::create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(HostError::new(format!("create cgroup {}", path.display()), io_errno(&error))),
+        }
+        Directory::open(path).map(Place)
+    }
+
+    /// Opens and locks a directory; `None` if it has a living owner, or was removed before we had the lock.
+    fn lock(&self, name: &str) -> Result<Option<Directory>, HostError> {
+        let directory = match self.0.child(name) {
+            Ok(directory) => directory,
+            Err(_) if !self.0.path.join(name).exists() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match rustix::fs::flock(&directory.fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(self.0.error("lock cgroup", name, errno(error))),
+        }
+        // A sweep may have removed it between our open and our lock; the name may even belong to a new one.
+        let stat = |result: rustix::io::Result<rustix::fs::Stat>| result.map(|stat| stat.st_ino).ok();
+        let named = stat(rustix::fs::statat(&self.0.fd, name, AtFlags::SYMLINK_NOFOLLOW));
+        let opened = stat(rustix::fs::fstat(&directory.fd));
+        Ok((named.is_some() && named == opened).then_some(directory))
+    }
+}
+
+#[cfg(test)]
+#[path = "cgroup_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Against a real cgroup2 hierarchy that this user may write, where the host has one.
+
+use super::*;
+use std::process::{Child, Command};
+
+/// A place of this test's own, removed at the end.
+struct Scene(std::path::PathBuf);
+
+impl Scene {
+    /// `None`, said aloud, where no cgroup can be made; with `SPAWNBOX_TESTS=must` that is a failure.
+    fn new(name: &str) -> Option<Scene> {
+        let path = root().map(|root| root.join(format!("test-{}-{name}", std::process::id())));
+        match path.map(|path| std::fs::create_dir(&path).map(|()| path)) {
+            Some(Ok(path)) => return Some(Scene(path)),
+            Some(Err(error)) => eprintln!("skipped: cannot make a cgroup: {error}"),
+            None => eprintln!("skipped: no cgroup2 is mounted"),
+        }
+        let must = std::env::var_os("SPAWNBOX_TESTS").is_some_and(|value| value == "must");
+        assert!(!must, "skipped, and SPAWNBOX_TESTS=must");
+        None
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let removed = std::fs::remove_dir(&self.0);
+        assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
+    }
+}
+
+/// The supervisor's own cgroup in the cgroup2 hierarchy.
+fn root() -> Option<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" cgroup2 "))?.split(' ').nth(1)?.to_string();
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?.to_string();
+    Some(std::path::PathBuf::from(mount + &own))
+}
+
+/// A process in `cgroup` that sleeps.
+fn sleeper(cgroup: &Cgroup) -> Child {
+    let child = Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(cgroup.path().join("cgroup.procs"), child.id().to_string()).unwrap();
+    child
+}
+
+#[test]
+fn a_session_is_killed_found_empty_and_removed() {
+    let Some(scene) = Scene::new("session") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    let cgroup = slice.session(7, &CgroupLimits::default()).unwrap();
+    let mut child = sleeper(&cgroup);
+    assert!(cgroup.holds(Pid::from_raw(child.id() as i32)).unwrap());
+    assert_eq!(cgroup.remove(), Err(Errno::EBUSY));
+    std::fs::create_dir_all(cgroup.path().join("nested/deeper")).unwrap();
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+    assert!(cgroup.is_empty().unwrap());
+    assert!(cgroup.counted().processor.is_some());
+    assert_eq!(cgroup.remove(), Ok(()));
+    slice.remove().unwrap();
+}
+
+#[test]
+fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
+    let Some(scene) = Scene::new("sweep") else { return };
+    let living = Slice::make(&scene.0).unwrap();
+    let dead = Slice::make(&scene.0).unwrap();
+    let left = dead.session(1, &CgroupLimits::default()).unwrap();
+    let mut child = sleeper(&left);
+    let dead_path = dead.directory.path.clone();
+    drop((left, dead));
+    // What does not carry our name is not ours.
+    std::fs::create_dir(scene.0.join("foreign")).unwrap();
+    let reaper = std::thread::spawn(move || child.wait().unwrap());
+    // Another test's child shares the dead one's lock between its fork and its exec.
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while sweep(&scene.0) == Ok(0) && std::time::Instant::now() < deadline {}
+    reaper.join().unwrap();
+    assert!(!dead_path.exists());
+    assert!(living.directory.path.exists());
+    std::fs::remove_dir(scene.0.join("foreign")).unwrap();
+    living.remove().unwrap();
+}
+
+#[test]
+fn a_limit_without_its_controller_names_the_file() {
+    let Some(scene) = Scene::new("limit") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    let limits = CgroupLimits { memory: Some(1 << 20), ..CgroupLimits::default() };
+    let error = slice.session(1, &limits).unwrap_err().to_string();
+    let path = slice.directory.path.join("1/memory.max");
+    assert_eq!(error, format!("cannot write 1048576 to {}: {}", path.display(), Errno::ENOENT.desc()));
+    slice.remove().unwrap();
+}
