@@ -4,7 +4,7 @@
 
 use super::amount;
 use super::diagnose::{InputError, Mistake};
-use super::file::{Amount, List, PortList, Ports as PortsTable, Size, Time};
+use super::file::{Amount, List, PortList, Ports as PortsTable, Size, Table, Time};
 use super::model::Ports;
 use super::origin::Sourced;
 use super::source::Source;
@@ -175,8 +175,8 @@ impl<'a> Check<'a> {
     }
 
     /// `{ ports = ... }`
-    pub(super) fn ports(&mut self, key: &str, written: Option<PortsTable>) -> Option<Sourced<Ports>> {
-        let ports = written?.ports;
+    pub(super) fn ports(&mut self, key: &str, written: Option<Table<PortsTable>>) -> Option<Sourced<Ports>> {
+        let ports = written?.0.ports;
         let span = ports.span();
         let ports = match ports.into_inner() {
             PortList::Word(word) if word == "any" => Ports::Any,

@@ -7,6 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use toml::Spanned;
 
 /// A list whose entries keep their places.
@@ -16,9 +17,13 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Default, Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table")]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
         #[allow(missing_docs)]
         pub(super) struct $name { $(pub(super) $field: Option<$kind>,)* }
+
+        impl Expected for $name {
+            const TEXT: &'static str = "a table";
+        }
     )*};
 }
 
@@ -29,13 +34,13 @@ tables! {
         description: Spanned<String>,
         extends: List<String>,
         r#override: List<String>,
-        command: Command,
-        files: Files,
-        network: Network,
-        syscalls: Syscalls,
-        limits: Limits,
-        isolation: Isolation,
-        connection: Connection,
+        command: Table<Command>,
+        files: Table<Files>,
+        network: Table<Network>,
+        syscalls: Table<Syscalls>,
+        limits: Table<Limits>,
+        isolation: Table<Isolation>,
+        connection: Table<Connection>,
     }
     /// `[command]`
     Command {
@@ -54,16 +59,16 @@ tables! {
         read: List<Entry>,
         execute: List<Entry>,
         write: List<Entry>,
-        scratch: List<Scratch>,
+        scratch: List<Table<Scratch>>,
         devices: List<String>,
         proc: Spanned<String>,
     }
     /// `[network]`
     Network {
         mode: Spanned<String>,
-        connect: Ports,
-        bind: Ports,
-        udp: Ports,
+        connect: Table<Ports>,
+        bind: Table<Ports>,
+        udp: Table<Ports>,
     }
     /// `[syscalls]`
     Syscalls {
@@ -127,7 +132,7 @@ pub(super) enum Entry {
 /// `{ path, size, inodes, execute }`
 // Size and inodes are both required: tmpfs takes 0 and absence for "no limit", see tmpfs(5).
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table with `path`, `size` and `inodes`")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[allow(missing_docs)]
 pub(super) struct Scratch {
     pub(super) path: Spanned<String>,
@@ -138,7 +143,7 @@ pub(super) struct Scratch {
 
 /// `{ ports = ... }`
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table such as `{ ports = [25] }`")]
+#[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub(super) struct Ports {
     pub(super) ports: Spanned<PortList>,
@@ -170,42 +175,75 @@ pub(super) struct Time(pub(super) Amount);
 #[derive(Debug)]
 pub(super) struct Size(pub(super) Amount);
 
-/// What may stand in one place in more than one form; the text says so to people.
-struct Either(&'static str);
+/// A struct that is written as a table; by itself serde would take a list of its values as well.
+#[derive(Debug, Default)]
+pub(super) struct Table<T>(pub(super) T);
+
+/// What an operator should have written where this is read.
+trait Expected {
+    const TEXT: &'static str;
+}
+
+impl Expected for Scratch {
+    const TEXT: &'static str = "a table with `path`, `size` and `inodes`";
+}
+
+impl Expected for Ports {
+    const TEXT: &'static str = "a table such as `{ ports = [25] }`";
+}
+
+impl<'de, T: Deserialize<'de> + Expected> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TableVisitor(PhantomData)).map(Table)
+    }
+}
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AmountVisitor(Either("a time such as \"5m\""))).map(Time)
+        deserializer.deserialize_any(AmountVisitor("a time such as \"5m\"")).map(Time)
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AmountVisitor(Either("a size such as \"64M\""))).map(Size)
+        deserializer.deserialize_any(AmountVisitor("a size such as \"64M\"")).map(Size)
     }
 }
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EntryVisitor(Either("a path, or a table with `path`")))
+        deserializer.deserialize_any(EntryVisitor)
     }
 }
 
 impl<'de> Deserialize<'de> for PortList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PortsVisitor(Either("a list of ports, or \"any\"")))
+        deserializer.deserialize_any(PortsVisitor)
     }
 }
 
-struct AmountVisitor(Either);
-struct EntryVisitor(Either);
-struct PortsVisitor(Either);
+struct TableVisitor<T>(PhantomData<T>);
+struct AmountVisitor(&'static str);
+struct EntryVisitor;
+struct PortsVisitor;
+
+impl<'de, T: Deserialize<'de> + Expected> Visitor<'de> for TableVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::TEXT)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
 
 impl Visitor<'_> for AmountVisitor {
     type Value = Amount;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.0)
+        f.write_str(self.0)
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Amount, E> {
@@ -221,7 +259,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
     type Value = Entry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.0)
+        f.write_str("a path, or a table with `path`")
     }
 
     fn visit_str<E>(self, path: &str) -> Result<Entry, E> {
@@ -237,7 +275,7 @@ impl<'de> Visitor<'de> for PortsVisitor {
     type Value = PortList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.0)
+        f.write_str("a list of ports, or \"any\"")
     }
 
     fn visit_str<E>(self, word: &str) -> Result<PortList, E> {

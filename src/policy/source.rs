@@ -23,12 +23,17 @@ pub enum Name {
 pub struct Source {
     name: Name,
     text: Arc<str>,
+    /// Where each line starts.
+    lines: Arc<[usize]>,
 }
 
 impl Source {
     /// Pairs `text` with the place it was read from.
     pub fn new(name: Name, text: impl Into<Arc<str>>) -> Self {
-        Source { name, text: text.into() }
+        let text = text.into();
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(offset, _)| offset + 1)).collect();
+        Source { name, text, lines }
     }
 
     /// Where it was read from.
@@ -52,10 +57,10 @@ impl Source {
 
     /// Line and column, in characters from one, of the byte at `offset`.
     pub fn position(&self, offset: usize) -> (u32, u32) {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line - 1];
+        let column = String::from_utf8_lossy(&self.text.as_bytes()[start..offset]).chars().count() + 1;
         (line as u32, column as u32)
     }
 
