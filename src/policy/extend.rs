@@ -149,3 +149,128 @@ fn unite<T, K: Ord>(below: Vec<Sourced<T>>, above: Vec<Sourced<T>>, key: impl Fn
     let keyed = below.into_iter().chain(above).map(|entry| (key(&entry.value), entry));
     keyed.collect::<BTreeMap<_, _>>().into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Device, Root};
+    use super::super::origin::Origin;
+    use super::*;
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn sourced<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Sourced<T>> {
+        let origin = prop_oneof![Just(Origin::CommandLine), Just(Origin::Default), Just(Origin::Postfix("a".into()))];
+        (value, origin).prop_map(|(value, origin)| Sourced::new(value, origin))
+    }
+
+    fn maybe<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Option<Sourced<T>>> {
+        proptest::option::of(sourced(value))
+    }
+
+    /// A list as a file gives it: in any order.
+    fn entries() -> impl Strategy<Value = Vec<Sourced<Entry>>> {
+        let entry = ("/[a-c]", any::<bool>());
+        let entry = entry.prop_map(|(path, optional)| Entry { path: path.into(), optional, why: None });
+        // Sorted and without doubles already, as one layer over nothing is.
+        vec(sourced(entry), 0..4).prop_map(|list| unite(Vec::new(), list, entry_path))
+    }
+
+    fn layers() -> impl Strategy<Value = Layer> {
+        let limits = (maybe((1..5u64).prop_map(Duration::from_secs)), maybe(1..5u64), any::<bool>(), any::<bool>());
+        let lists = (entries(), vec(sourced("[a-c]"), 0..3), btree_map("[A-C]", sourced("[a-c]"), 0..3));
+        let scalars = (maybe("[a-c]"), maybe(prop_oneof![Just(Root::Empty), Just(Root::Host)]), maybe(any::<bool>()));
+        (limits, lists, scalars).prop_map(
+            |((time, tasks, force_time, force_tasks), lists, (description, root, init))| {
+                let mut policy = Policy::named("");
+                policy.description = description;
+                policy.files.root = root;
+                policy.files.read = lists.0;
+                policy.syscalls.allow = unite(Vec::new(), lists.1, String::clone);
+                policy.command.environment = lists.2;
+                policy.isolation.init = init;
+                policy.limits = Limits { time, tasks, ..Limits::default() };
+                let mut forced = written(&policy.limits);
+                forced.retain(|key| if *key == "limits.time" { force_time } else { force_tasks });
+                Layer { policy, forced }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_layer_over_itself_is_itself(a in layers()) {
+            prop_assert_eq!(extend(a.clone(), a.clone()), a);
+        }
+
+        #[test]
+        fn nothing_changes_a_layer(a in layers()) {
+            let nothing = Layer { policy: Policy::named(""), forced: BTreeSet::new() };
+            prop_assert_eq!(extend(nothing.clone(), a.clone()), a.clone());
+            prop_assert_eq!(extend(a.clone(), nothing), a);
+        }
+
+        #[test]
+        fn brackets_do_not_matter(a in layers(), b in layers(), c in layers()) {
+            let left = extend(extend(a.clone(), b.clone()), c.clone());
+            prop_assert_eq!(left, extend(a, extend(b, c)));
+        }
+
+        #[test]
+        fn a_limit_is_never_larger_than_one_below_it_unless_it_is_forced(a in layers(), b in layers()) {
+            let both = extend(a.clone(), b.clone()).policy.limits;
+            for (key, below, above, result) in [
+                (
+                    "limits.time",
+                    a.policy.limits.time.map(|it| it.value.as_secs()),
+                    b.policy.limits.time.map(|it| it.value.as_secs()),
+                    both.time.map(|it| it.value.as_secs()),
+                ),
+                (
+                    "limits.tasks",
+                    a.policy.limits.tasks.map(|it| it.value),
+                    b.policy.limits.tasks.map(|it| it.value),
+                    both.tasks.map(|it| it.value),
+                ),
+            ] {
+                let smaller = [below, above].into_iter().flatten().min();
+                prop_assert_eq!(result, if b.forced.contains(key) { above } else { smaller });
+            }
+        }
+    }
+
+    #[test]
+    fn later_ports_and_namespaces_take_the_place_of_earlier_ones() {
+        use super::super::model::{Namespace, Ports};
+        let with = |ports, namespace| {
+            let mut policy = Policy::named("");
+            policy.network.connect = Some(Sourced::new(ports, Origin::Default));
+            policy.isolation.namespaces = Some(Sourced::new(BTreeSet::from([namespace]), Origin::Default));
+            Layer { policy, forced: BTreeSet::new() }
+        };
+        let narrow = with(Ports::List([53].into()), Namespace::Pid);
+        let policy = extend(with(Ports::Any, Namespace::Mount), narrow.clone()).policy;
+        assert_eq!(policy, narrow.policy);
+    }
+
+    #[test]
+    fn devices_and_scratch_unite() {
+        let with = |device, size| {
+            let mut policy = Policy::named("");
+            let scratch = Scratch { path: "/tmp".into(), size, inodes: 1, execute: false };
+            policy.files.devices = vec![Sourced::new(device, Origin::Default)];
+            policy.files.scratch = vec![Sourced::new(scratch, Origin::Default)];
+            Layer { policy, forced: BTreeSet::new() }
+        };
+        let files = extend(with(Device::Zero, 1), with(Device::Null, 2)).policy.files;
+        assert_eq!(files.devices.iter().map(|it| it.value).collect::<Vec<_>>(), [Device::Null, Device::Zero]);
+        assert_eq!(files.scratch.iter().map(|it| it.value.size).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn every_limit_has_its_key() {
+        assert_eq!(LIMITS.len(), 13);
+        assert!(LIMITS.iter().all(|key| key.starts_with("limits.")));
+        assert!(written(&Limits::default()).is_empty());
+    }
+}

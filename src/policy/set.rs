@@ -81,3 +81,65 @@ fn split(assignment: &str) -> Result<(&str, &str), InputError> {
     let usable = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if key.split('.').all(usable) { Ok((key, value.trim())) } else { Err(wrong("no key")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Policy, Ports};
+    use super::super::origin::Origin;
+    use super::*;
+
+    fn policy(assignment: &str) -> Policy {
+        layer(assignment).unwrap_or_else(|error| panic!("{assignment}:\n{error}")).policy
+    }
+
+    #[test]
+    fn an_assignment_that_says_nothing_is_refused() {
+        for (assignment, expected) in [
+            ("limits.time", "no value in `-s limits.time` (write KEY=VALUE, such as `-s limits.time=5m`)"),
+            ("=5", "no key in `-s =5` (write KEY=VALUE, such as `-s limits.time=5m`)"),
+            ("a b=5", "no key in `-s a b=5` (write KEY=VALUE, such as `-s limits.time=5m`)"),
+            ("limits..time=5", "no key in `-s limits..time=5` (write KEY=VALUE, such as `-s limits.time=5m`)"),
+            ("[limits]\ntime=5", "no key in `-s [limits]\\u{a}time=5` (write KEY=VALUE, such as `-s limits.time=5m`)"),
+            ("limits.tiem=5m", "command line:1:8: unknown key `tiem`: not a key here (did you mean `time`?)"),
+            ("limits.tasks=many", "command line:1:16: wrong type of `tasks`: expected a whole number, found text"),
+            ("limits.tasks=0", "command line:1:16: impossible value of `tasks`: must be at least 1"),
+            (
+                "limits.memory=64MB",
+                "command line:1:17: impossible value of `memory`: write `64M`: K, M, G and T are powers of 1024",
+            ),
+            ("extends=strict", "command line:1:1: `extends` is a key of files: cannot be set from the command line"),
+            ("version=1", "command line:1:1: `version` is a key of files: cannot be set from the command line"),
+        ] {
+            assert_eq!(layer(assignment).unwrap_err().lines().collect::<Vec<_>>(), [expected], "{assignment}");
+        }
+    }
+
+    #[test]
+    fn a_newline_cannot_start_another_key() {
+        let policy = policy("command.environment.A=1\nisolation.seccomp = \"off\"");
+        assert!(policy.isolation.seccomp.is_none());
+        assert_eq!(policy.command.environment["A"].value, "1\nisolation.seccomp = \"off\"");
+    }
+
+    #[test]
+    fn a_value_is_toml_or_an_entry_or_text() {
+        assert_eq!(policy("limits.time=5m").limits.time.unwrap().value.as_secs(), 300);
+        assert_eq!(policy("limits.time = 7").limits.time.unwrap().value.as_secs(), 7);
+        assert_eq!(policy("command.user=100").command.user.unwrap().value, "100");
+        assert_eq!(policy("command.umask=022").command.umask.unwrap().value, 0o022);
+        assert_eq!(policy("command.argv=/bin/cat").command.argv.unwrap().value, ["/bin/cat"]);
+        assert_eq!(policy("command.environment.A=\"").command.environment["A"].value, "\"");
+        assert_eq!(policy("files.read=/a b").files.read[0].value.path.as_os_str(), "/a b");
+        assert_eq!(policy("files.read=[\"/a\", \"/b\"]").files.read.len(), 2);
+        assert_eq!(policy("files.write={ path = \"/a\", optional = true }").files.write.len(), 1);
+        assert_eq!(policy("network.udp.ports=53").network.udp.unwrap().value, Ports::List([53].into()));
+        assert_eq!(policy("network.udp.ports=any").network.udp.unwrap().value, Ports::Any);
+    }
+
+    #[test]
+    fn its_origin_is_the_command_line_and_its_limits_are_forced() {
+        let layer = layer("limits.tasks=5").unwrap();
+        assert_eq!(layer.policy.limits.tasks.unwrap().origin, Origin::CommandLine);
+        assert!(layer.forced.contains("limits.tasks"));
+    }
+}
