@@ -2,11 +2,42 @@
 //! A plan in words: one page that says what will be enforced, who said so, and what is off.
 //! Says only what the plan says; decides nothing, and hides nothing that is weaker than it could be.
 
-use super::model::Plan;
+mod page;
+mod sight;
+mod walls;
+
+use super::model::{Ends, Plan};
+use super::request::{Front, Transport};
 use super::steps::Place;
+use crate::host::facts::{Cgroup, Facts};
+use crate::policy::Origin;
+use page::Page;
+use std::ffi::CStr;
 use std::fmt::Write;
 
 pub use super::items::{item, sentence};
+
+/// The plan on one page: label, value, and at the right the place where it was written.
+pub fn explain(plan: &Plan, facts: &Facts) -> String {
+    let mut page = Page::default();
+    service(plan, facts, &mut page);
+    runs(plan, &mut page);
+    identity(plan, &mut page);
+    sight::sees(plan, &mut page);
+    sight::network(plan, &mut page);
+    sight::calls(plan, &mut page);
+    walls::limits(plan, facts, &mut page);
+    walls::layers(plan, &mut page);
+    ends(plan, facts, &mut page);
+    let mut text = format!("{}\n\n{}", title(plan), page.text());
+    let mut page = Page::default();
+    walls::off(plan, &mut page);
+    if !plan.off.is_empty() {
+        text.push('\n');
+        text.push_str(&page.text());
+    }
+    text
+}
 
 /// The steps of the child, in order: number, name, place, what it does and why there.
 pub fn steps(plan: &Plan) -> String {
@@ -22,4 +53,119 @@ pub fn steps(plan: &Plan) -> String {
         let _ = writeln!(text, "{:31}{}", "", step.reason());
     }
     text
+}
+
+fn title(plan: &Plan) -> String {
+    match &plan.description {
+        Some(description) => format!("{}: {description}", plan.service),
+        None => plan.service.clone(),
+    }
+}
+
+/// The place where a key was written, as far as the plan knows.
+fn origin<'a>(plan: &'a Plan, key: &str) -> Option<&'a Origin> {
+    plan.origins.get(key)
+}
+
+/// The same, silent where no one wrote it: for rows that are there anyway.
+fn written<'a>(plan: &'a Plan, key: &str) -> Option<&'a Origin> {
+    origin(plan, key).filter(|origin| **origin != Origin::Default)
+}
+
+fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
+    // As many digits as log lines show; the whole is in `explain --json` and in no one's way here.
+    let hash: String = plan.policy_hash.chars().take(12).collect();
+    page.row("policy", format!("{}, sha256 {hash}", plan.policy), None);
+    let front = match plan.front {
+        Front::Master => "Postfix master(8)",
+        Front::Listen => "its own listening sockets",
+        Front::Run => "the standard input of spawnbox run",
+    };
+    let transport = match plan.transport {
+        Transport::Tcp => "TCP",
+        Transport::Unix => "UNIX-domain sockets",
+        Transport::Stdio => "whatever it is given",
+    };
+    page.row("clients", format!("from {front}, {transport}"), None);
+    let who = if facts.rootless() { format!("user id {}", facts.uid) } else { "root".to_string() };
+    let landlock = match facts.landlock_abi {
+        0 => "no Landlock".to_string(),
+        abi => format!("Landlock ABI {abi}"),
+    };
+    page.row("host", format!("Linux {}, {landlock}; spawnbox runs as {who}", facts.kernel.release), None);
+}
+
+fn runs(plan: &Plan, page: &mut Page) {
+    let command = &plan.command;
+    let words = command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    page.row("runs", words, origin(plan, "command.argv"));
+    if command.programs.len() > 1 {
+        let programs = command.programs.iter().map(|program| quoted(program)).collect::<Vec<_>>().join(" ");
+        page.row("", format!("looked for as {programs}"), None);
+    }
+    page.row("", format!("in {}", quoted(&command.directory)), written(plan, "command.directory"));
+    page.row("", format!("with umask {:03o}", command.umask), written(plan, "command.umask"));
+    if !command.ignore_signals.is_empty() {
+        let names = command.ignore_signals.iter().map(|signal| super::items::signal(*signal));
+        let names = names.collect::<Vec<_>>().join(" ");
+        page.row("", format!("ignoring {names}"), written(plan, "command.ignore-signals"));
+    }
+    if !command.environment.is_empty() {
+        let variables = command.environment.iter().map(|variable| quoted(variable)).collect::<Vec<_>>().join(" ");
+        page.row("", format!("with {variables}"), written(plan, "command.environment"));
+    }
+    if command.client_environment {
+        let text = "with what is known of the client (PROTO, TCPREMOTEIP, ...)";
+        page.row("", text, written(plan, "command.client-environment"));
+    }
+}
+
+fn identity(plan: &Plan, page: &mut Page) {
+    let identity = &plan.identity;
+    let who = format!("{} (uid {}, gid {})", identity.name, identity.uid, identity.gid);
+    let groups =
+        if identity.change { ", no other groups, no capabilities" } else { ", who started it; no capabilities" };
+    page.row("as", format!("{who}{groups}"), origin(plan, "command.user"));
+    if origin(plan, "command.group") != origin(plan, "command.user") {
+        page.row("", format!("group id {}", identity.gid), origin(plan, "command.group"));
+    }
+}
+
+fn ends(plan: &Plan, facts: &Facts, page: &mut Page) {
+    let when = match plan.ends {
+        Ends::Command => "with the command; what it left behind is killed",
+        Ends::Tree => "with the last process that the command left behind",
+    };
+    page.row("ends", when, origin(plan, "connection.ends"));
+    let time = match plan.time_limit {
+        Some(limit) => format!("at the latest {} s after accept, all processes killed at once", limit.as_secs()),
+        None => "no time limit".to_string(),
+    };
+    page.row("", time, origin(plan, "limits.time"));
+    let pid = plan.namespaces.contains(&super::model::Namespace::Pid);
+    let means = match (&facts.cgroup, pid) {
+        (Cgroup::At { path, .. }, true) => format!("by the PID namespace, and cgroup.kill below {}", path.display()),
+        (Cgroup::At { path, .. }, false) => format!("by cgroup.kill below {}", path.display()),
+        (Cgroup::Unavailable(_), _) => "by the PID namespace".to_string(),
+    };
+    page.row("", means, None);
+    let init = if plan.init {
+        "process 1 is a reaper of ours: the command dies of its signals as it would outside"
+    } else {
+        "process 1 is the command itself, which no signal with a default action ends"
+    };
+    page.row("", init, written(plan, "isolation.init"));
+    let hold = if plan.hold {
+        "the supervisor keeps its copy of the connection until then"
+    } else {
+        "the supervisor keeps no copy of the connection"
+    };
+    page.row("", hold, written(plan, "connection.hold"));
+}
+
+/// A word as a shell would want it, control characters escaped: a plan must not write to the terminal.
+fn quoted(word: &CStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=@%+,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { format!("\"{}\"", word.escape_debug()) }
 }

@@ -61,7 +61,7 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
         Step::CloseFds => part(&["cord", "close_range"], index),
         Step::Fork => part(&["signal mask", "signalfd", "clone", "filter of the reaper"], index),
         Step::Signals if index == 0 => Words::Part("signal mask".to_string()),
-        Step::Signals => Words::Part(signal(index)),
+        Step::Signals => Words::Part(libc::c_int::try_from(index).map_or_else(|_| number(index), signal)),
         Step::Handover => part(&["recvmsg", "environment"], index),
         Step::Stdio => Words::Part(format!("descriptor {index}")),
         Step::Seccomp => Words::Part(format!("filter {}", index + 1)),
@@ -107,9 +107,10 @@ fn capability(index: usize) -> String {
     known.map_or_else(|| format!("capability {index}"), |capability| capability.to_string())
 }
 
-fn signal(index: usize) -> String {
-    let known = libc::c_int::try_from(index).ok().and_then(|signal| nix::sys::signal::Signal::try_from(signal).ok());
-    known.map_or_else(|| format!("signal {index}"), |signal| signal.as_str().to_string())
+/// The name of a signal.
+pub(super) fn signal(number: libc::c_int) -> String {
+    let known = nix::sys::signal::Signal::try_from(number).ok();
+    known.map_or_else(|| format!("signal {number}"), |signal| signal.as_str().to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Hosts and policies are literals; nothing here looks at the machine it runs on.
 
 mod command;
+mod golden;
 mod host;
 mod identity;
 

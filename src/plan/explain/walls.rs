@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rows about limits and layers, and those about what is off.
+
+use super::super::model::{Namespace, Plan};
+use super::page::Page;
+use super::sight::size;
+use super::{origin, written};
+use crate::host::facts::{Facts, Resource};
+use crate::policy::Origin;
+
+type Pair<'a> = (String, String, Option<&'a Origin>);
+
+/// Every limit, and what was left as the supervisor has it.
+pub(super) fn limits(plan: &Plan, facts: &Facts, page: &mut Page) {
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
+    if let Some(memory) = plan.cgroup.memory {
+        pairs.push((
+            "memory".to_string(),
+            format!("{}, whole session, no swap", size(memory)),
+            origin(plan, "limits.memory"),
+        ));
+    }
+    if let Some(cpu) = plan.cgroup.cpu {
+        pairs.push(("cpu".to_string(), format!("{cpu}% of one processor, whole session"), origin(plan, "limits.cpu")));
+    }
+    pairs.extend(tasks(plan));
+    for (&resource, &value) in &plan.resources {
+        let Some((text, key)) = resource_text(resource, value) else { continue };
+        let hard = facts.hard_limits.get(&resource) == Some(&value);
+        let note = if hard { " (the host's hard limit)" } else { "" };
+        pairs.push((resource.name().to_string(), format!("{text}{note}"), origin(plan, key)));
+    }
+    pairs.push(("priority".to_string(), "cannot be raised (RLIMIT_NICE, RLIMIT_RTPRIO)".to_string(), None));
+    let inherited: Vec<&str> =
+        ALL.into_iter().filter(|resource| !plan.resources.contains_key(resource)).map(Resource::name).collect();
+    if !inherited.is_empty() {
+        pairs.push(("as started".to_string(), inherited.join(", "), None));
+    }
+    page.pairs("limits", &pairs);
+}
+
+/// Those that a process has anyway, and that a plan may leave as they are.
+const ALL: [Resource; 9] = [
+    Resource::ProcessorTime,
+    Resource::OpenFiles,
+    Resource::FileSize,
+    Resource::AddressSpace,
+    Resource::Stack,
+    Resource::CoreSize,
+    Resource::LockedMemory,
+    Resource::PendingSignals,
+    Resource::MessageQueues,
+];
+
+/// Our reaper is counted with the command's tasks, so the kernel's numbers are one more than the policy's.
+fn tasks(plan: &Plan) -> Option<Pair<'_>> {
+    let counted = plan.resources.get(&Resource::Tasks).copied();
+    let number = counted.or(plan.cgroup.tasks)?;
+    let by = match (counted, plan.cgroup.tasks) {
+        (Some(_), Some(_)) => "in its user namespace, and by pids.max",
+        (Some(_), None) => "in its user namespace",
+        (None, _) => "by pids.max",
+    };
+    let own = u64::from(plan.init);
+    let text = format!("{}, whole session, counted {by}", number.saturating_sub(own));
+    Some(("tasks".to_string(), text, origin(plan, "limits.tasks")))
+}
+
+fn resource_text(resource: Resource, value: u64) -> Option<(String, &'static str)> {
+    Some(match resource {
+        Resource::ProcessorTime => (format!("{value} s, each process"), "limits.processor-time"),
+        Resource::OpenFiles => (format!("{value}, each process"), "limits.open-files"),
+        Resource::FileSize => (size(value), "limits.file-size"),
+        Resource::AddressSpace => (format!("{}, each process", size(value)), "limits.address-space"),
+        Resource::Stack => (size(value), "limits.stack"),
+        Resource::CoreSize if value <= 1 => ("no core file".to_string(), "limits.core-size"),
+        Resource::CoreSize => (size(value), "limits.core-size"),
+        Resource::LockedMemory => (size(value), "limits.locked-memory"),
+        Resource::PendingSignals => (value.to_string(), "limits.pending-signals"),
+        Resource::MessageQueues => (size(value), "limits.message-queues"),
+        // These have a row of their own.
+        Resource::Tasks | Resource::Nice | Resource::RealtimePriority => return None,
+    })
+}
+
+/// The walls that stand.
+pub(super) fn layers(plan: &Plan, page: &mut Page) {
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
+    let names: Vec<&str> =
+        Namespace::ALL.into_iter().filter(|one| plan.namespaces.contains(one)).map(Namespace::name).collect();
+    let names = if names.is_empty() { "none of its own".to_string() } else { names.join(" ") };
+    pairs.push(("namespaces".to_string(), names, origin(plan, "isolation.namespaces")));
+    if let Some(landlock) = &plan.landlock {
+        let parts = [
+            (landlock.files, "files"),
+            (landlock.connect.is_some() || landlock.bind.is_some(), "TCP ports"),
+            (landlock.udp.is_some(), "UDP ports"),
+            (landlock.scopes, "signals, abstract UNIX sockets"),
+        ];
+        let parts = parts.into_iter().filter(|(on, _)| *on).map(|(_, part)| part).collect::<Vec<_>>().join(", ");
+        let text = format!("ABI {}: {parts}", landlock.abi);
+        pairs.push(("landlock".to_string(), text, origin(plan, "isolation.landlock")));
+    }
+    if plan.filter.is_some() {
+        pairs.push(("seccomp".to_string(), "the filter above".to_string(), origin(plan, "isolation.seccomp")));
+    }
+    pairs.push(("privileges".to_string(), privileges(plan), None));
+    if plan.memory_deny_write_execute {
+        let key = "isolation.memory-deny-write-execute";
+        pairs.push(("memory".to_string(), "never both writable and executable".to_string(), origin(plan, key)));
+    }
+    pairs.extend(pid_namespace(plan));
+    page.pairs("layers", &pairs);
+}
+
+fn privileges(plan: &Plan) -> String {
+    if super::super::order::has_rights(plan) {
+        let all = u32::from(plan.last_capability) + 1;
+        format!("no_new_privs, all {all} capabilities dropped for good, securebits locked")
+    } else {
+        "no_new_privs, no capabilities".to_string()
+    }
+}
+
+fn pid_namespace(plan: &Plan) -> Vec<Pair<'_>> {
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
+    if let Some(pid_max) = plan.pid_limits.pid_max {
+        pairs.push(("pid-max".to_string(), pid_max.to_string(), origin(plan, "isolation.pid-max")));
+    }
+    let asked = written(plan, "isolation.memfd-noexec");
+    if plan.pid_limits.memfd_noexec {
+        pairs.push(("memfd".to_string(), "never executable".to_string(), asked));
+    } else if asked.is_some() {
+        pairs.push(("memfd".to_string(), "cannot be made: the filter holds it".to_string(), asked));
+    }
+    if plan.pid_limits.unique_pid {
+        let text = "no other live session's command has the same process id".to_string();
+        pairs.push(("unique-pid".to_string(), text, origin(plan, "isolation.unique-pid")));
+    }
+    pairs
+}
+
+/// What is off or weaker than it could be, and why.
+pub(super) fn off(plan: &Plan, page: &mut Page) {
+    let pairs: Vec<Pair<'_>> = plan.off.iter().map(|off| (off.layer.clone(), off.why.clone(), None)).collect();
+    page.pairs("off", &pairs);
+}
