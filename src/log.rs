@@ -1,2 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The subscriber: everyone else only says tracing events.
+//! A line goes to one [`Sink`]; it is cut and cleaned here, so that no text can look like a second line.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+
+/// The longest text of a line, in bytes; Postfix cuts there too.
+pub const MAX_TEXT: usize = 2000;
+/// Every line but an `info` begins with this word; fatal and panic are tracing errors that say so in this field.
+const SEVERITY: &str = "severity";
+
+/// How bad it is, in Postfix's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Once for each connection, and at start.
+    Info,
+    /// Something went wrong, and we go on.
+    Warning,
+    /// A request was lost.
+    Error,
+    /// The program ends.
+    Fatal,
+    /// A bug of ours.
+    Panic,
+}
+
+/// Where lines go. `text` is short and without control characters.
+pub trait Sink: Send + Sync {
+    /// Writes one line; one that cannot be delivered is lost, since nobody is left to be told.
+    fn line(&self, severity: Severity, text: &str);
+}
+
+/// Lines on standard error, for a program that stands alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Stderr;
+
+/// Sends every event of the process to `sink`. Only the first call has an effect.
+pub fn init(sink: impl Sink + 'static) {
+    let _already = tracing::subscriber::set_global_default(Registry::default().with(Lines(sink)));
+}
+
+/// Says why the program ends; ending it is the caller's part.
+pub fn fatal(why: impl fmt::Display) {
+    tracing::error!(severity = "fatal", "{why}");
+}
+
+/// Says that something happened which only a bug of ours explains.
+pub fn panic(what: impl fmt::Display) {
+    tracing::error!(severity = "panic", "{what}");
+}
+
+impl Severity {
+    /// What stands before the text, with its blank.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Severity::Info => "",
+            Severity::Warning => "warning: ",
+            Severity::Error => "error: ",
+            Severity::Fatal => "fatal: ",
+            Severity::Panic => "panic: ",
+        }
+    }
+}
+
+impl Sink for Stderr {
+    fn line(&self, severity: Severity, text: &str) {
+        let line = format!("spawnbox: {}{text}\n", severity.prefix());
+        // One write, so that lines of several processes do not mix.
+        let _lost = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+struct Lines<S>(S);
+
+impl<S: Sink + 'static> Layer<Registry> for Lines<S> {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, Registry>) {
+        let mut said = Said::default();
+        event.record(&mut said);
+        let level = *event.metadata().level();
+        let severity = match (level, said.severity) {
+            (_, Some(severity)) => severity,
+            (tracing::Level::ERROR, None) => Severity::Error,
+            (tracing::Level::WARN, None) => Severity::Warning,
+            // Nothing says finer events yet.
+            (_, None) => Severity::Info,
+        };
+        self.0.line(severity, &clean(&said.text));
+    }
+}
+
+/// The fields of an event.
+#[derive(Default)]
+struct Said {
+    text: String,
+    severity: Option<Severity>,
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match (field.name(), value) {
+            (SEVERITY, "fatal") => self.severity = Some(Severity::Fatal),
+            (SEVERITY, "panic") => self.severity = Some(Severity::Panic),
+            _ => self.record_debug(field, &format_args!("{value}")),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a string cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.text, "{value:?}"),
+            name => write!(self.text, " {name}={value:?}"),
+        };
+    }
+}
+
+/// Cuts between characters; a control character could begin a line of its own, or speak to a terminal.
+fn clean(text: &str) -> String {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<String>>>);
+
+    impl Sink for Memory {
+        fn line(&self, severity: Severity, text: &str) {
+            self.0.lock().unwrap().push(format!("{}{text}", severity.prefix()));
+        }
+    }
+
+    #[test]
+    fn every_event_is_one_clean_line_with_its_severity() {
+        let memory = Memory::default();
+        tracing::subscriber::with_default(Registry::default().with(Lines(memory.clone())), || {
+            tracing::info!("plain");
+            tracing::warn!("a\nb\x1b[31m\u{85}");
+            tracing::error!("lost {}", 1);
+            fatal("end");
+            panic("bug");
+            tracing::info!(count = 3, "with a field");
+        });
+        let lines = memory.0.lock().unwrap().clone();
+        let expected =
+            ["plain", "warning: a?b?[31m?", "error: lost 1", "fatal: end", "panic: bug", "with a field count=3"];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(clean(&"é".repeat(1500)).len(), 2000);
+        assert_eq!(clean(&format!("x{}", "é".repeat(1500))).len(), 1999);
+    }
+}
