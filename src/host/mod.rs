@@ -3,9 +3,27 @@
 //! Observes and tries; never decides what a service gets.
 
 pub mod facts;
+mod observe;
+mod trial;
+mod namespaces;
+mod cgroup;
 pub mod accounts;
 pub mod paths;
 mod error;
 
 pub use error::HostError;
 pub use facts::Facts;
+pub use observe::{Machine, observe};
+
+/// Whether a unit test has what it needs; says so where not, and fails where every test must run. The same two
+/// variables as for the integration tests: `SPAWNBOX_LACKS` names what this machine is known not to have.
+#[cfg(test)]
+pub(crate) fn met(need: &str, there: bool) -> bool {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let known = variable("SPAWNBOX_LACKS").split(',').any(|lack| lack.trim() == need);
+    assert!(there || known || variable("SPAWNBOX_TESTS") != "must", "this machine lacks {need}");
+    if !there {
+        eprintln!("skipped: needs {need}");
+    }
+    there
+}

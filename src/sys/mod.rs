@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod exec;
 pub mod lock;
 pub mod mount;
+pub mod probe;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where session cgroups can be made. Looks only: directories are made, and controllers enabled, by `sandbox`.
+//! Never in a place that was not delegated, never outside what this process's own cgroup line names.
+
+use super::facts::{Cgroup, Controller, Kernel};
+use rustix::fs::{Access, AtFlags, CWD};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The unit that the package installs with `Delegate=yes`, for sessions and nothing else.
+const UNIT: &str = "system.slice/spawnbox-sessions.service";
+/// Root's own directory where no systemd owns the tree.
+const OWN: &str = "spawnbox";
+const CONTROLLERS: [Controller; 3] = [Controller::Cpu, Controller::Memory, Controller::Pids];
+
+/// What decides about the place, read from this host.
+struct Seen {
+    mountinfo: String,
+    own: String,
+    root: bool,
+    systemd: bool,
+}
+
+/// Looks for a place.
+pub(super) fn observe(kernel: &Kernel, uid: u32) -> Cgroup {
+    if !kernel.at_least(5, 14) {
+        return Cgroup::Unavailable(format!("Linux {} has no cgroup.kill, which came with 5.14", kernel.release));
+    }
+    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
+    let seen = || -> Result<Seen, String> {
+        Ok(Seen {
+            mountinfo: read("/proc/self/mountinfo")?,
+            own: read("/proc/self/cgroup")?,
+            root: uid == 0,
+            systemd: Path::new("/run/systemd/system").is_dir(),
+        })
+    };
+    seen().and_then(|seen| choose(&seen)).unwrap_or_else(Cgroup::Unavailable)
+}
+
+fn choose(seen: &Seen) -> Result<Cgroup, String> {
+    let mount = mount_point(&seen.mountinfo).ok_or("no whole cgroup2 file system is mounted")?;
+    let on_v1 = on_v1(&seen.own);
+    let unit = mount.join(UNIT);
+    if seen.systemd && unit.is_dir() {
+        return place(unit, on_v1);
+    }
+    if seen.root && !seen.systemd {
+        return top_level(&mount, on_v1);
+    }
+    let own = own_path(&seen.own).ok_or("/proc/self/cgroup has no line for cgroup2 that leads anywhere here")?;
+    // A join with nothing would leave a slash at the end.
+    let own = match own.strip_prefix("/") {
+        Ok(below) if below != Path::new("") => mount.join(below),
+        Ok(_) | Err(_) => mount,
+    };
+    match place(own, on_v1)? {
+        // The supervisor is in it, and a cgroup with processes gives its children no controllers.
+        Cgroup::At { path, on_v1, .. } => Ok(Cgroup::At { path, controllers: BTreeSet::new(), on_v1 }),
+        unavailable @ Cgroup::Unavailable(_) => Ok(unavailable),
+    }
+}
+
+/// A directory of our own below the root. The host's root may have processes and still give its children controllers;
+/// what a container sees as the root may not.
+fn top_level(mount: &Path, on_v1: BTreeSet<Controller>) -> Result<Cgroup, String> {
+    let path = mount.join(OWN);
+    if path.is_dir() {
+        writable(&path)?;
+    } else {
+        writable(mount)?;
+    }
+    let host = !mount.join("cgroup.type").exists();
+    let controllers = if host { listed(mount, "cgroup.controllers")? } else { free_controllers(mount)? };
+    Ok(Cgroup::At { path, controllers, on_v1 })
+}
+
+/// A directory that is there already.
+fn place(path: PathBuf, on_v1: BTreeSet<Controller>) -> Result<Cgroup, String> {
+    let domain = match fs::read_to_string(path.join("cgroup.type")) {
+        Ok(text) => text.trim() == "domain",
+        // The root has no type.
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if !domain {
+        return Err(format!("{} is no domain cgroup", path.display()));
+    }
+    writable(&path)?;
+    // To put a process into a cgroup below, the kernel asks for the right to write here: see cgroups(7), delegation.
+    writable(&path.join("cgroup.procs"))?;
+    let controllers = free_controllers(&path)?;
+    Ok(Cgroup::At { path, controllers, on_v1 })
+}
+
+/// A cgroup with processes in it can enable no controller for those below, see cgroups(7).
+fn free_controllers(path: &Path) -> Result<BTreeSet<Controller>, String> {
+    let occupied = read(&path.join("cgroup.procs"))?.lines().next().is_some();
+    if occupied { Ok(BTreeSet::new()) } else { listed(path, "cgroup.controllers") }
+}
+
+fn writable(path: &Path) -> Result<(), String> {
+    rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)
+        .map_err(|error| format!("{} cannot be written: {}", path.display(), io::Error::from(error)))
+}
+
+fn listed(directory: &Path, file: &str) -> Result<BTreeSet<Controller>, String> {
+    let text = read(&directory.join(file))?;
+    let names: BTreeSet<&str> = text.split_whitespace().collect();
+    Ok(CONTROLLERS.into_iter().filter(|controller| names.contains(controller.name())).collect())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// The mount of the whole cgroup2 tree. systemd binds single files of it elsewhere, as further cgroup2 mounts whose
+/// root is not "/": see proc_pid_mountinfo(5) for the fields.
+fn mount_point(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let whole = root == "/" && file_system.split(' ').next() == Some("cgroup2");
+        whole.then(|| PathBuf::from(std::ffi::OsString::from_vec(unescape(point))))
+    })
+}
+
+/// Blank, tab, newline and backslash stand as three octal digits.
+fn unescape(field: &str) -> Vec<u8> {
+    let mut parts = field.split('\\');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[3..]);
+            }
+            None => bytes.extend([b"\\", part.as_bytes()].concat()),
+        }
+    }
+    bytes
+}
+
+/// The path in the `0::` line of /proc/self/cgroup. One that starts with `..` is outside this cgroup namespace.
+fn own_path(own: &str) -> Option<PathBuf> {
+    let path = Path::new(own.lines().find_map(|line| line.strip_prefix("0::"))?);
+    let inside = path.components().all(|component| component != std::path::Component::ParentDir);
+    (path.is_absolute() && inside).then(|| path.to_path_buf())
+}
+
+/// Controllers on a version 1 hierarchy: the lines of /proc/self/cgroup with another number than 0.
+fn on_v1(own: &str) -> BTreeSet<Controller> {
+    let names = own.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
+    let names: BTreeSet<&str> = names.collect();
+    CONTROLLERS.into_iter().filter(|controller| names.contains(controller.name())).collect()
+}
+
+#[cfg(test)]
+#[path = "cgroup_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Observing the machine: once for the machine itself, then for each service what it names.
+//! Tries in throw-away children, changes nothing that outlives them, decides nothing.
+
+use super::facts::{Accounts, Facts, Kernel, Resource, Trial};
+use super::trial::attempt;
+use super::{HostError, accounts, cgroup, namespaces, paths};
+use crate::sys::process::{self, Side};
+use crate::sys::{lock, probe};
+use nix::errno::Errno;
+use nix::libc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// `PR_SET_MDWE` and `PR_MDWE_REFUSE_EXEC_GAIN` of linux/prctl.h (Linux 6.3).
+const SET_MDWE: (i32, u64) = (65, 1);
+/// The account that commands get which no one named a user for.
+const NOBODY: &str = "nobody";
+
+/// What is true of the machine, whatever a service asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine(Facts);
+
+impl Machine {
+    /// Looks and tries. Some milliseconds, mostly of children that are made and gone.
+    pub fn observe() -> Result<Machine, HostError> {
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let kernel = kernel()?;
+        let tried = namespaces::observe(&kernel, uid, gid).map_err(|errno| HostError::new("open /proc", errno))?;
+        let groups = nix::unistd::getgroups().map_err(|errno| HostError::new("read the own groups", errno))?;
+        Ok(Machine(Facts {
+            uid,
+            gid,
+            groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+            namespaces: tried.namespaces,
+            landlock_abi: landlock_abi(),
+            seccomp: attempt(install_filter),
+            clone3: attempt(clone_and_wait),
+            mdwe: attempt(|| process::control(SET_MDWE.0, SET_MDWE.1, 0)),
+            pid_max: tried.pid_max,
+            memfd_noexec: tried.memfd_noexec,
+            ns_last_pid: tried.ns_last_pid,
+            cgroup: cgroup::observe(&kernel, uid),
+            last_capability: last_capability()?,
+            hard_limits: hard_limits()?,
+            paths: BTreeMap::new(),
+            accounts: Accounts::default(),
+            kernel,
+        }))
+    }
+
+    /// The facts for one service. The own account and nobody's are looked up in any case.
+    pub fn facts(&self, users: &[String], groups: &[String], paths: &[PathBuf]) -> Result<Facts, HostError> {
+        let own = self.0.uid.to_string();
+        let users: BTreeSet<String> = users.iter().cloned().chain([own, NOBODY.to_string()]).collect();
+        let users: Vec<String> = users.into_iter().collect();
+        let accounts = accounts::look_up(&users, groups)?;
+        Ok(Facts { accounts, paths: paths::look_at(paths), ..self.0.clone() })
+    }
+}
+
+/// Observes the machine for one service.
+pub fn observe(users: &[String], groups: &[String], paths: &[PathBuf]) -> Result<Facts, HostError> {
+    Machine::observe()?.facts(users, groups, paths)
+}
+
+fn kernel() -> Result<Kernel, HostError> {
+    let name = nix::sys::utsname::uname().map_err(|errno| HostError::new("ask for the kernel's release", errno))?;
+    parse_release(&name.release().to_string_lossy())
+}
+
+/// The first two numbers: distributions add to the rest as they like.
+fn parse_release(release: &str) -> Result<Kernel, HostError> {
+    let mut numbers = release.splitn(3, |c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
+    let dotted = release.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.');
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) if dotted => Ok(Kernel { major, minor, release: release.to_string() }),
+        _ => Err(HostError {
+            doing: "tell how old this kernel is".into(),
+            why: format!("its release, {release}, does not begin with two numbers"),
+        }),
+    }
+}
+
+/// A ruleset must not only be known to the kernel: a filter may stand between.
+fn landlock_abi() -> u32 {
+    let enforced = attempt(|| {
+        probe::landlock_abi()?;
+        let ruleset = probe::smallest_ruleset()?;
+        process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
+        lock::restrict_self(std::os::fd::AsFd::as_fd(&ruleset))
+    });
+    match enforced {
+        Trial::Works => probe::landlock_abi().unwrap_or(0),
+        Trial::Refused(_) | Trial::Killed => 0,
+    }
+}
+
+/// A filter that allows everything.
+fn install_filter() -> Result<(), Errno> {
+    let code = (libc::BPF_RET | libc::BPF_K) as u16;
+    process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
+    lock::install_filter(&[libc::sock_filter { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }])
+}
+
+fn clone_and_wait() -> Result<(), Errno> {
+    match probe::clone_into(0)? {
+        Side::Child => process::exit(0),
+        Side::Parent(child) => nix::sys::wait::waitpid(child, Some(nix::sys::wait::WaitPidFlag::__WALL)).map(drop),
+    }
+}
+
+/// Asked of the kernel itself, since /proc/sys may be hidden.
+fn last_capability() -> Result<u8, HostError> {
+    // A 64-bit set cannot hold more.
+    let known = |capability: &u8| process::control(libc::PR_CAPBSET_READ, u64::from(*capability), 0).is_ok();
+    let newest = (0..64).take_while(known).last();
+    newest.ok_or_else(|| HostError::new("ask for the bounding set", Errno::EINVAL))
+}
+
+fn hard_limits() -> Result<BTreeMap<Resource, u64>, HostError> {
+    use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
+    let numbers = [
+        (Resource::ProcessorTime, Number::RLIMIT_CPU),
+        (Resource::OpenFiles, Number::RLIMIT_NOFILE),
+        (Resource::FileSize, Number::RLIMIT_FSIZE),
+        (Resource::AddressSpace, Number::RLIMIT_AS),
+        (Resource::Stack, Number::RLIMIT_STACK),
+        (Resource::CoreSize, Number::RLIMIT_CORE),
+        (Resource::LockedMemory, Number::RLIMIT_MEMLOCK),
+        (Resource::PendingSignals, Number::RLIMIT_SIGPENDING),
+        (Resource::MessageQueues, Number::RLIMIT_MSGQUEUE),
+        (Resource::Tasks, Number::RLIMIT_NPROC),
+        (Resource::Nice, Number::RLIMIT_NICE),
+        (Resource::RealtimePriority, Number::RLIMIT_RTPRIO),
+    ];
+    let mut limits = BTreeMap::new();
+    for (resource, number) in numbers {
+        let (_, hard) = getrlimit(number).map_err(|errno| HostError::new("read the own limits", errno))?;
+        if hard != RLIM_INFINITY {
+            limits.insert(resource, hard);
+        }
+    }
+    Ok(limits)
+}
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

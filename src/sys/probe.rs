@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What only observing needs: children that no one hears of, and Landlock's questions.
+//! Runs in throw-away children too, beside other threads: nothing here may allocate, log or keep state.
+
+use super::checked;
+use super::process::Side;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// `LANDLOCK_CREATE_RULESET_VERSION` of linux/landlock.h.
+const ASK_VERSION: u32 = 1;
+
+/// clone(2) without an exit signal: the end of the child raises no SIGCHLD, and `SIGCHLD` being ignored does not take
+/// its status away. It is waited for with `__WALL`.
+pub fn clone_quietly() -> Result<Side<Pid>, Errno> {
+    // SAFETY: no CLONE_VM and no stack: the child has a copy of this memory, as after fork.
+    side(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })
+}
+
+/// clone3(2) into new namespaces, without an exit signal.
+pub fn clone_into(namespaces: u64) -> Result<Side<Pid>, Errno> {
+    let arguments = libc::clone_args {
+        flags: namespaces,
+        pidfd: 0,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: 0,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    // SAFETY: no CLONE_VM, so the child has a copy of this memory and its own stack; the structure is alive.
+    side(unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) })
+}
+
+/// The Landlock ABI, see landlock_create_ruleset(2).
+pub fn landlock_abi() -> Result<u32, Errno> {
+    // SAFETY: with this flag the kernel takes no structure.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, ASK_VERSION) };
+    checked(result).map(|abi| abi as u32)
+}
+
+/// A ruleset that handles the right to execute, which every ABI has.
+pub fn smallest_ruleset() -> Result<OwnedFd, Errno> {
+    let handled: u64 = 1;
+    // SAFETY: the attribute is alive; a shorter structure than today's is what older programs pass.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &handled, size_of::<u64>(), 0) };
+    let ruleset = checked(result)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(ruleset as RawFd) })
+}
+
+/// Kills the calling process by SIGALRM after this many seconds.
+pub fn die_after(seconds: u32) {
+    // SAFETY: takes a number only.
+    unsafe { libc::alarm(seconds) };
+}
+
+fn side(result: libc::c_long) -> Result<Side<Pid>, Errno> {
+    Ok(match checked(result)? {
+        0 => Side::Child,
+        pid => Side::Parent(Pid::from_raw(pid as i32)),
+    })
+}
