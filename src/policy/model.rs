@@ -291,6 +291,17 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Every path of the host that the policy names, for whoever looks at them. Sorted, each once.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let files = &self.files;
+        let entries = [&files.read, &files.execute, &files.write].into_iter().flatten();
+        let entries = entries.map(|entry| &entry.value.path);
+        let all: BTreeSet<&PathBuf> = entries.chain(files.scratch.iter().map(|scratch| &scratch.value.path)).collect();
+        all.into_iter().cloned().collect()
+    }
+}
+
 impl Device {
     /// Every node that a policy may name.
     pub const ALL: [Device; 5] = [Device::Null, Device::Zero, Device::Full, Device::Random, Device::Urandom];
@@ -330,5 +341,25 @@ impl Namespace {
             Namespace::Cgroup => "cgroup",
             Namespace::User => "user",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Origin;
+
+    #[test]
+    fn every_path_of_the_host_is_named_once() {
+        let entry = |path: &str| {
+            Sourced::new(Entry { path: PathBuf::from(path), optional: false, why: None }, Origin::CommandLine)
+        };
+        let scratch = Scratch { path: PathBuf::from("/tmp"), size: 1, inodes: 1, execute: false };
+        let mut policy = Policy::named("test");
+        policy.files.read = vec![entry("/usr"), entry("/etc/hosts")];
+        policy.files.execute = vec![entry("/usr")];
+        policy.files.write = vec![entry("/srv")];
+        policy.files.scratch = vec![Sourced::new(scratch, Origin::CommandLine)];
+        assert_eq!(policy.paths(), ["/etc/hosts", "/srv", "/tmp", "/usr"].map(PathBuf::from));
     }
 }
