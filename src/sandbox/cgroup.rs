@@ -80,6 +80,7 @@ impl Slice {
         let missing: Vec<_> = controllers.difference(&self.enabled).copied().collect();
         for controller in missing {
             let word = format!("+{}", controller.name());
+            self.place.obtain(controller.name())?;
             for directory in [&self.place, &*self.directory] {
                 let file = "cgroup.subtree_control";
                 directory.write(file, &word).map_err(|errno| {

@@ -53,6 +53,19 @@ impl Directory {
         Ok(text)
     }
 
+    /// Asks the directory above for a controller that is not here yet. Below the root of a host without systemd that
+    /// is what makes ours; a delegated directory has what it was given, and no plan asks for more.
+    pub(super) fn obtain(&self, controller: &str) -> Result<(), HostError> {
+        let here = self.read("cgroup.controllers").unwrap_or_default();
+        if here.split_whitespace().any(|name| name == controller) {
+            return Ok(());
+        }
+        let above = Directory::open(self.path.parent().unwrap_or(&self.path))?;
+        let file = "cgroup.subtree_control";
+        let told = |errno| above.error(&format!("enable controller {controller} in"), file, errno);
+        above.write(file, &format!("+{controller}")).map_err(told)
+    }
+
     pub(super) fn limit(&self, limits: &CgroupLimits) -> Result<(), HostError> {
         let memory = limits.memory.map(|bytes| bytes.to_string());
         let tasks = limits.tasks.map(|count| count.to_string());
