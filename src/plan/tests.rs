@@ -6,6 +6,7 @@ mod command;
 mod golden;
 mod host;
 mod identity;
+mod shipped;
 
 use super::hosts::{listen, root_on_618, strict};
 use super::model::Plan;
