@@ -52,7 +52,7 @@ fn brace() {
     let _ = signal::set_mask(0);
     probe::die_after(PATIENCE_S);
     // Not 0, which a core_pattern with a pipe does not heed (Linux, fs/coredump.c).
-    let _ = process::set_limit(libc::RLIMIT_CORE, 1);
+    let _ = process::set_limit(libc::RLIMIT_CORE, 1, 1);
 }
 
 fn end_of(child: Pid) -> Trial {

@@ -7,12 +7,14 @@
 //! commands that were never looked at.
 
 mod groups;
+mod memory;
 mod rules;
 mod systemd;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use memory::deny_write_execute;
 pub use words::{allows, describe, list};
 
 use super::model::{Condition, Denial, Filter, Verdict};

@@ -194,8 +194,14 @@ fn memfd_noexec(
     }
 }
 
-/// No memory both writable and executable, where a policy asks for it.
-pub(super) fn write_execute(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<bool, Refusal> {
+/// No memory both writable and executable, where a policy asks for it: by the kernel, or by the filter where the kernel
+/// is older than 6.3. True where the kernel is told.
+pub(super) fn write_execute(
+    policy: &Policy,
+    filter: Option<&mut Filter>,
+    facts: &Facts,
+    off: &mut Vec<Off>,
+) -> Result<bool, Refusal> {
     let key = "isolation.memory-deny-write-execute";
     let Some(wanted) = policy.isolation.memory_deny_write_execute.as_ref().filter(|wanted| wanted.value) else {
         off.push(Off::new("write-execute", format!("{key} is not set")));
@@ -205,8 +211,16 @@ pub(super) fn write_execute(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) 
         let other = "\"jit\" in syscalls.allow";
         return Err(Refusal::new(Slip::Excludes { key, other }, &wanted.origin));
     }
-    let lack = setting(key, "PR_SET_MDWE", "Linux 6.3", facts.mdwe);
-    lack.map(|()| true).map_err(|lack| Refusal::new(lack, &wanted.origin))
+    match (setting(key, "PR_SET_MDWE", "Linux 6.3", facts.mdwe), filter) {
+        (Ok(()), _) => Ok(true),
+        (Err(_), Some(filter)) => {
+            calls::deny_write_execute(filter);
+            let why = "needs Linux 6.3; the filter refuses memory that is writable and executable instead";
+            off.push(Off::new("PR_SET_MDWE", why));
+            Ok(false)
+        }
+        (Err(lack), None) => Err(Refusal::new(lack, &wanted.origin)),
+    }
 }
 
 fn setting(key: &'static str, what: &'static str, since: &'static str, trial: Trial) -> Result<(), Lack> {

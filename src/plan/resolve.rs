@@ -35,13 +35,13 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let sight = files::resolve(&policy.files, &mut off, facts)?;
     layers::mounts(policy, &namespaces, &sight)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
-    let filter = filter(policy, facts, &mut off)?;
+    let mut filter = filter(policy, facts, &mut off)?;
     let abi = landlock_abi(policy, facts, &mut off)?;
     let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
     let network = grants.mode;
     let landlock = landlock(&sight.root, grants, abi, &namespaces, &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
-    let memory_deny_write_execute = layers::write_execute(policy, facts, &mut off)?;
+    let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     let pid_limits = layers::pid_limits(isolation, &namespaces, init, filter.as_ref(), facts, &mut off)?;
     let first = if init { First::Reaper } else { First::Command };
     let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;

@@ -73,9 +73,9 @@ impl Line<'_> {
             }
             Step::Identity => self.take_identity(),
             Step::UserNamespace => self.enter_user_namespace(),
-            Step::Limits => {
-                each(self.prepared.limits.iter(), |&(resource, value)| sys::process::set_limit(resource, value))
-            }
+            Step::Limits => each(self.prepared.limits.iter(), |&(resource, soft, hard)| {
+                sys::process::set_limit(resource, soft, hard)
+            }),
             Step::BoundingSet => each(0..=self.prepared.last_capability, |capability| {
                 sys::process::control(libc::PR_CAPBSET_DROP, u64::from(capability), 0)
             }),

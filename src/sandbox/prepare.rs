@@ -44,8 +44,8 @@ pub(super) struct Prepared {
     pub(super) gid_map: CString,
     /// `max_user_namespaces` is set to zero: no filter denies new ones.
     pub(super) deny_namespaces: bool,
-    /// Resource limits in the order of the plan.
-    pub(super) limits: Vec<(u32, u64)>,
+    /// Resource limits in the order of the plan: resource, soft limit, hard limit.
+    pub(super) limits: Vec<(u32, u64, u64)>,
     /// The newest capability.
     pub(super) last_capability: u8,
     /// The Landlock ruleset.
@@ -163,25 +163,31 @@ fn proc_mount(plan: &Plan) -> Option<Mount> {
     })
 }
 
-fn limits(plan: &Plan) -> Vec<(u32, u64)> {
+fn limits(plan: &Plan) -> Vec<(u32, u64, u64)> {
     plan.resources
         .iter()
         .map(|(&resource, &value)| match resource {
-            Resource::ProcessorTime => (libc::RLIMIT_CPU, value),
-            Resource::OpenFiles => (libc::RLIMIT_NOFILE, value),
-            Resource::FileSize => (libc::RLIMIT_FSIZE, value),
-            Resource::AddressSpace => (libc::RLIMIT_AS, value),
-            Resource::Stack => (libc::RLIMIT_STACK, value),
-            Resource::CoreSize => (libc::RLIMIT_CORE, value),
-            Resource::LockedMemory => (libc::RLIMIT_MEMLOCK, value),
-            Resource::PendingSignals => (libc::RLIMIT_SIGPENDING, value),
-            Resource::MessageQueues => (libc::RLIMIT_MSGQUEUE, value),
-            // The reaper is of the same user and counts.
-            Resource::Tasks => (libc::RLIMIT_NPROC, value + u64::from(plan.init)),
-            Resource::Nice => (libc::RLIMIT_NICE, value),
-            Resource::RealtimePriority => (libc::RLIMIT_RTPRIO, value),
+            // SIGXCPU comes at the soft limit and says what happened; whoever ignores it is killed at the hard one.
+            Resource::ProcessorTime => (libc::RLIMIT_CPU, value, processor_time_end(value)),
+            Resource::OpenFiles => (libc::RLIMIT_NOFILE, value, value),
+            Resource::FileSize => (libc::RLIMIT_FSIZE, value, value),
+            Resource::AddressSpace => (libc::RLIMIT_AS, value, value),
+            Resource::Stack => (libc::RLIMIT_STACK, value, value),
+            Resource::CoreSize => (libc::RLIMIT_CORE, value, value),
+            Resource::LockedMemory => (libc::RLIMIT_MEMLOCK, value, value),
+            Resource::PendingSignals => (libc::RLIMIT_SIGPENDING, value, value),
+            Resource::MessageQueues => (libc::RLIMIT_MSGQUEUE, value, value),
+            Resource::Tasks => (libc::RLIMIT_NPROC, value, value),
+            Resource::Nice => (libc::RLIMIT_NICE, value, value),
+            Resource::RealtimePriority => (libc::RLIMIT_RTPRIO, value, value),
         })
         .collect()
+}
+
+/// One second more than the soft limit, but never above the hard limit that is in force.
+fn processor_time_end(seconds: u64) -> u64 {
+    let in_force = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CPU);
+    seconds.saturating_add(1).min(in_force.map_or(seconds, |(_, hard)| hard))
 }
 
 fn program(plan: &Plan, path: &CString) -> Program {

@@ -157,9 +157,9 @@ pub fn set_umask(mask: u32) {
     unsafe { libc::umask(mask) };
 }
 
-/// prlimit64(2) of the calling process: soft and hard limit alike.
-pub fn set_limit(resource: u32, value: u64) -> Result<(), Errno> {
-    let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
+/// prlimit64(2) of the calling process.
+pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the structure is alive; the old limit is not asked for.
     let result = unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, &limit, 0) };
     checked(result).map(drop)

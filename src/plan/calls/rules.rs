@@ -14,11 +14,11 @@ pub(super) type Rule = &'static [&'static [Condition]];
 /// Every argument will do.
 pub(super) const ANY: Rule = &[];
 
-const fn bits(argument: u8, mask: u32, value: u32) -> Condition {
+pub(super) const fn bits(argument: u8, mask: u32, value: u32) -> Condition {
     Condition { argument, mask: mask as u64, value: value as u64, negated: false, wide: false }
 }
 
-const fn is(argument: u8, value: u32) -> Condition {
+pub(super) const fn is(argument: u8, value: u32) -> Condition {
     bits(argument, u32::MAX, value)
 }
 
@@ -26,7 +26,7 @@ const fn is_not(argument: u8, value: u32) -> Condition {
     Condition { argument, mask: u32::MAX as u64, value: value as u64, negated: true, wide: false }
 }
 
-const fn clear(argument: u8, mask: u32) -> Condition {
+pub(super) const fn clear(argument: u8, mask: u32) -> Condition {
     bits(argument, mask, 0)
 }
 

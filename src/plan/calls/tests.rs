@@ -261,3 +261,31 @@ fn in_words() {
     let denied = resolve(&syscalls("all", "@keyring sync chroot alarm", OnDeny::Errno)).unwrap();
     assert_eq!(describe(&denied), "319 calls: all but alarm, sync");
 }
+
+#[test]
+fn a_narrowed_filter_has_no_way_to_memory_that_is_written_and_executed() {
+    let read_implies_exec = 0x0040_0000;
+    let eacces = Some(Denial::Errno(libc::EACCES));
+    for (allow, name, arguments, plain, narrowed) in [
+        ("default", "mmap", [0, 0, 7, 0, 0, 0], None, eacces),
+        ("default", "mmap", [0, 0, 6, 0, 0, 0], None, eacces),
+        ("default", "mmap", [0, 0, 5, 0, 0, 0], None, None),
+        ("default", "mmap", [0, 0, 3, 0, 0, 0], None, None),
+        ("default", "mprotect", [0, 0, 5, 0, 0, 0], None, eacces),
+        ("default", "mprotect", [0, 0, 4, 0, 0, 0], None, eacces),
+        ("default", "mprotect", [0, 0, 3, 0, 0, 0], None, None),
+        ("default", "pkey_mprotect", [0, 0, 3, 0, 0, 0], EPERM, EPERM),
+        ("all", "pkey_mprotect", [0, 0, 4, 0, 0, 0], None, eacces),
+        ("all", "shmat", [0, 0, 0o100_000, 0, 0, 0], None, eacces),
+        ("all", "shmat", [0, 0, 0, 0, 0, 0], None, None),
+        ("all", "personality", [read_implies_exec, 0, 0, 0, 0, 0], None, eacces),
+        ("all", "personality", [0xffff_ffff, 0, 0, 0, 0, 0], None, None),
+        ("default", "personality", [0xffff_ffff, 0, 0, 0, 0, 0], None, None),
+        ("default", "personality", [read_implies_exec, 0, 0, 0, 0, 0], EPERM, EPERM),
+    ] {
+        let mut filter = filter(allow);
+        assert_eq!(answer(&filter, name, arguments), plain, "{name} under {allow}");
+        deny_write_execute(&mut filter);
+        assert_eq!(answer(&filter, name, arguments), narrowed, "{name} under {allow}, narrowed");
+    }
+}

@@ -3,9 +3,10 @@
 
 use super::super::hosts::{compatible, listen, on, root_on_618, root_on_debian_12, strict, user_on_618};
 use super::super::model::Namespace;
+use super::super::{calls, steps::Step};
 use super::{SH, check_on, planned, refused};
 use crate::host::facts::{Cgroup, Facts, Kernel, Trial};
-use crate::policy::model::{Layer, Policy};
+use crate::policy::model::{Layer, Policy, Ports};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -89,7 +90,12 @@ fn settings_that_only_newer_kernels_have() {
     let debian = root_on_debian_12;
     check_on(
         debian(),
-        |policy| policy.isolation.memory_deny_write_execute = Some(on(7, true)),
+        |policy| {
+            policy.isolation.memory_deny_write_execute = Some(on(7, true));
+            policy.isolation.seccomp = Some(on(8, Layer::Off));
+            let any = Some(on(9, Ports::Any));
+            (policy.network.connect, policy.network.bind, policy.network.udp) = (any.clone(), any.clone(), any);
+        },
         &format!(
             "{AT}:7: isolation.memory-deny-write-execute cannot be enforced: PR_SET_MDWE needs Linux 6.3: \
              Invalid argument; leave isolation.memory-deny-write-execute out"
@@ -122,6 +128,20 @@ fn settings_that_only_newer_kernels_have() {
              a writable /proc/sys: Read-only file system; leave isolation.unique-pid out"
         ),
     );
+}
+
+#[test]
+fn an_older_kernel_denies_writable_and_executable_memory_by_the_filter() {
+    let mut policy = strict();
+    policy.isolation.memory_deny_write_execute = Some(on(7, true));
+    let plan = planned(&listen(SH), &policy, &root_on_debian_12());
+    assert!(!plan.memory_deny_write_execute && !plan.steps.contains(&Step::WriteExecute));
+    let mut narrowed = planned(&listen(SH), &strict(), &root_on_debian_12()).filter.unwrap();
+    calls::deny_write_execute(&mut narrowed);
+    assert_eq!(plan.filter, Some(narrowed));
+    let newer = planned(&listen(SH), &policy, &root_on_618());
+    assert_eq!(newer.filter, planned(&listen(SH), &strict(), &root_on_618()).filter);
+    assert!(newer.memory_deny_write_execute);
 }
 
 #[test]

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Memory that is never both writable and executable, by the arguments of calls: for kernels before 6.3, which have no
+//! PR_SET_MDWE. Narrows what a filter grants; never widens it.
+//!
+//! Stricter than PR_SET_MDWE in one case: mprotect(2) of what is executable already is refused, since a filter does
+//! not see what it was. No loader needs that but for relocations in program text.
+
+use super::rules::{Rule, bits, clear, is};
+use super::{named, number};
+use crate::plan::model::{Condition, Denial, Filter, Verdict};
+use nix::libc;
+
+/// `READ_IMPLIES_EXEC` of linux/personality.h: after it, every mapping that can be read can be executed.
+const READ_IMPLIES_EXEC: u32 = 0x0040_0000;
+const EXECUTE: u32 = libc::PROT_EXEC as u32;
+const BOTH: u32 = (libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+
+const RULES: &[(&str, Rule)] = &[
+    ("mmap", &[&[Condition { negated: true, ..bits(2, BOTH, BOTH) }]]),
+    ("mprotect", &[&[clear(2, EXECUTE)]]),
+    ("pkey_mprotect", &[&[clear(2, EXECUTE)]]),
+    ("shmat", &[&[clear(2, libc::SHM_EXEC as u32)]]),
+    ("personality", &[&[clear(0, READ_IMPLIES_EXEC)], &[is(0, u32::MAX)]]),
+];
+
+/// Takes from `filter` every way to memory that was written and can be executed.
+pub fn deny_write_execute(filter: &mut Filter) {
+    for (name, rule) in RULES {
+        for call in named(name) {
+            if let Some(verdict) = filter.calls.get_mut(&number(call)) {
+                narrow(verdict, rule);
+            }
+        }
+    }
+}
+
+/// Both what `verdict` asks and what `rule` asks.
+fn narrow(verdict: &mut Verdict, rule: Rule) {
+    let both = |alternatives: &[Vec<Condition>]| {
+        let with = |old: &Vec<Condition>| rule.iter().map(|new| [old.as_slice(), new].concat()).collect::<Vec<_>>();
+        alternatives.iter().flat_map(with).collect()
+    };
+    *verdict = match verdict {
+        // As PR_SET_MDWE answers.
+        Verdict::Allow => Verdict::AllowIf(both(&[Vec::new()]), Denial::Errno(libc::EACCES)),
+        Verdict::AllowIf(alternatives, denial) => Verdict::AllowIf(both(alternatives), *denial),
+        Verdict::Deny(denial) => Verdict::Deny(*denial),
+    };
+}
