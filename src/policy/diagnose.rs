@@ -41,7 +41,7 @@ enum Place {
 }
 
 impl InputError {
-    /// Every mistake, in the order in which they were found.
+    /// Every mistake, in the order of the file.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
@@ -56,8 +56,12 @@ impl InputError {
         if mistakes.is_empty() { Ok(()) } else { Err(InputError::all(mistakes)) }
     }
 
-    /// All of `mistakes`, of which there is at least one.
-    pub(super) fn all(mistakes: Vec<Mistake>) -> Self {
+    /// All of `mistakes`, of which there is at least one, in the order of the text that they are in.
+    pub(super) fn all(mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by_key(|mistake| match &mistake.place {
+            Place::Text(_, span) => span.start,
+            Place::Origin(_) | Place::Path(_) | Place::Nowhere => 0,
+        });
         InputError { mistakes }
     }
 }

@@ -405,4 +405,23 @@ mod tests {
         assert_eq!(policy.limits.memory.unwrap().value, 1 << 30);
         assert_eq!(policy.limits.core_size.unwrap().value, 0);
     }
+
+    fn boundary(text: &str, at: usize) -> usize {
+        (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    }
+
+    proptest::proptest! {
+        /// A shipped file with one piece replaced by another, and text of any sort: words or a layer, never a panic.
+        #[test]
+        fn no_text_makes_it_panic(cut in 0..4000usize, length in 0..40usize, piece in "\\PC{0,12}|[\\[\\]{}=\"',.#\n]{0,6}") {
+            for text in super::super::shipped::names().filter_map(super::super::shipped::find).map(|(_, text)| text) {
+                let start = boundary(text, cut);
+                let end = boundary(text, start + length);
+                let changed = [&text[..start], &piece, &text[end..]].concat();
+                if let Err(error) = layer(&changed).and_then(|_| layer(&piece)) {
+                    proptest::prop_assert!(!error.to_string().is_empty() && error.lines().count() > 0);
+                }
+            }
+        }
+    }
 }

@@ -328,7 +328,7 @@ mod tests {
         let text =
             "version = 1\n[limits]\nmemroy = 1\ntime = true\n[files]\nread = [{ path = \"/a\", wy = 1 }]\nwrite = 3\n";
         let places: Vec<String> = lines(text).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-        assert_eq!(places, ["6:24:", "7:9:", "3:1:", "4:8:"]);
+        assert_eq!(places, ["3:1:", "4:8:", "6:24:", "7:9:"]);
     }
 
     #[test]
