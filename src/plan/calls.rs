@@ -54,9 +54,14 @@ type Grants = BTreeMap<Sysno, Vec<Vec<Condition>>>;
 pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
     let mut grants = Grants::new();
     let mut all = false;
+    let mut withheld = BTreeSet::new();
     for word in &syscalls.allow {
         let meaning = allowed(word)?;
-        all |= matches!(meaning, Word::All);
+        match &meaning {
+            Word::All => all = true,
+            Word::Group(group) => withheld.extend(group.members()),
+            Word::Call(_) => {}
+        }
         grant(&meaning, &mut grants);
     }
     let denied = denied(&syscalls.deny)?;
@@ -68,7 +73,7 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
         None | Some(OnDeny::Errno) => Denial::Errno(libc::EPERM),
         Some(OnDeny::Kill) => Denial::Kill,
     };
-    Ok(if all { open(grants, soft) } else { closed(grants, soft) })
+    Ok(if all { open(grants, soft) } else { closed(grants, &withheld, soft) })
 }
 
 /// Where `jit` is granted, which also asks for memory that is writable and executable.
@@ -106,14 +111,17 @@ fn everything() -> impl Iterator<Item = Sysno> {
     Sysno::iter().filter(move |call| !never.contains(call) && *call != Sysno::clone3)
 }
 
-/// A list of what is allowed: the rest is refused, and what only an attack calls ends it.
-fn closed(grants: Grants, soft: Denial) -> Filter {
+/// A list of what is allowed: the rest is refused, and what only an attack calls ends it. What an allowed set names
+/// and does not get (`@process`, `@system-service`) is refused without that: the policy's author expects such calls.
+fn closed(grants: Grants, named_by_sets: &BTreeSet<Sysno>, soft: Denial) -> Filter {
     let mut calls = verdicts(grants, soft);
-    for call in named(PROBED) {
-        calls.entry(number(call)).or_insert(Verdict::Deny(Denial::Errno(libc::ENOSYS)));
-    }
-    for call in named(NEVER) {
-        calls.entry(number(call)).or_insert(Verdict::Deny(Denial::Kill));
+    let (never, probed) = (named(NEVER), named(PROBED));
+    for call in never.union(&probed) {
+        let denial = match never.contains(call) && !named_by_sets.contains(call) {
+            true => Denial::Kill,
+            false => refusal(*call, &probed, soft),
+        };
+        calls.entry(number(*call)).or_insert(Verdict::Deny(denial));
     }
     Filter { calls, default: soft, newest: number(Sysno::last()) }
 }
@@ -121,14 +129,17 @@ fn closed(grants: Grants, soft: Denial) -> Filter {
 /// A list of what is denied: for a command that nobody has looked at, so nothing is answered harder than needed,
 /// and a number without a call is answered as the kernel would.
 fn open(grants: Grants, soft: Denial) -> Filter {
-    let absent = Denial::Errno(libc::ENOSYS);
     let probed = named(PROBED);
     let mut calls = verdicts(grants, soft);
     for call in Sysno::iter() {
-        let denial = if probed.contains(&call) || groups::IO_URING_CALLS.names(call) { absent } else { soft };
-        calls.entry(number(call)).or_insert(Verdict::Deny(denial));
+        calls.entry(number(call)).or_insert(Verdict::Deny(refusal(call, &probed, soft)));
     }
-    Filter { calls, default: absent, newest: number(Sysno::last()) }
+    Filter { calls, default: Denial::Errno(libc::ENOSYS), newest: number(Sysno::last()) }
+}
+
+/// What a call meets that is not allowed and kills nobody.
+fn refusal(call: Sysno, probed: &BTreeSet<Sysno>, soft: Denial) -> Denial {
+    if probed.contains(&call) || groups::IO_URING_CALLS.names(call) { Denial::Errno(libc::ENOSYS) } else { soft }
 }
 
 fn verdicts(grants: Grants, soft: Denial) -> BTreeMap<u32, Verdict> {

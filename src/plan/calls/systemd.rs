@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The sets that systemd.exec(5) publishes for `SystemCallFilter=`, so that a unit's line can be carried over.
 //! As `systemd-analyze syscall-filter` of systemd 252 prints them, less the calls that x86_64 does not have.
-//! Our rules hold here too: no set grants a call of the never list, and arguments are checked as in any group.
+//! Our rules hold here too: no set grants a call of the never list (it is refused, but does not kill, where a set
+//! names it), and arguments are checked as in any group.
 
 use super::groups::{Group, Reach, group as set, ruled};
 use super::rules;
