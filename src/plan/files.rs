@@ -207,7 +207,10 @@ fn in_the_empty_root(files: &Files, granted: &[Granted]) -> Result<Vec<Scratch>,
     }
     let own = ["/dev", "/proc"].map(PathBuf::from);
     let listed = granted.iter().flat_map(|granted| [&granted.written, &granted.bind.path]);
-    apart(&scratches, &listed.chain(&own).cloned().collect::<Vec<_>>())?;
+    let mut others: Vec<PathBuf> = listed.chain(&own).cloned().collect();
+    // The outermost is the one to name.
+    others.sort();
+    apart(&scratches, &others)?;
     Ok(scratches)
 }
 

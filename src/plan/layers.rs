@@ -188,7 +188,8 @@ fn memfd_noexec(
             lack.map(|()| true).map_err(|lack| Refusal::new(lack, &wanted.origin))
         }
         None => {
-            off.push(Off::new("memfd-noexec", "memfd_create is allowed and isolation.memfd-noexec is not set"));
+            let why = not_asked(key, isolation.memfd_noexec.as_ref());
+            off.push(Off::new("memfd-noexec", format!("memfd_create is allowed, and {why}")));
             Ok(false)
         }
     }
@@ -203,8 +204,9 @@ pub(super) fn write_execute(
     off: &mut Vec<Off>,
 ) -> Result<bool, Refusal> {
     let key = "isolation.memory-deny-write-execute";
-    let Some(wanted) = policy.isolation.memory_deny_write_execute.as_ref().filter(|wanted| wanted.value) else {
-        off.push(Off::new("write-execute", format!("{key} is not set")));
+    let written = policy.isolation.memory_deny_write_execute.as_ref();
+    let Some(wanted) = written.filter(|wanted| wanted.value) else {
+        off.push(Off::new("write-execute", not_asked(key, written)));
         return Ok(false);
     };
     if calls::asks_for_jit(&policy.syscalls).is_some() {
@@ -220,6 +222,13 @@ pub(super) fn write_execute(
             Ok(false)
         }
         (Err(lack), None) => Err(Refusal::new(lack, &wanted.origin)),
+    }
+}
+
+fn not_asked(key: &str, written: Option<&Sourced<bool>>) -> String {
+    match written {
+        Some(written) => format!("{key} = false ({})", written.origin),
+        None => format!("{key} is not set"),
     }
 }
 

@@ -86,17 +86,23 @@ impl<'a> Reach<'a> {
     }
 
     fn permits(&self, call: libc::c_long, arguments: &[u64; 6]) -> bool {
-        match self.verdict(call) {
-            Some(Verdict::Allow) => true,
-            Some(Verdict::AllowIf(alternatives, _)) => {
-                alternatives.iter().any(|all| all.iter().all(|condition| condition.holds(*arguments)))
-            }
-            Some(Verdict::Deny(_)) => false,
-            None => self.filter.is_none(),
-        }
+        self.filter.is_none_or(|filter| filter.permits(call, *arguments))
     }
 
     fn verdict(&self, call: libc::c_long) -> Option<&'a Verdict> {
         self.filter.and_then(|filter| filter.calls.get(&u32::try_from(call).ok()?))
+    }
+}
+
+impl Filter {
+    /// Whether a call with these arguments is made.
+    pub(super) fn permits(&self, call: libc::c_long, arguments: [u64; 6]) -> bool {
+        match u32::try_from(call).ok().and_then(|call| self.calls.get(&call)) {
+            Some(Verdict::Allow) => true,
+            Some(Verdict::AllowIf(alternatives, _)) => {
+                alternatives.iter().any(|all| all.iter().all(|condition| condition.holds(arguments)))
+            }
+            Some(Verdict::Deny(_)) | None => false,
+        }
     }
 }

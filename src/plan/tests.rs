@@ -3,9 +3,12 @@
 //! Hosts and policies are literals; nothing here looks at the machine it runs on.
 
 mod command;
+mod decided;
+mod files;
 mod golden;
 mod host;
 mod identity;
+mod network;
 mod shipped;
 
 use super::hosts::{listen, root_on_618, strict};

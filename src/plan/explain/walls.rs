@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The rows about limits and layers, and those about what is off.
 
-use super::super::model::{Namespace, Plan};
+use super::super::calls;
+use super::super::model::{Filter, Namespace, Plan};
 use super::page::Page;
 use super::sight::size;
 use super::{origin, written};
 use crate::host::facts::{Facts, Resource};
 use crate::policy::Origin;
+use nix::libc;
 
 type Pair<'a> = (String, String, Option<&'a Origin>);
 
@@ -105,12 +107,29 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
         pairs.push(("seccomp".to_string(), "the filter above".to_string(), origin(plan, "isolation.seccomp")));
     }
     pairs.push(("privileges".to_string(), privileges(plan), None));
-    if plan.memory_deny_write_execute {
-        let key = "isolation.memory-deny-write-execute";
-        pairs.push(("memory".to_string(), "never both writable and executable".to_string(), origin(plan, key)));
-    }
+    let by = match &plan.filter {
+        _ if plan.memory_deny_write_execute => Some("PR_SET_MDWE"),
+        Some(filter) if denies_write_execute(filter) => Some("system call filter"),
+        Some(_) | None => None,
+    };
+    pairs.extend(by.map(|by| {
+        let origin = written(plan, "isolation.memory-deny-write-execute");
+        ("memory".to_string(), format!("never both writable and executable ({by})"), origin)
+    }));
     pairs.extend(pid_namespace(plan));
     page.pairs("layers", &pairs);
+}
+
+/// Whether the filter lets no one have memory that is both.
+fn denies_write_execute(filter: &Filter) -> bool {
+    let (write, execute) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
+    let ways = [
+        (libc::SYS_mmap, write | execute),
+        (libc::SYS_mprotect, execute),
+        (libc::SYS_mprotect, write | execute),
+        (libc::SYS_pkey_mprotect, execute),
+    ];
+    ways.into_iter().all(|(call, protection)| !filter.permits(call, [0, 0, protection, 0, 0, 0]))
 }
 
 fn privileges(plan: &Plan) -> String {
@@ -127,12 +146,12 @@ fn pid_namespace(plan: &Plan) -> Vec<Pair<'_>> {
     if let Some(pid_max) = plan.pid_limits.pid_max {
         pairs.push(("pid-max".to_string(), pid_max.to_string(), origin(plan, "isolation.pid-max")));
     }
-    let asked = written(plan, "isolation.memfd-noexec");
-    if plan.pid_limits.memfd_noexec {
-        pairs.push(("memfd".to_string(), "never executable".to_string(), asked));
-    } else if asked.is_some() {
-        pairs.push(("memfd".to_string(), "cannot be made: the filter holds it".to_string(), asked));
-    }
+    let memfd = match &plan.filter {
+        _ if plan.pid_limits.memfd_noexec => Some("never executable (vm.memfd_noexec)"),
+        Some(filter) if !calls::allows(filter, "memfd_create") => Some("none can be made (system call filter)"),
+        Some(_) | None => None,
+    };
+    pairs.extend(memfd.map(|text| ("memfd".to_string(), text.to_string(), written(plan, "isolation.memfd-noexec"))));
     if plan.pid_limits.unique_pid {
         let text = "no other live session's command has the same process id".to_string();
         pairs.push(("unique-pid".to_string(), text, origin(plan, "isolation.unique-pid")));

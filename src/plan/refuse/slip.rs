@@ -62,7 +62,7 @@ impl Slip {
     pub(super) fn way_out(&self) -> String {
         match self {
             Slip::Needs { needs, .. } => format!("set {needs}, or leave it out"),
-            Slip::Excludes { .. } => "leave one of them out".to_string(),
+            Slip::Excludes { .. } => "switch one of them off, or leave it out".to_string(),
             Slip::Overlap { .. } => "neither may lie inside the other: name another path".to_string(),
             Slip::NotGrantable { instead, .. } => (*instead).to_string(),
             Slip::WriteAndExecute { .. } => {

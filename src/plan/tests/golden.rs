@@ -62,7 +62,9 @@ fn strict_for_root_on_linux_618() {
 
 #[test]
 fn strict_for_root_on_debian_12() {
-    check("strict-root-debian-12", &listen(SH), &strict(), &root_on_debian_12());
+    let mut policy = strict();
+    policy.isolation.memory_deny_write_execute = Some(on(20, true));
+    check("strict-root-debian-12", &listen(SH), &policy, &root_on_debian_12());
 }
 
 #[test]

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is decided where nothing or little is written, and values that undo each other.
+
+use super::super::hosts::{compatible, line, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
+use super::super::model::{CgroupLimits, Ends, Namespace, NetworkMode, Proc, Root};
+use super::super::{Step, resolve};
+use super::{SH, check, planned};
+use crate::host::facts::Resource;
+use crate::policy::model::Layer;
+use crate::policy::{Origin, Policy};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const AT: &str = "/etc/spawnbox/test.toml";
+
+#[test]
+fn an_empty_policy_lets_nothing_run() {
+    let refusal = resolve(&listen(&["/bin/true"]), &Policy::named("empty"), &root_on_618()).unwrap_err();
+    let line = "command line: the program /bin/true is under no path that the policy lets it execute; \
+                add it: files.execute = [\"/bin/true\"]";
+    assert_eq!(refusal.to_string(), line);
+}
+
+#[test]
+fn absent_values_are_the_strictest() {
+    let mut policy = Policy::named("little");
+    policy.files.execute.push(on(1, super::super::hosts::entry("/usr")));
+    let plan = planned(&listen(&["/usr/bin/x"]), &policy, &root_on_618());
+    assert!(matches!(plan.root, Root::Empty { .. }));
+    assert_eq!(plan.namespaces, BTreeSet::from(Namespace::ALL));
+    assert_eq!(plan.network, NetworkMode::None);
+    assert_eq!(plan.proc, Proc::None);
+    assert_eq!(plan.ends, Ends::Command);
+    assert_eq!((plan.init, plan.hold, plan.command.umask), (true, false, 0o077));
+    assert_eq!(plan.command.directory.as_c_str(), c"/");
+    let landlock = plan.landlock.unwrap();
+    assert!(landlock.files && landlock.scopes);
+    assert_eq!((landlock.connect, landlock.bind), (Some(BTreeSet::new()), Some(BTreeSet::new())));
+    let filter = plan.filter.unwrap();
+    assert!(!super::super::calls::allows(&filter, "read"));
+    assert_eq!(plan.resources[&Resource::Nice], 0);
+    assert_eq!(plan.resources[&Resource::RealtimePriority], 0);
+    assert_eq!(plan.resources[&Resource::CoreSize], 1);
+}
+
+#[test]
+fn root_without_a_user_runs_commands_as_nobody() {
+    let plan = planned(&listen(SH), &strict(), &root_on_618());
+    assert_eq!((plan.identity.name.as_str(), plan.identity.uid, plan.identity.change), ("nobody", 65534, true));
+    assert_eq!(plan.origins["command.user"], Origin::Default);
+    let mut facts = root_on_618();
+    facts.accounts.users.remove("nobody");
+    let refusal = resolve(&listen(SH), &strict(), &facts).unwrap_err();
+    let line = "no user is named to run the command as; \
+                name one: command.user = \"nobody\", or -s command.user=nobody";
+    assert_eq!(refusal.to_string(), line);
+}
+
+#[test]
+fn what_the_front_door_says_wins() {
+    let mut policy = compatible();
+    policy.command.user = Some(on(3, "anna".to_string()));
+    policy.command.argv = Some(on(4, vec!["/bin/false".to_string()]));
+    policy.limits.time = Some(on(5, Duration::from_secs(5)));
+    let plan = planned(&master("policyd-spf", &["/bin/true"]), &policy, &root_on_618());
+    assert_eq!(plan.identity.uid, 112);
+    assert_eq!(plan.command.argv[0].as_c_str(), c"/bin/true");
+    assert_eq!(plan.time_limit, Some(Duration::from_secs(3600)));
+    assert_eq!(plan.origins["limits.time"].to_string(), "policy_time_limit");
+    assert!(plan.hold);
+}
+
+#[test]
+fn tasks_are_counted_with_the_reaper() {
+    let tasks = |init: bool, facts| {
+        let mut policy = strict();
+        policy.isolation.init = Some(on(7, init));
+        let plan = planned(&listen(SH), &policy, &facts);
+        (plan.resources.get(&Resource::Tasks).copied(), plan.cgroup.tasks)
+    };
+    assert_eq!(tasks(true, root_on_618()), (Some(33), None));
+    assert_eq!(tasks(false, root_on_618()), (Some(32), None));
+    assert_eq!(tasks(true, root_on_debian_12()), (Some(33), Some(33)));
+    assert_eq!(tasks(true, user_on_618()), (Some(33), None));
+}
+
+#[test]
+fn hard_limits_are_never_raised() {
+    let mut facts = root_on_618();
+    facts.hard_limits.insert(Resource::OpenFiles, 10);
+    facts.hard_limits.insert(Resource::CoreSize, 0);
+    let plan = planned(&listen(SH), &strict(), &facts);
+    assert_eq!(plan.resources[&Resource::OpenFiles], 10);
+    assert_eq!(plan.resources[&Resource::CoreSize], 0);
+    assert!(plan.off.iter().any(|off| off.layer == "core dumps"));
+}
+
+#[test]
+fn limits_of_the_session_go_to_its_control_group() {
+    let mut policy = strict();
+    policy.limits.memory = Some(on(5, 64 << 20));
+    policy.limits.cpu = Some(on(6, 50));
+    let plan = planned(&listen(SH), &policy, &root_on_debian_12());
+    assert_eq!(plan.cgroup, CgroupLimits { memory: Some(64 << 20), tasks: Some(33), cpu: Some(50) });
+    assert_eq!(plan.origins["limits.memory"], line(5));
+}
+
+#[test]
+fn values_that_undo_each_other_are_refused() {
+    let needs = |key: &str, needs: &str| format!("{AT}:7: {key} needs {needs}; set {needs}, or leave it out");
+    check(
+        |policy| {
+            policy.connection.ends = Some(on(7, Ends::Tree));
+            policy.isolation.init = Some(on(8, false));
+        },
+        &needs("connection.ends = \"tree\"", "isolation.init = true"),
+    );
+    check(
+        |policy| {
+            policy.isolation.unique_pid = Some(on(7, true));
+            policy.isolation.init = Some(on(8, false));
+        },
+        &needs("isolation.unique-pid", "isolation.init = true"),
+    );
+    check(
+        |policy| {
+            policy.isolation.unique_pid = Some(on(7, true));
+            policy.isolation.pid_max = Some(on(8, 310));
+        },
+        &format!(
+            "{AT}:7: isolation.unique-pid and isolation.pid-max exclude each other; switch one of them off, or leave it out"
+        ),
+    );
+    check(
+        |policy| {
+            policy.isolation.memory_deny_write_execute = Some(on(7, true));
+            policy.syscalls.allow.push(on(8, "jit".to_string()));
+        },
+        &format!(
+            "{AT}:7: isolation.memory-deny-write-execute and \"jit\" in syscalls.allow exclude each other; \
+             switch one of them off, or leave it out"
+        ),
+    );
+    let no_pid: BTreeSet<_> = Namespace::ALL.into_iter().filter(|one| *one != Namespace::Pid).collect();
+    for (key, change) in [
+        ("isolation.init = false", (|policy| policy.isolation.init = Some(on(7, false))) as fn(&mut Policy)),
+        ("isolation.pid-max", |policy| policy.isolation.pid_max = Some(on(7, 310))),
+        ("isolation.unique-pid", |policy| policy.isolation.unique_pid = Some(on(7, true))),
+    ] {
+        let no_pid = no_pid.clone();
+        check(
+            |policy| {
+                policy.isolation.namespaces = Some(on(6, no_pid));
+                change(policy);
+            },
+            &needs(key, "\"pid\" in isolation.namespaces"),
+        );
+    }
+}
+
+#[test]
+fn a_wrong_word_of_syscalls_is_refused_with_the_nearest() {
+    check(
+        |policy| policy.syscalls.allow.push(on(7, "conect".to_string())),
+        &format!("{AT}:7: unknown system call or group: conect; did you mean connect?"),
+    );
+    check(
+        |policy| policy.syscalls.allow.push(on(7, "io-uring".to_string())),
+        &format!(
+            "{AT}:7: impossible system call or group: io-uring; what io_uring does passes by every system call filter"
+        ),
+    );
+}
+
+#[test]
+fn an_ordinary_user_needs_a_user_namespace_for_any_other() {
+    let mut policy = strict();
+    policy.isolation.namespaces = Some(on(7, BTreeSet::from([Namespace::Mount, Namespace::Pid])));
+    let refusal = resolve(&listen(SH), &policy, &user_on_618()).unwrap_err();
+    let needs = "\"user\" in isolation.namespaces";
+    let line = format!("{AT}:7: a namespace made by an ordinary user needs {needs}; set {needs}, or leave it out");
+    assert_eq!(refusal.to_string(), line);
+}
+
+#[test]
+fn a_step_that_would_do_nothing_is_not_taken() {
+    let plan = planned(&listen(SH), &strict(), &root_on_618());
+    for step in [Step::Loopback, Step::Proc, Step::PidLimits, Step::WriteExecute] {
+        assert!(!plan.steps.contains(&step), "{}", step.name());
+    }
+    let mut policy = strict();
+    policy.isolation.init = Some(on(7, false));
+    policy.isolation.landlock = Some(on(8, Layer::Off));
+    policy.files.scratch.clear();
+    let plan = planned(&listen(SH), &policy, &user_on_618_without_groups());
+    for step in [Step::Fork, Step::Landlock, Step::Scratch, Step::Identity] {
+        assert!(!plan.steps.contains(&step), "{}", step.name());
+    }
+    assert!(plan.steps.is_sorted());
+}
+
+fn user_on_618_without_groups() -> crate::host::Facts {
+    crate::host::Facts { groups: BTreeSet::new(), ..user_on_618() }
+}
