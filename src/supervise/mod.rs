@@ -1,8 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a plan to sessions: one thread, one event loop.
+//! From a plan to sessions: one thread, one event loop, many services and sessions.
 //! Parses nothing of a conversation, and waits for nobody without a limit.
+//!
+//! A front makes a [`Supervisor`], adds services to it, and runs it with a [`Door`] through which the two speak.
 
-pub mod outcome;
+mod supervisor;
+pub mod door;
+mod arrive;
+mod act;
 pub mod turn;
+pub mod outcome;
+mod service;
+mod trial;
+mod session;
+mod admit;
+mod listener;
+pub mod client;
+mod watch;
+mod strays;
 
+pub use client::Client;
+pub use door::{Advice, Door, Ended, Plain};
+pub use listener::Listener;
 pub use outcome::{Outcome, Usage};
+pub use supervisor::{OnSignal, Supervisor};

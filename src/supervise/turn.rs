@@ -80,8 +80,8 @@ pub enum Event {
 pub enum Action {
     /// Nothing.
     Nothing,
-    /// Let go of our copy of the connection, unless it is held; watch cord and process.
-    Watch,
+    /// Let go of our copy of the connection, unless it is held.
+    Release,
     /// Cut the cord and shut the connection down.
     Cut,
     /// Kill the launcher: it is told to nobody else.
@@ -178,7 +178,7 @@ fn queued(event: Event) -> (State, Action) {
 
 fn asked(event: Event) -> (State, Action) {
     match event {
-        Event::Launched => (State::Running, Action::Watch),
+        Event::Launched => (State::Running, Action::Release),
         Event::Failed(error) => clear(Outcome::SetupFailed(error)),
         // A process may have been made and not been told of: the cord that is cut now ends it.
         Event::LauncherGone => clear(Outcome::NotLaunched),

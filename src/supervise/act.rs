@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `turn` decided is carried out here, and what the operator or the door decided about all sessions at once.
+//! Holds no rule of its own: an action's result is an event again.
+
+use super::door::{Advice, Door, Ended};
+use super::outcome::Outcome;
+use super::supervisor::{Phase, Supervisor};
+use super::turn::{Action, Event, turn};
+use super::watch::Timer;
+use std::time::{Duration, Instant};
+
+/// How long a session may take that ends by itself.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long a process may take to die of SIGKILL before the next means is tried.
+const KILL: Duration = Duration::from_secs(1);
+/// How long after a complaint killing begins again.
+const COMPLAIN: Duration = Duration::from_secs(5);
+/// The first pause before a cgroup is looked at again; each is twice the one before.
+const CLEAR: Duration = Duration::from_millis(1);
+/// How long stopping may take before the loop is left all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Turns every event that has come, and what follows from it.
+    pub(super) fn settle(&mut self, door: &mut dyn Door) {
+        while let Some((id, event)) = self.events.pop_front() {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            let Some(service) = self.services.get(session.service) else { continue };
+            let (state, action) = turn(service.rules, session.state, event);
+            session.state = state;
+            self.carry_out(id, action, door);
+        }
+    }
+
+    fn carry_out(&mut self, id: u64, action: Action, door: &mut dyn Door) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let number = session.service;
+        match action {
+            Action::Nothing => {}
+            Action::Release => {
+                if self.services.get(number).is_some_and(|service| !service.plan.hold) {
+                    session.release();
+                }
+            }
+            Action::Cut => session.cut(&self.watch),
+            Action::KillLauncher => self.lose_launcher(number),
+            Action::Linger => self.set_alarm(id, LINGER),
+            Action::KillTree => match session.kill_tree() {
+                Ok(()) => self.set_alarm(id, KILL),
+                Err(_) => self.events.push_back((id, Event::KillRefused)),
+            },
+            Action::KillFirst => match session.kill_first() {
+                Ok(()) => self.set_alarm(id, KILL),
+                Err(_) => self.events.push_back((id, Event::KillRefused)),
+            },
+            Action::Complain => {
+                tracing::error!("{}", session.complaint());
+                self.set_alarm(id, COMPLAIN);
+            }
+            Action::Clear => {
+                let cleared = session.clear(&self.watch);
+                self.events.push_back((id, if cleared { Event::Cleared } else { Event::NotCleared }));
+            }
+            Action::ClearLater(attempts) => self.set_alarm(id, CLEAR * 2_u32.pow(attempts.into())),
+            Action::Finish(outcome) => self.finish(id, outcome, door),
+            Action::FinishUncleared(outcome) => {
+                if let Some(path) = session.left_behind() {
+                    tracing::error!(
+                        "cannot remove cgroup {path}: a process is left in it; leaving it to the next start"
+                    );
+                }
+                self.finish(id, outcome, door);
+            }
+        }
+    }
+
+    fn set_alarm(&mut self, id: u64, after: Duration) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let at = Instant::now() + after;
+        self.watch.set(Timer::Alarm(id), session.alarm.replace(at), at);
+    }
+
+    /// The one place where a session ends: its line, its place for another one, and the door is told.
+    fn finish(&mut self, id: u64, outcome: Outcome, door: &mut dyn Door) {
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        self.watch.cancel(Timer::Limit(id), session.limit.take());
+        self.watch.cancel(Timer::Alarm(id), session.alarm.take());
+        let Some(service) = self.services.get_mut(session.service) else { return };
+        service.admission.end();
+        let ended = Ended {
+            service: session.service,
+            session: id,
+            plan: &service.plan,
+            client: &session.client,
+            outcome,
+            trouble: session.trouble.as_deref(),
+            time: session.began.elapsed(),
+            usage: session.usage,
+        };
+        match outcome.is_normal() {
+            true => tracing::info!("{ended}"),
+            false => tracing::warn!("{ended}"),
+        }
+        let advice = door.ended(&ended, service.admission.live());
+        self.heed(advice);
+        self.set_listening(session.service);
+    }
+
+    /// Does what a door advises.
+    pub(super) fn heed(&mut self, advice: Advice) {
+        match advice {
+            Advice::Continue => {}
+            Advice::Drain => self.drain(),
+        }
+    }
+
+    /// Accepts nothing more; the loop ends with the last session.
+    pub(super) fn drain(&mut self) {
+        for service in &mut self.services {
+            service.close(&self.watch);
+        }
+        if self.phase == Phase::Serving {
+            self.phase = Phase::Draining;
+        }
+    }
+
+    /// Takes a signal: the first drains, the next one ends every session.
+    pub(super) fn take_signal(&mut self, door: &mut dyn Door) {
+        while let Some(number) = self.next_signal() {
+            door.signaled(number);
+            match self.phase {
+                Phase::Serving => {
+                    self.drain();
+                    let count = self.sessions.len();
+                    tracing::info!("draining: waiting for {count} sessions; another signal ends them");
+                }
+                Phase::Draining => self.stop(),
+                Phase::Stopping | Phase::GivenUp => {}
+            }
+        }
+    }
+
+    fn next_signal(&mut self) -> Option<i32> {
+        let signal = self.signals.as_mut()?.read_signal().ok().flatten()?;
+        i32::try_from(signal.ssi_signo).ok()
+    }
+
+    fn stop(&mut self) {
+        self.phase = Phase::Stopping;
+        self.events.extend(self.sessions.keys().map(|id| (*id, Event::Stop)));
+        self.watch.set(Timer::Patience, None, Instant::now() + PATIENCE);
+    }
+
+    /// Sets the moment at which a door without sessions has had enough.
+    pub(super) fn set_idle(&mut self, door: &mut dyn Door) {
+        if self.phase != Phase::Serving || !self.sessions.is_empty() || self.idle_at.is_some() {
+            return;
+        }
+        if let Some(limit) = door.idle_limit() {
+            let at = Instant::now() + limit;
+            self.watch.set(Timer::Idle, None, at);
+            self.idle_at = Some(at);
+        }
+    }
+}

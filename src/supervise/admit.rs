@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether a service accepts connections now: its limit on sessions, and the pauses after trouble.
+//! Pure: the loop takes the listeners out of its watch while the answer is no, so that nothing spins.
+
+use nix::errno::Errno;
+use std::time::{Duration, Instant};
+
+/// How long a service pauses after the process or the host ran out of something.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long nothing is said about a trouble that goes on.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The admission of one service.
+#[derive(Debug)]
+pub(super) struct Admission {
+    limit: usize,
+    live: usize,
+    paused: Option<Instant>,
+    told: Option<Instant>,
+    closed: bool,
+}
+
+/// What a failed accept(2) means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No client is there any more, or it left before it was accepted: nothing to say.
+    Gone,
+    /// Descriptors or memory ran out: wait.
+    Exhausted,
+    /// Something is wrong with the listener: say so, wait, try again.
+    Broken,
+}
+
+impl Trouble {
+    /// Sorts the errors of accept(2): its manual page lists those of the network that concern one client only.
+    pub(super) fn of(errno: Errno) -> Trouble {
+        match errno {
+            Errno::EAGAIN
+            | Errno::EINTR
+            | Errno::ECONNABORTED
+            | Errno::ECONNRESET
+            | Errno::EPROTO
+            | Errno::ENOPROTOOPT
+            | Errno::EHOSTDOWN
+            | Errno::EHOSTUNREACH
+            | Errno::ENONET
+            | Errno::ENETDOWN
+            | Errno::ENETUNREACH
+            | Errno::EOPNOTSUPP
+            | Errno::ETIMEDOUT
+            // A firewall rule.
+            | Errno::EPERM => Trouble::Gone,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => Trouble::Exhausted,
+            _ => Trouble::Broken,
+        }
+    }
+}
+
+/// Whether to say something about a trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// It is new.
+    Now,
+    /// It was said lately.
+    No,
+}
+
+impl Admission {
+    /// Up to `limit` sessions at once.
+    pub(super) fn new(limit: usize) -> Admission {
+        Admission { limit, live: 0, paused: None, told: None, closed: false }
+    }
+
+    /// Whether a connection may be accepted now.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed && self.paused.is_none() && self.live < self.limit
+    }
+
+    /// Whether it will never be again.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Sessions that are not over.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// A session began.
+    pub(super) fn begin(&mut self) {
+        self.live += 1;
+    }
+
+    /// A session is over.
+    pub(super) fn end(&mut self) {
+        self.live -= 1;
+    }
+
+    /// No connection is accepted any more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Pauses, and returns until when.
+    pub(super) fn pause(&mut self, now: Instant) -> (Instant, Tell) {
+        self.pause_for(now, PAUSE)
+    }
+
+    /// Pauses for this long.
+    pub(super) fn pause_for(&mut self, now: Instant, pause: Duration) -> (Instant, Tell) {
+        let until = now + pause;
+        self.paused = Some(until);
+        let tell = match self.told {
+            Some(told) if now.saturating_duration_since(told) < QUIET => Tell::No,
+            Some(_) | None => Tell::Now,
+        };
+        if tell == Tell::Now {
+            self.told = Some(now);
+        }
+        (until, tell)
+    }
+
+    /// When the pause ends, if there is one.
+    pub(super) fn paused(&self) -> Option<Instant> {
+        self.paused
+    }
+
+    /// The pause is over.
+    pub(super) fn resume(&mut self) {
+        self.paused = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_service_accepts_nobody_until_a_session_ends() {
+        let mut admission = Admission::new(2);
+        admission.begin();
+        assert!(admission.is_open());
+        admission.begin();
+        assert!(!admission.is_open());
+        admission.end();
+        assert!(admission.is_open());
+        admission.close();
+        assert!(!admission.is_open());
+    }
+
+    #[test]
+    fn a_trouble_that_goes_on_is_told_once_a_minute() {
+        let mut admission = Admission::new(2);
+        let start = Instant::now();
+        let told: Vec<Tell> = [0, 1, 59, 60, 61].map(|s| admission.pause(start + Duration::from_secs(s)).1).to_vec();
+        assert_eq!(told, [Tell::Now, Tell::No, Tell::No, Tell::Now, Tell::No]);
+        assert!(!admission.is_open());
+        admission.resume();
+        assert!(admission.is_open());
+    }
+
+    #[test]
+    fn only_trouble_that_lasts_pauses() {
+        let table = [
+            (Errno::ECONNABORTED, Trouble::Gone),
+            (Errno::EAGAIN, Trouble::Gone),
+            (Errno::EMFILE, Trouble::Exhausted),
+            (Errno::ENOMEM, Trouble::Exhausted),
+            (Errno::EBADF, Trouble::Broken),
+            (Errno::EINVAL, Trouble::Broken),
+        ];
+        for (errno, trouble) in table {
+            assert_eq!(Trouble::of(errno), trouble, "{errno}");
+        }
+    }
+}

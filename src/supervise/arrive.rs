@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How sessions come to be: accept, ask the launcher, hear its answer; and what becomes of them if it is gone.
+
+use super::admit::{Tell, Trouble};
+use super::door::Door;
+use super::supervisor::Supervisor;
+use super::turn::{Event, State};
+use super::watch::{Output, Timer};
+use crate::sandbox::Reply;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+/// How many connections one listener may bring before the others are looked at.
+const TURN: usize = 32;
+
+impl Supervisor {
+    /// Accepts from one listener of a service, as far as its limit allows.
+    pub(super) fn accept(&mut self, number: usize, index: usize, door: &mut dyn Door) {
+        for _ in 0..TURN {
+            let Some(service) = self.services.get_mut(number) else { return };
+            let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { break };
+            match listener.accept() {
+                Ok((connection, client)) => {
+                    let advice = door.accepted(number, service.admission.live() + 1);
+                    self.begin(number, vec![connection], client);
+                    self.heed(advice);
+                }
+                Err(errno) => {
+                    self.refused(number, errno);
+                    break;
+                }
+            }
+        }
+        self.set_listening(number);
+    }
+
+    fn refused(&mut self, number: usize, errno: Errno) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        match Trouble::of(errno) {
+            Trouble::Gone => {}
+            Trouble::Exhausted | Trouble::Broken => {
+                if service.pause(&mut self.watch, Instant::now()) == Tell::Now {
+                    let name = &service.plan.service;
+                    tracing::warn!("{name}: cannot accept a connection: {}; pausing, then trying again", errno.desc());
+                }
+            }
+        }
+    }
+
+    /// Has a service's listeners watched if it is open, and not if it is not.
+    pub(super) fn set_listening(&mut self, number: usize) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        if let Err(errno) = service.set_listening(&self.watch) {
+            self.refused(number, errno);
+        }
+    }
+
+    /// Asks a service's launcher for every session that waits to be asked for.
+    pub(super) fn ask(&mut self, number: usize) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        while let (Some(launcher), Some(id)) = (&service.launcher, service.queue.front().copied()) {
+            let waiting = self.sessions.get_mut(&id).filter(|session| session.state == State::Queued);
+            match waiting.map(|session| session.ask(launcher)) {
+                Some(Ok(())) => {
+                    service.asked(id);
+                    self.events.push_back((id, Event::Asked));
+                }
+                Some(Err(Errno::EAGAIN)) => return service.set_output(&self.watch, Output::Wanted),
+                Some(Err(_)) => return self.lose_launcher(number),
+                // It was over before it was asked for.
+                None => drop(service.queue.pop_front()),
+            }
+        }
+        service.set_output(&self.watch, Output::Unwanted);
+    }
+
+    /// Takes what a service's launcher has answered, then asks it for more.
+    pub(super) fn hear_launcher(&mut self, number: usize) {
+        loop {
+            let Some(service) = self.services.get_mut(number) else { return };
+            let Some(launcher) = &service.launcher else { return };
+            match launcher.reply() {
+                Ok(None) => break,
+                Ok(Some(Reply::Launched { session, pid, pidfd })) => {
+                    let asked = service.answered(session, Instant::now());
+                    self.launched(session, asked, (pid, pidfd));
+                }
+                Ok(Some(Reply::Failed { session, error })) => {
+                    service.answered(session, Instant::now());
+                    self.events.push_back((session, Event::Failed(error)));
+                }
+                Ok(Some(Reply::Closed)) => return self.lose_launcher(number),
+                Err(errno) => {
+                    crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno.desc()));
+                    return self.lose_launcher(number);
+                }
+            }
+        }
+        self.ask(number);
+    }
+
+    /// The first process of a session is there.
+    fn launched(&mut self, id: u64, asked: bool, (pid, pidfd): (Pid, OwnedFd)) {
+        let waiting = self.sessions.get_mut(&id).filter(|session| asked && session.awaits_launcher());
+        let Some(session) = waiting else {
+            crate::log::panic(format_args!("process {pid} was made for session {id}, which does not wait for it"));
+            // Its cord is cut or never was ours; it is reaped as a stray.
+            let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            return self.expect_strays();
+        };
+        session.launched(pid, pidfd);
+        self.events.push_back((id, Event::Launched));
+        if let Err(errno) = session.watch(&self.watch) {
+            tracing::error!("cannot watch session {id}: {}; ending it", errno.desc());
+            self.events.push_back((id, Event::Stop));
+        }
+    }
+
+    /// A service's launcher is gone, or has to go: whoever waited for it has waited in vain, all others go on.
+    pub(super) fn lose_launcher(&mut self, number: usize) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        let lost = service.lose_launcher(&self.watch);
+        let name = &service.plan.service;
+        tracing::warn!(
+            "{name}: the launcher is gone, and {} sessions that waited for it; making a new one",
+            lost.len()
+        );
+        self.events.extend(lost.into_iter().map(|id| (id, Event::LauncherGone)));
+        // After a pause, so that a launcher which dies at once does not keep us busy.
+        service.pause(&mut self.watch, Instant::now());
+        self.set_listening(number);
+        self.expect_strays();
+    }
+
+    fn expect_strays(&mut self) {
+        let at = Instant::now() + self.strays.expect();
+        self.watch.set(Timer::Strays, self.strays_at.replace(at), at);
+    }
+
+    /// Reaps children that nobody told us of.
+    pub(super) fn look_for_strays(&mut self, now: Instant) {
+        let sessions = self.sessions.values().filter_map(|session| session.pid());
+        let launchers = self.services.iter().filter_map(|service| service.launcher_pid());
+        let known: BTreeSet<Pid> = sessions.chain(launchers).collect();
+        self.strays_at = self.strays.look(&known).map(|pause| now + pause);
+        if let Some(at) = self.strays_at {
+            self.watch.set(Timer::Strays, None, at);
+        }
+    }
+}

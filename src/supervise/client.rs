@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who is at the other end of a connection, in our words: for the log, and for commands that ask for it.
+//! Knows what the kernel says about the socket; never a byte that came over it.
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::net::SocketAddrAny;
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Client {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// A process on this host, as it was when it connected.
+    Unix {
+        /// Its process id, 0 where it is in a PID namespace that is not below ours.
+        pid: i32,
+        /// Its effective user.
+        uid: u32,
+        /// Its effective group.
+        gid: u32,
+    },
+    /// Whatever standard input is.
+    Given,
+}
+
+impl Client {
+    /// Asks the kernel. `peer` is what accept(2) said; without it, the socket is asked too.
+    pub fn of(connection: BorrowedFd<'_>, peer: Option<SocketAddrAny>) -> Client {
+        let peer = peer.or_else(|| rustix::net::getpeername(connection).ok().flatten());
+        if let Some(address) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+            return Client::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port()));
+        }
+        match getsockopt(&connection, sockopt::PeerCredentials) {
+            Ok(peer) => Client::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() },
+            Err(_) => Client::Given,
+        }
+    }
+
+    /// What UCSPI tools tell a command about its client: NUL-terminated strings.
+    pub fn environment(&self, connection: BorrowedFd<'_>) -> Vec<u8> {
+        let local = rustix::net::getsockname(connection).ok();
+        let mut variables = Vec::new();
+        let mut add = |name: &str, value: &dyn fmt::Display| variables.extend(format!("{name}={value}\0").into_bytes());
+        match self {
+            Client::Tcp(remote) => {
+                // "TCP6" is what ucspi-tcp6 says.
+                add("PROTO", if remote.is_ipv4() { &"TCP" } else { &"TCP6" });
+                add("TCPREMOTEIP", &remote.ip());
+                add("TCPREMOTEPORT", &remote.port());
+                if let Some(local) = local.and_then(|local| SocketAddr::try_from(local).ok()) {
+                    add("TCPLOCALIP", &local.ip().to_canonical());
+                    add("TCPLOCALPORT", &local.port());
+                }
+            }
+            // The names of ucspi-unix.
+            Client::Unix { pid, uid, gid } => {
+                add("PROTO", &"UNIX");
+                add("UNIXREMOTEPID", pid);
+                add("UNIXREMOTEEUID", uid);
+                add("UNIXREMOTEEGID", gid);
+            }
+            Client::Given => {}
+        }
+        variables
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Client::Tcp(address) => address.fmt(f),
+            Client::Unix { pid, uid, .. } => write!(f, "pid:{pid}/uid:{uid}"),
+            Client::Given => f.write_str("stdin"),
+        }
+    }
+}
+
+/// Asks the kernel to notice a TCP peer that is gone for good, as Postfix does for every connection.
+pub(super) fn keep_alive(connection: impl AsFd) -> Result<(), Errno> {
+    rustix::net::sockopt::set_socket_keepalive(connection, true).map_err(|error| Errno::from_raw(error.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_tcp_client_is_named_by_its_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let found = Client::of(accepted.as_fd(), None);
+        let (remote, local) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+        assert_eq!(found.to_string(), remote.to_string());
+        let environment = String::from_utf8(found.environment(accepted.as_fd())).unwrap();
+        let expected = format!(
+            "PROTO=TCP\0TCPREMOTEIP=127.0.0.1\0TCPREMOTEPORT={}\0TCPLOCALIP=127.0.0.1\0TCPLOCALPORT={}\0",
+            remote.port(),
+            local.port()
+        );
+        assert_eq!(environment, expected);
+    }
+
+    #[test]
+    fn a_unix_client_is_named_by_its_credentials() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (pid, uid) = (std::process::id(), nix::unistd::geteuid());
+        assert_eq!(Client::of(ours.as_fd(), None).to_string(), format!("pid:{pid}/uid:{uid}"));
+    }
+
+    #[test]
+    fn what_is_no_socket_has_no_name() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let found = Client::of(null.as_fd(), None);
+        assert_eq!((found.to_string().as_str(), found.environment(null.as_fd()).len()), ("stdin", 0));
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a front door and the loop say to each other. The loop knows no protocol; a door knows no session's insides.
+
+use super::client::Client;
+use super::outcome::{self, Limit, Outcome, Usage};
+use crate::plan::{Plan, explain};
+use crate::sandbox::SetupError;
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+/// What a front door hears from the loop, and what it decides. Each method is called from the one thread.
+pub trait Door {
+    /// A descriptor of the door's own that is watched for input or end of file.
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The watched descriptor is ready. After [`Advice::Drain`] it is not watched any more.
+    fn ready(&mut self) -> Advice {
+        Advice::Drain
+    }
+
+    /// A connection was accepted; with it there are `live` sessions of this service. The launcher is asked afterwards.
+    fn accepted(&mut self, service: usize, live: usize) -> Advice {
+        let _ = (service, live);
+        Advice::Continue
+    }
+
+    /// A session is over, its connection closed; `live` are left of its service.
+    fn ended(&mut self, ended: &Ended<'_>, live: usize) -> Advice {
+        let _ = (ended, live);
+        Advice::Continue
+    }
+
+    /// SIGTERM or SIGINT came, where the supervisor takes them; what it does about them is not the door's.
+    fn signaled(&mut self, signal: i32) {
+        let _ = signal;
+    }
+
+    /// How long the loop may be without a session before it is drained.
+    fn idle_limit(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// What the loop should do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Go on.
+    Continue,
+    /// Accept nothing more, and return after the last session.
+    Drain,
+}
+
+/// A door that only opens and closes.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl Door for Plain {}
+
+/// A session that is over.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Its service, as numbered by [`super::Supervisor::add`].
+    pub service: usize,
+    /// Its number; no two sessions of a supervisor have the same.
+    pub session: u64,
+    /// What it ran under.
+    pub plan: &'a Plan,
+    /// Who was served.
+    pub client: &'a Client,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What could not be made for it on our side, where that is the reason.
+    pub trouble: Option<&'a str>,
+    /// From accept to the end of its last process.
+    pub time: Duration,
+    /// What it used.
+    pub usage: Usage,
+}
+
+impl Ended<'_> {
+    /// Which limit ended it, if one did.
+    pub fn limit(&self) -> Option<Limit> {
+        outcome::limit(self.plan, self.outcome, &self.usage)
+    }
+
+    /// In a sentence, why it did not come to anything.
+    pub fn why(&self) -> Option<String> {
+        match (self.trouble, self.outcome) {
+            (Some(trouble), _) => Some(trouble.to_string()),
+            (None, Outcome::SetupFailed(error)) => Some(sentence(self.plan, error)),
+            (None, Outcome::NotLaunched) => Some("the launcher died or did not answer".to_string()),
+            (None, Outcome::Lost(_)) => Some("the sandbox's first process died without a word".to_string()),
+            (None, Outcome::Foreign) => Some("the sandbox sent a report that no child of ours writes".to_string()),
+            (None, Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimeLimit | Outcome::Stopped) => None,
+        }
+    }
+}
+
+/// The line of the log.
+impl fmt::Display for Ended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { service, policy, policy_hash, .. } = self.plan;
+        let hash = policy_hash.get(..12).unwrap_or(policy_hash);
+        write!(f, "{service}: session={} policy={policy}@{hash} client={}", self.session, self.client)?;
+        write!(f, " {}", self.outcome)?;
+        if let Some(limit) = self.limit() {
+            write!(f, " {limit}")?;
+        }
+        let (time, cpu) = (self.time.as_secs_f64(), self.usage.processor.as_secs_f64());
+        write!(f, " time={time:.3}s cpu={cpu:.3}s memory={}", outcome::size(self.usage.memory))?;
+        match self.why() {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A failed step in words.
+pub fn sentence(plan: &Plan, error: SetupError) -> String {
+    explain::sentence(plan, error.step, error.index, error.errno.desc())
+}

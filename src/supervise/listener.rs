@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A socket that clients connect to, and the name it may have in the file system.
+//! Made by the fronts; the loop accepts from it and drops it when it drains.
+
+use super::client::{Client, keep_alive};
+use crate::plan::request::Transport;
+use nix::errno::Errno;
+use rustix::net::SocketFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// A listening socket. It must be non-blocking, since another process may take the connection first.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+    transport: Transport,
+    /// Held for its end only.
+    _file: Option<SocketFile>,
+}
+
+/// The name of a UNIX socket, removed when the listener is.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode when it was made: what somebody else has put there since is not removed.
+    identity: Option<(u64, u64)>,
+    /// A copy of the program that was forked from this one must not remove it.
+    owner: u32,
+}
+
+impl Listener {
+    /// A listener that somebody else made, and unlinks if need be.
+    pub fn new(fd: OwnedFd, transport: Transport) -> Listener {
+        Listener { fd, transport, _file: None }
+    }
+
+    /// A UNIX listener whose name goes when it goes.
+    pub fn with_file(fd: OwnedFd, path: PathBuf) -> Listener {
+        let identity = identity(&path);
+        Listener {
+            fd,
+            transport: Transport::Unix,
+            _file: Some(SocketFile { path, identity, owner: std::process::id() }),
+        }
+    }
+
+    /// Accepts one connection, blocking and close-on-exec.
+    pub(super) fn accept(&self) -> Result<(OwnedFd, Client), Errno> {
+        // Without SOCK_NONBLOCK the connection blocks, whatever the listener does: see accept(2).
+        let accepted = rustix::net::acceptfrom_with(&self.fd, SocketFlags::CLOEXEC);
+        let (connection, peer) = accepted.map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+        let client = Client::of(connection.as_fd(), peer);
+        match self.transport {
+            // A peer that has left already is the command's to notice.
+            Transport::Tcp => drop(keep_alive(&connection)),
+            Transport::Unix | Transport::Stdio => {}
+        }
+        Ok((connection, client))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() && self.identity.is_some() && identity(&self.path) == self.identity {
+            // Nobody is left to be told.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &std::path::Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}

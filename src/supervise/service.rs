@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One service: its plan, its launcher, its listeners, and who waits for what.
+//! A service that is broken pauses and tries again; it takes no other with it.
+
+use super::admit::{Admission, Tell};
+use super::listener::Listener;
+use super::trial;
+use super::turn::Rules;
+use super::watch::{Output, Timer, Token, Watch};
+use crate::plan::Plan;
+use crate::sandbox::{HostError, Launcher, Slice};
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long a launcher may be silent while somebody waits for it.
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
+/// How long a service pauses that has no launcher.
+const REPAIR: Duration = Duration::from_secs(5);
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) number: usize,
+    pub(super) plan: Plan,
+    pub(super) rules: Rules,
+    pub(super) admission: Admission,
+    pub(super) launcher: Option<Launcher>,
+    pub(super) listeners: Vec<Listener>,
+    /// The listeners are in the watch.
+    listening: bool,
+    /// Sessions that the launcher could not be asked for yet, in order.
+    pub(super) queue: VecDeque<u64>,
+    /// Sessions that it was asked for and has not answered.
+    unanswered: BTreeSet<u64>,
+    /// When the launcher last said something, or was first asked after it owed nothing.
+    heard: Instant,
+    /// When the moment to look at its silence is set.
+    silence: Option<Instant>,
+}
+
+impl Service {
+    /// Starts the launcher and proves that it can make a sandbox.
+    pub(super) fn start(
+        number: usize,
+        plan: Plan,
+        (listeners, limit): (Vec<Listener>, usize),
+        slice: Option<&Slice>,
+    ) -> Result<Service, HostError> {
+        let launcher = Launcher::start(&plan)?;
+        if let Err(error) = trial::run(&plan, &launcher, slice) {
+            launcher.end();
+            return Err(error);
+        }
+        Ok(Service {
+            number,
+            rules: Rules::of(&plan),
+            plan,
+            admission: Admission::new(limit),
+            launcher: Some(launcher),
+            listeners,
+            listening: false,
+            queue: VecDeque::new(),
+            unanswered: BTreeSet::new(),
+            heard: Instant::now(),
+            silence: None,
+        })
+    }
+
+    /// Its launcher's process, while it has one.
+    pub(super) fn launcher_pid(&self) -> Option<Pid> {
+        self.launcher.as_ref().map(Launcher::pid)
+    }
+
+    /// Puts the listeners into the watch or takes them out, as the admission says.
+    pub(super) fn set_listening(&mut self, watch: &Watch) -> Result<(), Errno> {
+        let wanted = self.admission.is_open();
+        if wanted == self.listening {
+            return Ok(());
+        }
+        for (index, listener) in self.listeners.iter().enumerate() {
+            match wanted {
+                true => watch.add(listener, Token::Listener(self.number, index))?,
+                false => watch.remove(listener),
+            }
+        }
+        self.listening = wanted;
+        Ok(())
+    }
+
+    /// Accepts nothing more, ever; the names of its sockets go.
+    pub(super) fn close(&mut self, watch: &Watch) {
+        self.admission.close();
+        if self.listening {
+            for listener in &self.listeners {
+                watch.remove(listener);
+            }
+        }
+        self.listening = false;
+        self.listeners.clear();
+    }
+
+    /// Accepts nobody for a moment; then the launcher is made again if there is none. Says whether that is news.
+    pub(super) fn pause(&mut self, watch: &mut Watch, now: Instant) -> Tell {
+        let before = self.admission.paused();
+        let (until, tell) = self.admission.pause(now);
+        watch.set(Timer::Resume(self.number), before, until);
+        tell
+    }
+
+    /// A session waits for the launcher.
+    pub(super) fn wait_for(&mut self, session: u64, watch: &mut Watch, now: Instant) {
+        if self.unanswered.is_empty() && self.queue.is_empty() {
+            self.heard = now;
+        }
+        self.queue.push_back(session);
+        self.set_silence(watch);
+    }
+
+    /// The launcher took the request at the head of the queue.
+    pub(super) fn asked(&mut self, session: u64) {
+        self.queue.pop_front();
+        self.unanswered.insert(session);
+    }
+
+    /// The launcher answered. False: nobody had asked for that session, or it was answered before.
+    pub(super) fn answered(&mut self, session: u64, now: Instant) -> bool {
+        self.heard = now;
+        self.unanswered.remove(&session)
+    }
+
+    /// Sessions that wait for a word of the launcher.
+    pub(super) fn waiting(&self) -> Option<u64> {
+        self.unanswered.first().or_else(|| self.queue.front()).copied()
+    }
+
+    /// The moment has come to look at its silence: whether it has lasted too long.
+    pub(super) fn is_silent(&mut self, watch: &mut Watch, now: Instant) -> bool {
+        self.silence = None;
+        let silent = self.waiting().is_some() && now.saturating_duration_since(self.heard) >= SILENCE;
+        self.set_silence(watch);
+        silent
+    }
+
+    fn set_silence(&mut self, watch: &mut Watch) {
+        if self.waiting().is_some() && self.silence.is_none() {
+            let at = (self.heard + SILENCE).max(Instant::now() + Duration::from_millis(1));
+            watch.set(Timer::Launcher(self.number), None, at);
+            self.silence = Some(at);
+        }
+    }
+
+    /// Whether the launcher's socket is watched for room to write.
+    pub(super) fn set_output(&self, watch: &Watch, wanted: Output) {
+        if let Some(launcher) = &self.launcher {
+            // It is in the watch as long as there is a launcher; without room a request waits for an answer instead.
+            let _ = watch.set_output(launcher, Token::Launcher(self.number), wanted);
+        }
+    }
+
+    /// Lets go of the launcher and kills it, if it is there. Whoever waited for it is returned.
+    pub(super) fn lose_launcher(&mut self, watch: &Watch) -> Vec<u64> {
+        if let Some(launcher) = self.launcher.take() {
+            watch.remove(&launcher);
+            // Not reaped yet, so the number is its own; one that is dead takes the signal too. Reaped as a stray.
+            let _ = nix::sys::signal::kill(launcher.pid(), nix::sys::signal::Signal::SIGKILL);
+        }
+        let asked = std::mem::take(&mut self.unanswered);
+        asked.into_iter().chain(std::mem::take(&mut self.queue)).collect()
+    }
+
+    /// Makes a launcher where there is none; where that fails, pauses.
+    pub(super) fn repair(&mut self, watch: &mut Watch, now: Instant) {
+        if self.launcher.is_some() || self.admission.is_closed() {
+            return;
+        }
+        let made = Launcher::start(&self.plan).and_then(|launcher| {
+            let watched = watch.add(&launcher, Token::Launcher(self.number));
+            watched.map_err(|errno| HostError::new("watch the launcher", errno)).map(|()| launcher)
+        });
+        let service = &self.plan.service;
+        match made {
+            Ok(launcher) => self.launcher = Some(launcher),
+            Err(error) => {
+                let before = self.admission.paused();
+                let (until, tell) = self.admission.pause_for(now, REPAIR);
+                watch.set(Timer::Resume(self.number), before, until);
+                if tell == Tell::Now {
+                    tracing::error!("{service}: {error}; accepting nobody until that is better");
+                }
+            }
+        }
+    }
+}

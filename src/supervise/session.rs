@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One session: what it holds, and the verbs of `turn` that touch nothing else.
+//! Holds no rule about when to do what: that is `turn`'s.
+
+use super::client::Client;
+use super::outcome::Usage;
+use super::turn::{Event, State};
+use super::watch::{Token, Watch};
+use crate::plan::{Plan, Step};
+use crate::sandbox::{Cgroup, Cord, Launcher, Message, Record, SetupError, Slice};
+use crate::sys::wait::{self, Reaped};
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A session that is not over.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: u64,
+    pub(super) service: usize,
+    pub(super) state: State,
+    pub(super) client: Client,
+    /// When the connection was accepted.
+    pub(super) began: Instant,
+    pub(super) limit: Option<Instant>,
+    pub(super) alarm: Option<Instant>,
+    /// What could not be made on our side.
+    pub(super) trouble: Option<String>,
+    pub(super) usage: Usage,
+    /// Our copies of the connection: until the process is there, or, where they are held, to the end.
+    connection: Vec<OwnedFd>,
+    cord: Option<Cord>,
+    /// The child's end, until the launcher has it.
+    far: Option<OwnedFd>,
+    cgroup: Option<Cgroup>,
+    first: Option<First>,
+    /// Why it cannot be killed.
+    refused: Option<Errno>,
+}
+
+/// The sandbox's first process.
+#[derive(Debug)]
+struct First {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Session {
+    /// A session with its cord and cgroup, its connection already in the cord. Where something cannot be made the
+    /// session is there all the same, so that it ends like every other, with a line in the log.
+    pub(super) fn new(
+        (id, service): (u64, usize),
+        plan: &Plan,
+        slice: Option<&Slice>,
+        (connection, client): (Vec<OwnedFd>, Client),
+        began: Instant,
+    ) -> (Session, Option<Event>) {
+        let mut session = Session {
+            id,
+            service,
+            state: State::Queued,
+            client,
+            began,
+            limit: plan.time_limit.and_then(|limit| began.checked_add(limit)),
+            alarm: None,
+            trouble: None,
+            usage: Usage::default(),
+            connection,
+            cord: None,
+            far: None,
+            cgroup: None,
+            first: None,
+            refused: None,
+        };
+        let failed = session.prepare(plan, slice).err().map(Event::Failed);
+        (session, failed)
+    }
+
+    fn prepare(&mut self, plan: &Plan, slice: Option<&Slice>) -> Result<(), SetupError> {
+        let failed = |step, errno| SetupError { step, index: 0, errno };
+        let (cord, far) = Cord::pair().map_err(|errno| {
+            self.trouble = Some(format!("cannot make a socket pair: {}", errno.desc()));
+            failed(Step::Clone, errno)
+        })?;
+        let environment = match (plan.command.client_environment, self.connection.first()) {
+            (true, Some(connection)) => self.client.environment(connection.as_fd()),
+            (true, None) | (false, _) => Vec::new(),
+        };
+        let stdio: Vec<_> = self.connection.iter().map(AsFd::as_fd).collect();
+        cord.hand_over(&stdio, &environment).map_err(|errno| failed(Step::Handover, errno))?;
+        if let Some(slice) = slice {
+            let cgroup = slice.session(self.id, &plan.cgroup).map_err(|error| {
+                self.trouble = Some(error.to_string());
+                failed(Step::Clone, Errno::EIO)
+            })?;
+            self.cgroup = Some(cgroup);
+        }
+        (self.cord, self.far) = (Some(cord), Some(far));
+        Ok(())
+    }
+
+    /// Asks the launcher for the first process. EAGAIN: the launcher is behind.
+    pub(super) fn ask(&mut self, launcher: &Launcher) -> Result<(), Errno> {
+        let Some(far) = &self.far else { return Err(Errno::EBADF) };
+        launcher.request(self.id, far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
+        self.far = None;
+        Ok(())
+    }
+
+    /// Whether it waits for a word of the launcher.
+    pub(super) fn awaits_launcher(&self) -> bool {
+        match self.state {
+            State::Queued | State::Asked | State::Abandoned(_) => true,
+            State::Running | State::Ended(_) | State::Killing(..) | State::Clearing(..) | State::Over => false,
+        }
+    }
+
+    /// The first process is there.
+    pub(super) fn launched(&mut self, pid: Pid, pidfd: OwnedFd) {
+        self.first = Some(First { pid, pidfd });
+    }
+
+    /// Its first process, while it is not reaped.
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.first.as_ref().map(|first| first.pid)
+    }
+
+    /// Watches process and cord, where that is not cut, from now on.
+    pub(super) fn watch(&self, watch: &Watch) -> Result<(), Errno> {
+        if let Some(first) = &self.first {
+            watch.add(&first.pidfd, Token::First(self.id))?;
+        }
+        match &self.cord {
+            Some(cord) => watch.add(cord, Token::Cord(self.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets go of our copy of the connection.
+    pub(super) fn release(&mut self) {
+        self.connection.clear();
+    }
+
+    /// Cuts the cord and shuts the connection down: copies of both may lie unread in the cord's far end, which a
+    /// launcher holds that does not run.
+    pub(super) fn cut(&mut self, watch: &Watch) {
+        if let Some(cord) = self.cord.take() {
+            watch.remove(&cord);
+        }
+        self.far = None;
+        // What was given to us is not ours alone to shut down.
+        if self.client != Client::Given {
+            for connection in &self.connection {
+                // ENOTCONN: the client has left already.
+                let _ = rustix::net::shutdown(connection, rustix::net::Shutdown::Both);
+            }
+        }
+        self.release();
+    }
+
+    /// Takes everything that came up the cord.
+    pub(super) fn hear(&mut self, watch: &Watch) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(cord) = &self.cord {
+            let event = match cord.receive() {
+                Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
+                Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
+                Ok(Some(Message::Foreign)) | Err(_) => Event::Foreign,
+                Ok(Some(Message::Closed)) => Event::Closed,
+                Ok(None) => break,
+            };
+            // After either nothing more is to be heard; a closed cord would be ready for ever.
+            if matches!(event, Event::Closed | Event::Foreign) {
+                watch.remove(cord);
+                self.cord = None;
+            }
+            events.push(event);
+        }
+        events
+    }
+
+    /// Reaps the first process if it is dead.
+    pub(super) fn reap(&mut self, watch: &Watch) -> Option<Event> {
+        let first = self.first.as_ref()?;
+        let reaped = match wait::reap(first.pid) {
+            Ok(None) => return None,
+            Ok(Some(reaped)) => reaped,
+            // Somebody else has reaped it, which nobody should: it is gone all the same.
+            Err(_) => Reaped { status: 0, processor: Duration::ZERO, resident: 0 },
+        };
+        watch.remove(&first.pidfd);
+        self.first = None;
+        self.usage.processor = reaped.processor;
+        self.usage.memory = reaped.resident;
+        Some(Event::Died(reaped.status))
+    }
+
+    /// Kills everything in the cgroup; without one, the first process.
+    pub(super) fn kill_tree(&mut self) -> Result<(), Errno> {
+        match &self.cgroup {
+            Some(cgroup) => cgroup.kill().inspect_err(|errno| self.refused = Some(*errno)),
+            None => self.kill_first(),
+        }
+    }
+
+    /// Kills the first process.
+    pub(super) fn kill_first(&mut self) -> Result<(), Errno> {
+        let Some(first) = &self.first else { return Ok(()) };
+        match rustix::process::pidfd_send_signal(&first.pidfd, rustix::process::Signal::KILL) {
+            // Dead, and about to be reaped.
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => {
+                let errno = Errno::from_raw(error.raw_os_error());
+                self.refused = Some(errno);
+                Err(errno)
+            }
+        }
+    }
+
+    /// What the operator must know about a session that cannot be killed.
+    pub(super) fn complaint(&self) -> String {
+        let pid = self.pid().map_or_else(|| "gone".to_string(), |pid| pid.to_string());
+        let why = self.refused.map_or("it was killed and does not die", |errno| errno.desc());
+        format!("cannot end session {} (process {pid}): {why}; trying again", self.id)
+    }
+
+    /// Lets go of everything but the cgroup, and of that too if it is empty. False: something is still there.
+    pub(super) fn clear(&mut self, watch: &Watch) -> bool {
+        self.release();
+        if let Some(cord) = self.cord.take() {
+            watch.remove(&cord);
+        }
+        self.far = None;
+        let Some(cgroup) = &self.cgroup else { return true };
+        if !cgroup.is_empty().unwrap_or(false) {
+            // Refused or not: the caller comes back, and gives up after a while.
+            let _ = cgroup.kill();
+            return false;
+        }
+        let counted = cgroup.counted();
+        self.usage.processor = counted.processor.unwrap_or(self.usage.processor);
+        self.usage.memory = counted.memory_peak.unwrap_or(self.usage.memory);
+        self.usage.out_of_memory = counted.out_of_memory_kills > 0;
+        let removed = cgroup.remove().is_ok();
+        if removed {
+            self.cgroup = None;
+        }
+        removed
+    }
+
+    /// The cgroup that could not be removed, for the operator.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        self.cgroup.as_ref().map(|cgroup| cgroup.path().display().to_string())
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The loop: descriptors and moments become events, `turn` says what to do, `act` does it.
+//! One thread for all services and sessions; nothing here waits for one of them.
+
+use super::client::Client;
+use super::door::{Advice, Door};
+use super::listener::Listener;
+use super::service::Service;
+use super::session::Session;
+use super::strays::Strays;
+use super::turn::Event;
+use super::watch::{Timer, Token, Watch};
+use crate::host::facts;
+use crate::plan::Plan;
+use crate::sandbox::{HostError, Slice, cgroup};
+use crate::sys::signal::{Disposition, set_disposition};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+/// What SIGTERM and SIGINT do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSignal {
+    /// The first one drains, the second one ends every session.
+    Drain,
+    /// Every session is ended.
+    Stop,
+    /// What they do to any program: it dies, and the sessions with it. master(8) expects that.
+    Die,
+}
+
+/// What the loop is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It accepts.
+    Serving,
+    /// It waits for the sessions that there are.
+    Draining,
+    /// It ends them.
+    Stopping,
+    /// It has waited long enough.
+    GivenUp,
+}
+
+/// All services and sessions of this process.
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(super) watch: Watch,
+    pub(super) services: Vec<Service>,
+    pub(super) sessions: BTreeMap<u64, Session>,
+    pub(super) events: VecDeque<(u64, Event)>,
+    pub(super) slice: Option<Slice>,
+    pub(super) strays: Strays,
+    pub(super) strays_at: Option<Instant>,
+    pub(super) phase: Phase,
+    pub(super) signals: Option<SignalFd>,
+    pub(super) idle_at: Option<Instant>,
+    pub(super) next: u64,
+}
+
+impl Supervisor {
+    /// A supervisor without services. Signals are blocked from here on where it takes them itself, so that launchers
+    /// and reapers do not die of a terminal's SIGINT; sessions get an empty mask.
+    pub fn new(on_signal: OnSignal, place: &facts::Cgroup) -> Result<Supervisor, HostError> {
+        let failed = |errno| HostError::new("set up the event loop", errno);
+        // Ignored, it would make the kernel reap children before we have their status.
+        set_disposition(libc::SIGCHLD, Disposition::Default).map_err(failed)?;
+        let watch = Watch::new().map_err(failed)?;
+        let signals = match on_signal {
+            OnSignal::Drain | OnSignal::Stop => Some(take_signals().map_err(failed)?),
+            OnSignal::Die => None,
+        };
+        if let Some(signals) = &signals {
+            watch.add(signals, Token::Signals).map_err(failed)?;
+        }
+        let phase = match on_signal {
+            OnSignal::Drain | OnSignal::Die => Phase::Serving,
+            OnSignal::Stop => Phase::Draining,
+        };
+        Ok(Supervisor {
+            watch,
+            services: Vec::new(),
+            sessions: BTreeMap::new(),
+            events: VecDeque::new(),
+            slice: slice(place)?,
+            strays: Strays::default(),
+            strays_at: None,
+            phase,
+            signals,
+            idle_at: None,
+            next: 1,
+        })
+    }
+
+    /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for up to `limit` sessions
+    /// at once. Returns its number. A service that cannot be added leaves the others as they are.
+    pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>, limit: usize) -> Result<usize, HostError> {
+        if let Some(slice) = &mut self.slice {
+            slice.enable(&plan.cgroup.controllers())?;
+        }
+        let number = self.services.len();
+        let mut service = Service::start(number, plan, (listeners, limit), self.slice.as_ref())?;
+        let watched = |errno| HostError::new("watch the service's descriptors", errno);
+        if let Some(launcher) = &service.launcher {
+            self.watch.add(launcher, Token::Launcher(number)).map_err(watched)?;
+        }
+        service.set_listening(&self.watch).map_err(watched)?;
+        self.services.push(service);
+        Ok(number)
+    }
+
+    /// Begins a session with these descriptors as its connection: one, or three.
+    pub fn begin(&mut self, service: usize, connection: Vec<OwnedFd>, client: Client) {
+        let (id, now) = (self.next, Instant::now());
+        self.next += 1;
+        let Some(home) = self.services.get_mut(service) else { return };
+        let plan = &home.plan;
+        let (session, event) = Session::new((id, service), plan, self.slice.as_ref(), (connection, client), now);
+        home.admission.begin();
+        match event {
+            Some(event) => self.events.push_back((id, event)),
+            None => home.wait_for(id, &mut self.watch, now),
+        }
+        if let Some(limit) = session.limit {
+            self.watch.set(Timer::Limit(id), None, limit);
+        }
+        self.watch.cancel(Timer::Idle, self.idle_at.take());
+        self.sessions.insert(id, session);
+        self.ask(service);
+    }
+
+    /// Serves until the door, a signal, or the lack of listeners says that it is enough.
+    pub fn run(mut self, door: &mut dyn Door) -> Result<(), HostError> {
+        let failed = |errno| HostError::new("wait for events", errno);
+        if let Some(fd) = door.watched() {
+            self.watch.add(fd, Token::Door).map_err(failed)?;
+        }
+        if self.services.iter().all(|service| service.listeners.is_empty()) {
+            self.drain();
+        }
+        self.settle(door);
+        self.set_idle(door);
+        while !self.is_over() {
+            for token in self.watch.wait(Instant::now()).map_err(failed)? {
+                self.ready(token, door);
+                self.settle(door);
+            }
+            while let Some((_, timer)) = self.watch.due(Instant::now()) {
+                self.due(timer);
+                self.settle(door);
+            }
+            self.set_idle(door);
+        }
+        self.leave()
+    }
+
+    fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Serving => false,
+            Phase::Draining | Phase::Stopping => self.sessions.is_empty(),
+            Phase::GivenUp => true,
+        }
+    }
+
+    fn leave(mut self) -> Result<(), HostError> {
+        for service in &mut self.services {
+            service.lose_launcher(&self.watch);
+        }
+        if !self.sessions.is_empty() {
+            tracing::error!("{} sessions could not be ended; leaving them to their cords", self.sessions.len());
+        }
+        // With a session left it is not empty, and the next start sweeps it.
+        match (self.slice.take(), self.sessions.is_empty()) {
+            (Some(slice), true) => slice.remove(),
+            (Some(_), false) | (None, _) => Ok(()),
+        }
+    }
+
+    fn ready(&mut self, token: Token, door: &mut dyn Door) {
+        match token {
+            Token::Signals => self.take_signal(door),
+            Token::Door => {
+                let advice = door.ready();
+                if let (Advice::Drain, Some(fd)) = (advice, door.watched()) {
+                    self.watch.remove(fd);
+                }
+                self.heed(advice);
+            }
+            Token::Launcher(service) => self.hear_launcher(service),
+            Token::Listener(service, listener) => self.accept(service, listener, door),
+            Token::Cord(id) => self.hear_session(id),
+            Token::First(id) => {
+                // What came up the cord came before the death.
+                self.hear_session(id);
+                let died = self.sessions.get_mut(&id).and_then(|session| session.reap(&self.watch));
+                self.events.extend(died.map(|event| (id, event)));
+            }
+        }
+    }
+
+    fn hear_session(&mut self, id: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            self.events.extend(session.hear(&self.watch).into_iter().map(|event| (id, event)));
+        }
+    }
+
+    fn due(&mut self, timer: Timer) {
+        let now = Instant::now();
+        match timer {
+            Timer::Limit(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.limit = None;
+                    self.events.push_back((id, Event::TimeLimit));
+                }
+            }
+            Timer::Alarm(id) => {
+                let Some(session) = self.sessions.get_mut(&id) else { return };
+                session.alarm = None;
+                // Its death may have been missed: where the kernel had no room to watch it.
+                let died = session.reap(&self.watch);
+                self.events.push_back((id, died.unwrap_or(Event::Alarm)));
+            }
+            Timer::Launcher(number) => {
+                let Some(service) = self.services.get_mut(number) else { return };
+                if service.is_silent(&mut self.watch, now) {
+                    let first = service.waiting();
+                    self.events.extend(first.map(|id| (id, Event::LauncherSilent)));
+                }
+            }
+            Timer::Resume(number) => {
+                let Some(service) = self.services.get_mut(number) else { return };
+                service.admission.resume();
+                service.repair(&mut self.watch, now);
+                self.set_listening(number);
+            }
+            Timer::Idle => {
+                self.idle_at = None;
+                self.drain();
+            }
+            Timer::Strays => self.look_for_strays(now),
+            Timer::Patience => self.phase = Phase::GivenUp,
+        }
+    }
+}
+
+/// Takes SIGTERM and SIGINT as events from here on.
+fn take_signals() -> Result<SignalFd, Errno> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Removes what dead supervisors left, and makes a directory of our own, where the host has a place for it.
+fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
+    let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
+    match cgroup::sweep(path) {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("removed the cgroups of {count} supervisors that had died"),
+        // Nothing of ours depends on it.
+        Err(error) => tracing::warn!("{error}"),
+    }
+    Slice::make(path).map(Some)
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the loop waits for: descriptors, each with a token, and moments, each with a name.
+//! Knows neither sessions nor services; a token may be stale by the time it is seen.
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How many events one look at the kernel takes.
+const BATCH: usize = 64;
+
+/// Whose descriptor is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Signals for the program.
+    Signals,
+    /// The front door's own descriptor.
+    Door,
+    /// A service's launcher.
+    Launcher(usize),
+    /// A listener of a service.
+    Listener(usize, usize),
+    /// A session's cord.
+    Cord(u64),
+    /// The pidfd of a session's first process.
+    First(u64),
+}
+
+/// What a moment is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A session's time limit.
+    Limit(u64),
+    /// A session's alarm.
+    Alarm(u64),
+    /// A service's launcher should have answered by now.
+    Launcher(usize),
+    /// A service may accept again, or have a launcher again.
+    Resume(usize),
+    /// The front door's idle limit.
+    Idle,
+    /// Look for children that nobody told us of.
+    Strays,
+    /// Stopping takes too long.
+    Patience,
+}
+
+/// The descriptors and moments of the loop.
+#[derive(Debug)]
+pub(super) struct Watch {
+    epoll: Epoll,
+    moments: BTreeSet<(Instant, Timer)>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Result<Watch, Errno> {
+        Ok(Watch { epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?, moments: BTreeSet::new() })
+    }
+
+    /// Watches a descriptor for input and hang-up.
+    pub(super) fn add(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.encode()))
+    }
+
+    /// Watches a descriptor for room to write as well, or no longer.
+    pub(super) fn set_output(&self, fd: impl AsFd, token: Token, wanted: Output) -> Result<(), Errno> {
+        let flags = match wanted {
+            Output::Wanted => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
+            Output::Unwanted => EpollFlags::EPOLLIN,
+        };
+        self.epoll.modify(fd, &mut EpollEvent::new(flags, token.encode()))
+    }
+
+    /// Watches a descriptor no longer. Said even before it is closed: a process that was forked meanwhile may hold it.
+    pub(super) fn remove(&self, fd: impl AsFd) {
+        // ENOENT where it was not watched: as wanted.
+        let _ = self.epoll.delete(fd);
+    }
+
+    /// Sets a moment, in place of the one at `before`.
+    pub(super) fn set(&mut self, timer: Timer, before: Option<Instant>, at: Instant) {
+        self.cancel(timer, before);
+        self.moments.insert((at, timer));
+    }
+
+    /// Forgets a moment.
+    pub(super) fn cancel(&mut self, timer: Timer, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.moments.remove(&(at, timer));
+        }
+    }
+
+    /// Takes a moment that has come, the oldest first.
+    pub(super) fn due(&mut self, now: Instant) -> Option<(Instant, Timer)> {
+        let first = *self.moments.first()?;
+        (first.0 <= now).then(|| {
+            self.moments.remove(&first);
+            first
+        })
+    }
+
+    /// Waits for descriptors, at most until the next moment.
+    pub(super) fn wait(&self, now: Instant) -> Result<Vec<Token>, Errno> {
+        let timeout = match self.moments.first() {
+            Some((at, _)) => timeout(at.saturating_duration_since(now)),
+            None => EpollTimeout::NONE,
+        };
+        let mut events = [EpollEvent::empty(); BATCH];
+        match self.epoll.wait(&mut events, timeout) {
+            Ok(count) => Ok(events[..count].iter().filter_map(|event| Token::decode(event.data())).collect()),
+            Err(Errno::EINTR) => Ok(Vec::new()),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+/// Whether a descriptor is watched for room to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// It is.
+    Wanted,
+    /// It is not.
+    Unwanted,
+}
+
+/// Rounded up, so that the moment has come when the wait is over; cut at a minute, after which the loop looks again.
+fn timeout(left: Duration) -> EpollTimeout {
+    let millis = left.as_nanos().div_ceil(1_000_000).min(60_000);
+    EpollTimeout::from(u16::try_from(millis).unwrap_or(60_000))
+}
+
+impl Token {
+    /// The kind in the highest byte, the rest below.
+    fn encode(self) -> u64 {
+        let (kind, rest) = match self {
+            Token::Signals => (0, 0),
+            Token::Door => (1, 0),
+            Token::Launcher(service) => (2, service as u64),
+            Token::Listener(service, listener) => (3, (service as u64) << 24 | listener as u64),
+            Token::Cord(session) => (4, session),
+            Token::First(session) => (5, session),
+        };
+        kind << 56 | rest
+    }
+
+    fn decode(bits: u64) -> Option<Token> {
+        let rest = bits & ((1 << 56) - 1);
+        match bits >> 56 {
+            0 => Some(Token::Signals),
+            1 => Some(Token::Door),
+            2 => Some(Token::Launcher(rest as usize)),
+            3 => Some(Token::Listener((rest >> 24) as usize, (rest & 0xff_ffff) as usize)),
+            4 => Some(Token::Cord(rest)),
+            5 => Some(Token::First(rest)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_the_kernel() {
+        let tokens = [
+            Token::Signals,
+            Token::Door,
+            Token::Launcher(3),
+            Token::Listener(65535, 0xff_ffff),
+            Token::Cord(1 << 50),
+            Token::First(0),
+        ];
+        for token in tokens {
+            assert_eq!(Token::decode(token.encode()), Some(token));
+        }
+        assert_eq!(Token::decode(u64::MAX), None);
+    }
+
+    #[test]
+    fn moments_come_in_order_and_a_new_one_replaces_the_old() {
+        let mut watch = Watch::new().unwrap();
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        watch.set(Timer::Alarm(1), None, at(30));
+        watch.set(Timer::Limit(1), None, at(20));
+        watch.set(Timer::Alarm(1), Some(at(30)), at(10));
+        assert_eq!(watch.due(at(9)), None);
+        assert_eq!(watch.due(at(30)), Some((at(10), Timer::Alarm(1))));
+        watch.cancel(Timer::Limit(1), Some(at(20)));
+        assert_eq!(watch.due(at(30)), None);
+    }
+
+    #[test]
+    fn a_wait_is_never_too_short() {
+        assert_eq!(timeout(Duration::from_micros(1)), EpollTimeout::from(1_u16));
+        assert_eq!(timeout(Duration::from_millis(7)), EpollTimeout::from(7_u16));
+        assert_eq!(timeout(Duration::from_secs(1000)), EpollTimeout::from(60_000_u16));
+    }
+}
