@@ -36,14 +36,25 @@ pub fn deny_write_execute(filter: &mut Filter) {
 
 /// Both what `verdict` asks and what `rule` asks.
 fn narrow(verdict: &mut Verdict, rule: Rule) {
-    let both = |alternatives: &[Vec<Condition>]| {
-        let with = |old: &Vec<Condition>| rule.iter().map(|new| [old.as_slice(), new].concat()).collect::<Vec<_>>();
-        alternatives.iter().flat_map(with).collect()
-    };
     *verdict = match verdict {
         // As PR_SET_MDWE answers.
-        Verdict::Allow => Verdict::AllowIf(both(&[Vec::new()]), Denial::Errno(libc::EACCES)),
-        Verdict::AllowIf(alternatives, denial) => Verdict::AllowIf(both(alternatives), *denial),
+        Verdict::Allow => Verdict::AllowIf(both(&[Vec::new()], rule), Denial::Errno(libc::EACCES)),
+        Verdict::AllowIf(alternatives, denial) => Verdict::AllowIf(both(alternatives, rule), *denial),
         Verdict::Deny(denial) => Verdict::Deny(*denial),
     };
+}
+
+fn both(alternatives: &[Vec<Condition>], rule: Rule) -> Vec<Vec<Condition>> {
+    let with = |old: &Vec<Condition>| rule.iter().map(|new| [old.as_slice(), new].concat()).collect::<Vec<_>>();
+    alternatives.iter().flat_map(with).collect()
+}
+
+/// What [`deny_write_execute`] leaves of a grant of `call`, if it takes anything from it: a group is still the group.
+pub(super) fn narrowed(call: &str, grant: Rule) -> Option<Vec<Vec<Condition>>> {
+    let (_, rule) = RULES.iter().find(|(name, _)| *name == call)?;
+    let alternatives = match grant {
+        [] => vec![Vec::new()],
+        some => some.iter().map(|one| one.to_vec()).collect(),
+    };
+    Some(both(&alternatives, rule))
 }

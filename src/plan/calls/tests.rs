@@ -291,3 +291,12 @@ fn a_narrowed_filter_has_no_way_to_memory_that_is_written_and_executed() {
         assert_eq!(answer(&filter, name, arguments), narrowed, "{name} under {allow}, narrowed");
     }
 }
+
+#[test]
+fn a_narrowed_filter_has_the_words_of_the_one_it_was() {
+    for allow in ["default", "all", "default network-client jit", "memory mprotect personality"] {
+        let mut narrowed = filter(allow);
+        deny_write_execute(&mut narrowed);
+        assert_eq!(describe(&narrowed), describe(&filter(allow)), "{allow}");
+    }
+}

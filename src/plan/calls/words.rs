@@ -4,7 +4,7 @@
 
 use super::super::model::{Denial, Filter, Verdict};
 use super::rules::{self, Rule};
-use super::{everything, groups, number, systemd};
+use super::{everything, groups, memory, number, systemd};
 use nix::libc;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -94,7 +94,10 @@ fn within(filter: &Filter, call: Sysno, rule: Rule) -> bool {
         Some(Verdict::Allow) => true,
         Some(Verdict::AllowIf(alternatives, _)) => {
             let has = |rule: Rule| !rule.is_empty() && rule.iter().all(|one| alternatives.iter().any(|a| a == one));
-            has(rule) || has(rules::widest(call.name()))
+            let narrowed = memory::narrowed(call.name(), rule);
+            has(rule)
+                || has(rules::widest(call.name()))
+                || narrowed.is_some_and(|all| all.iter().all(|one| alternatives.contains(one)))
         }
         Some(Verdict::Deny(_)) | None => false,
     }
