@@ -17,6 +17,23 @@ const SUPPORTED: (u32, u32) = (6, 1);
 /// The oldest that may work.
 const OLDEST: (u32, u32) = (5, 14);
 
+/// Which process is the first of a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// A reaper of ours, a task of the same user.
+    Reaper,
+    /// The command.
+    Command,
+}
+
+/// A reaper, unless the policy says otherwise.
+pub(super) fn first(isolation: &Isolation) -> First {
+    match isolation.init.as_ref().is_none_or(|init| init.value) {
+        true => First::Reaper,
+        false => First::Command,
+    }
+}
+
 /// Refuses kernels that cannot work, and names those that were never tried.
 pub(super) fn kernel(facts: &Facts, off: &mut Vec<Off>) -> Result<(), Refusal> {
     let kernel = &facts.kernel;
@@ -103,12 +120,12 @@ pub(super) fn mounts(policy: &Policy, namespaces: &BTreeSet<Namespace>, sight: &
 pub(super) fn tree(
     isolation: &Isolation,
     namespaces: &BTreeSet<Namespace>,
-    init: bool,
+    first: First,
     facts: &Facts,
     off: &mut Vec<Off>,
 ) -> Result<(), Refusal> {
     let pid = namespaces.contains(&Namespace::Pid);
-    if !init && !pid {
+    if first == First::Command && !pid {
         let origin = isolation.init.as_ref().map_or(&Origin::Default, |init| &init.origin);
         let needs = "\"pid\" in isolation.namespaces";
         return Err(Refusal::new(Slip::Needs { key: "isolation.init = false", needs }, origin));
@@ -134,7 +151,7 @@ pub(super) fn tree(
 pub(super) fn pid_limits(
     isolation: &Isolation,
     namespaces: &BTreeSet<Namespace>,
-    init: bool,
+    first: First,
     filter: Option<&Filter>,
     facts: &Facts,
     off: &mut Vec<Off>,
@@ -156,7 +173,7 @@ pub(super) fn pid_limits(
     if let Some(unique) = isolation.unique_pid.as_ref().filter(|unique| unique.value) {
         let key = "isolation.unique-pid";
         in_pid(key, &unique.origin)?;
-        if !init {
+        if first == First::Command {
             return Err(Refusal::new(Slip::Needs { key, needs: "isolation.init = true" }, &unique.origin));
         }
         if planned.pid_max.is_some() {

@@ -2,6 +2,7 @@
 //! `[limits]`: what the kernel counts for a process, for a user namespace, and for a control group.
 //! A limit that nothing on this host counts is refused, never skipped.
 
+use super::layers::First;
 use super::model::{CgroupLimits, Namespace, Off};
 use super::refuse::{Lack, Refusal, Where};
 use crate::host::facts::{Cgroup, Controller, Facts, Resource};
@@ -18,15 +19,6 @@ const NO_CORE: u64 = 1;
 pub(super) struct Planned {
     pub(super) resources: BTreeMap<Resource, u64>,
     pub(super) cgroup: CgroupLimits,
-}
-
-/// What counts tasks with the command: our reaper, or no one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum First {
-    /// The reaper is a task of the same user.
-    Reaper,
-    /// The command is the first process.
-    Command,
 }
 
 /// Plans every limit that is written, and those that always stand.

@@ -2,7 +2,7 @@
 //! From request, policy and facts to a plan, or to the first refusal.
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
-use super::limits::First;
+use super::layers::First;
 use super::model::{Ends, Filter, Identity, Landlock, Namespace, NetworkMode, Off, Plan, Root};
 use super::network::{self, Grants};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
@@ -30,22 +30,20 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let command = command::resolve(request, policy)?;
     layers::kernel(facts, &mut off)?;
     let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
-    let init = isolation.init.as_ref().is_none_or(|init| init.value);
-    layers::tree(isolation, &namespaces, init, facts, &mut off)?;
+    let first = layers::first(isolation);
+    layers::tree(isolation, &namespaces, first, facts, &mut off)?;
     let sight = files::resolve(&policy.files, &mut off, facts)?;
     layers::mounts(policy, &namespaces, &sight)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, &mut off)?;
     let abi = landlock_abi(policy, facts, &mut off)?;
     let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
-    let network = grants.mode;
-    let landlock = landlock(&sight.root, grants, abi, &namespaces, &mut off);
+    let landlock = landlock(&sight.root, &grants, abi, &namespaces, &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
-    let pid_limits = layers::pid_limits(isolation, &namespaces, init, filter.as_ref(), facts, &mut off)?;
-    let first = if init { First::Reaper } else { First::Command };
+    let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;
-    let mut plan = Plan {
+    let plan = Plan {
         service: request.service.clone(),
         policy: policy.name.clone(),
         policy_hash: policy.hash.clone(),
@@ -56,7 +54,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         origins: origins::collect(request, policy, &chosen),
         identity: chosen.identity,
         namespaces,
-        network,
+        network: grants.mode,
         root: sight.root,
         scratch: sight.scratch,
         proc: sight.proc,
@@ -67,22 +65,21 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         pid_limits,
         last_capability: facts.last_capability,
         memory_deny_write_execute,
-        init,
+        init: first == First::Reaper,
         time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),
         hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
-        ends: ends(policy, init)?,
+        ends: ends(policy, first)?,
         steps: Vec::new(),
         off,
     };
-    plan.steps = order::steps(&plan);
-    Ok(plan)
+    Ok(Plan { steps: order::steps(&plan), ..plan })
 }
 
-fn ends(policy: &Policy, init: bool) -> Result<Ends, Refusal> {
+fn ends(policy: &Policy, first: First) -> Result<Ends, Refusal> {
     let Some(ends) = &policy.connection.ends else { return Ok(Ends::Command) };
     match ends.value {
         // A PID namespace ends with its first process, which is the command then.
-        Ends::Tree if !init => {
+        Ends::Tree if first == First::Command => {
             let slip = Slip::Needs { key: "connection.ends = \"tree\"", needs: "isolation.init = true" };
             Err(Refusal::new(slip, &ends.origin))
         }
@@ -127,7 +124,7 @@ fn landlock_abi(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<u3
 
 fn landlock(
     root: &Root,
-    grants: Grants,
+    grants: &Grants,
     abi: u32,
     namespaces: &BTreeSet<Namespace>,
     off: &mut Vec<Off>,
@@ -144,7 +141,7 @@ fn landlock(
         let why = "in the host's network only Landlock ABI 6 keeps the command from them";
         off.push(Off::new("abstract UNIX sockets", why));
     }
-    let Grants { connect, bind, udp, .. } = grants;
+    let (connect, bind, udp) = (grants.connect.clone(), grants.bind.clone(), grants.udp.clone());
     let landlock = Landlock { abi, files, connect, bind, udp, scopes };
     if network::handles_anything(&landlock) {
         return Some(landlock);

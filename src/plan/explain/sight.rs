@@ -79,21 +79,21 @@ pub(super) fn network(plan: &Plan, page: &mut Page) {
         .into_iter()
         .map(|(name, key, call, listed)| {
             let written = written(plan, key);
-            (name.to_string(), ports(plan, listed, written.is_some(), call), written)
+            (name.to_string(), ports(plan, listed, written, call), written)
         })
         .collect();
     page.pairs("", &pairs);
 }
 
 /// Who holds the command to its ports: Landlock, no one, the filter, or the namespace in which nothing is reached.
-fn ports(plan: &Plan, listed: Option<&BTreeSet<u16>>, granted: bool, call: &str) -> String {
+fn ports(plan: &Plan, listed: Option<&BTreeSet<u16>>, granted: Option<&Origin>, call: &str) -> String {
     match listed {
         Some(ports) if ports.is_empty() => "no port (Landlock)".to_string(),
         Some(ports) => {
             let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
             format!("{} {list} (Landlock)", if ports.len() == 1 { "port" } else { "ports" })
         }
-        None if granted => "any port".to_string(),
+        None if granted.is_some() => "any port".to_string(),
         None if plan.filter.as_ref().is_some_and(|filter| !calls::allows(filter, call)) => {
             "no port (system call filter)".to_string()
         }
