@@ -3,6 +3,7 @@
 //! Never in a place that was not delegated, never outside what this process's own cgroup line names.
 
 use super::facts::{Cgroup, Controller, Kernel};
+use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, CWD};
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,7 +30,7 @@ pub(super) fn observe(kernel: &Kernel, uid: u32) -> Cgroup {
     if !kernel.at_least(5, 14) {
         return Cgroup::Unavailable(format!("Linux {} has no cgroup.kill, which came with 5.14", kernel.release));
     }
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
+    let read = |path: &str| read(Path::new(path));
     let seen = || -> Result<Seen, String> {
         Ok(Seen {
             mountinfo: read("/proc/self/mountinfo")?,
@@ -103,7 +104,7 @@ fn free_controllers(path: &Path) -> Result<BTreeSet<Controller>, String> {
 
 fn writable(path: &Path) -> Result<(), String> {
     rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)
-        .map_err(|error| format!("{} cannot be written: {}", path.display(), io::Error::from(error)))
+        .map_err(|error| format!("{} cannot be written: {}", path.display(), why(&error.into())))
 }
 
 fn listed(directory: &Path, file: &str) -> Result<BTreeSet<Controller>, String> {
@@ -113,7 +114,12 @@ fn listed(directory: &Path, file: &str) -> Result<BTreeSet<Controller>, String> 
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {}", path.display(), why(&error)))
+}
+
+/// Without the number that std adds.
+fn why(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |errno| Errno::from_raw(errno).desc().to_string())
 }
 
 /// The mount of the whole cgroup2 tree. systemd binds single files of it elsewhere, as further cgroup2 mounts whose

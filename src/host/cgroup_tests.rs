@@ -64,7 +64,7 @@ fn what_cannot_be_had_is_said_in_words() {
         (seen(&tree, Who::User, "0::/app\n"), format!("{}/app is no domain cgroup", tree.0.display())),
         (
             seen(&tree, Who::User, "0::/gone\n"),
-            format!("{}/gone cannot be written: No such file or directory (os error 2)", tree.0.display()),
+            format!("{}/gone cannot be written: No such file or directory", tree.0.display()),
         ),
     ];
     for (seen, why) in cases {
