@@ -22,6 +22,8 @@ pub trait Accounts {
     fn user(&self, name: &str) -> Option<(u32, u32)>;
     /// Group id of the group with this name.
     fn group(&self, name: &str) -> Option<u32>;
+    /// The name of the first user with this id.
+    fn name_of(&self, uid: u32) -> Option<String>;
 }
 
 /// Attributes that are refused.
@@ -143,6 +145,10 @@ mod tests {
                 "mail" => Some(8),
                 _ => None,
             }
+        }
+
+        fn name_of(&self, _uid: u32) -> Option<String> {
+            None
         }
     }
 

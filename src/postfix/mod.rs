@@ -4,6 +4,7 @@
 
 pub mod options;
 pub mod attributes;
+pub mod owner;
 pub mod words;
 pub mod main_cf;
 pub mod expand;

@@ -3,8 +3,10 @@
 //! What `rustix` wraps is not wrapped here again.
 #![allow(unsafe_code)]
 
+pub mod clock;
 pub mod credentials;
 pub mod exec;
+pub mod inherit;
 pub mod lock;
 pub mod mount;
 pub mod probe;
@@ -12,7 +14,6 @@ pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod wait;
-pub mod clock;
 
 use nix::errno::Errno;
 use nix::libc::c_long;
