@@ -12,6 +12,7 @@ pub mod turn;
 pub mod outcome;
 mod service;
 mod trial;
+mod files;
 mod session;
 mod admit;
 mod listener;

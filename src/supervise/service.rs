@@ -3,6 +3,7 @@
 //! A service that is broken pauses and tries again; it takes no other with it.
 
 use super::admit::{Admission, Tell};
+use super::files::OpenFiles;
 use super::listener::Listener;
 use super::trial;
 use super::turn::Rules;
@@ -46,10 +47,12 @@ impl Service {
         number: usize,
         plan: Plan,
         (listeners, limit): (Vec<Listener>, usize),
-        slice: Option<&Slice>,
+        (slice, files): (Option<&Slice>, &OpenFiles),
     ) -> Result<Service, HostError> {
-        let launcher = Launcher::start(&plan)?;
-        if let Err(error) = trial::run(&plan, &launcher, slice) {
+        let launcher = launcher(&plan, files)?;
+        // Without listeners there is one session, which is its own test.
+        let tried = if listeners.is_empty() { Ok(()) } else { trial::run(&plan, &launcher, slice) };
+        if let Err(error) = tried {
             launcher.end();
             return Err(error);
         }
@@ -171,11 +174,11 @@ impl Service {
     }
 
     /// Makes a launcher where there is none; where that fails, pauses.
-    pub(super) fn repair(&mut self, watch: &mut Watch, now: Instant) {
+    pub(super) fn repair(&mut self, watch: &mut Watch, files: &OpenFiles, now: Instant) {
         if self.launcher.is_some() || self.admission.is_closed() {
             return;
         }
-        let made = Launcher::start(&self.plan).and_then(|launcher| {
+        let made = launcher(&self.plan, files).and_then(|launcher| {
             let watched = watch.add(&launcher, Token::Launcher(self.number));
             watched.map_err(|errno| HostError::new("watch the launcher", errno)).map(|()| launcher)
         });
@@ -190,6 +193,17 @@ impl Service {
                     tracing::error!("{service}: {error}; accepting nobody until that is better");
                 }
             }
+        }
+    }
+}
+
+fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {
+    let launcher = Launcher::start(plan)?;
+    match files.restore(&launcher) {
+        Ok(()) => Ok(launcher),
+        Err(error) => {
+            launcher.end();
+            Err(error)
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::client::Client;
 use super::door::{Advice, Door};
+use super::files::OpenFiles;
 use super::listener::Listener;
 use super::service::Service;
 use super::session::Session;
@@ -54,6 +55,7 @@ pub struct Supervisor {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) slice: Option<Slice>,
+    files: OpenFiles,
     pub(super) strays: Strays,
     pub(super) strays_at: Option<Instant>,
     pub(super) phase: Phase,
@@ -87,6 +89,7 @@ impl Supervisor {
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
             slice: slice(place)?,
+            files: OpenFiles::raise(),
             strays: Strays::default(),
             strays_at: None,
             phase,
@@ -103,7 +106,12 @@ impl Supervisor {
             slice.enable(&plan.cgroup.controllers())?;
         }
         let number = self.services.len();
-        let mut service = Service::start(number, plan, (listeners, limit), self.slice.as_ref())?;
+        let fit = self.files.sessions();
+        if limit > fit {
+            tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
+        }
+        let with = (self.slice.as_ref(), &self.files);
+        let mut service = Service::start(number, plan, (listeners, limit.min(fit)), with)?;
         let watched = |errno| HostError::new("watch the service's descriptors", errno);
         if let Some(launcher) = &service.launcher {
             self.watch.add(launcher, Token::Launcher(number)).map_err(watched)?;
@@ -234,7 +242,7 @@ impl Supervisor {
             Timer::Resume(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
                 service.admission.resume();
-                service.repair(&mut self.watch, now);
+                service.repair(&mut self.watch, &self.files, now);
                 self.set_listening(number);
             }
             Timer::Idle => {

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the words of a command line to a plan: the policy is loaded, the host observed, the plan resolved.
+//! What is refused is returned, with who must act; nothing is printed here.
+
+use super::cli::What;
+use crate::host::{Facts, HostError, facts::Kernel, observe};
+use crate::plan::request::{Front, Transport};
+use crate::plan::{Plan, Refusal, Request, resolve};
+use crate::policy::{InputError, Origin, Policy, Sourced, load};
+use std::path::Path;
+
+/// Why nothing is served.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// What is written in a policy is wrong.
+    Input(InputError),
+    /// What is asked for must not or cannot be.
+    Refused(Refusal),
+    /// This host cannot.
+    Host(HostError),
+}
+
+/// A policy and what it is used for.
+pub(super) struct Arrangement {
+    policy: Policy,
+    request: Request,
+}
+
+impl Arrangement {
+    /// Loads the policy.
+    pub(super) fn new(what: &What, service: Option<&str>, front: Front) -> Result<Arrangement, Failure> {
+        let policy = load(&what.policy, &what.set).map_err(Failure::Input)?;
+        let program = what.command.first().and_then(|program| Path::new(program).file_name());
+        let name = match (service, program) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(program)) => program.to_string_lossy().into_owned(),
+            (None, None) => policy.name.clone(),
+        };
+        let argv = (!what.command.is_empty()).then(|| Sourced::new(what.command.clone(), Origin::CommandLine));
+        let request = Request {
+            service: name,
+            front,
+            transport: Transport::Stdio,
+            user: None,
+            group: None,
+            argv,
+            time_limit: None,
+            environment: Vec::new(),
+            directory: None,
+            mail_owner: None,
+        };
+        Ok(Arrangement { policy, request })
+    }
+
+    /// Looks at the host for what the policy names.
+    pub(super) fn observe(&self) -> Result<Facts, Failure> {
+        let names = |name: &Option<Sourced<String>>| name.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
+        let command = &self.policy.command;
+        let facts =
+            observe(&names(&command.user), &names(&command.group), &self.policy.paths()).map_err(Failure::Host)?;
+        old_enough(&facts.kernel).map_err(Failure::Host)?;
+        Ok(facts)
+    }
+
+    /// The plan for connections of this kind.
+    pub(super) fn plan(&self, transport: Transport, facts: &Facts) -> Result<Plan, Failure> {
+        let request = Request { transport, ..self.request.clone() };
+        resolve(&request, &self.policy, facts).map_err(Failure::Refused)
+    }
+}
+
+/// The oldest kernel that is tried, and the oldest that is tested.
+fn old_enough(kernel: &Kernel) -> Result<(), HostError> {
+    let release = &kernel.release;
+    if !kernel.at_least(5, 14) {
+        return Err(HostError {
+            doing: format!("work on Linux {release}"),
+            why: "ending everything that a command has started needs Linux 5.14 or later (cgroup.kill)".into(),
+        });
+    }
+    if !kernel.at_least(6, 1) {
+        tracing::warn!("Linux {release} is older than 6.1, the oldest that is tested");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_is_refused_in_words() {
+        let kernel = |major, minor| Kernel { major, minor, release: format!("{major}.{minor}.0-test") };
+        let error = old_enough(&kernel(5, 13)).unwrap_err().to_string();
+        let words = "cannot work on Linux 5.13.0-test: ending everything that a command has started needs Linux 5.14";
+        assert!(error.starts_with(words), "{error}");
+        for (major, minor) in [(5, 14), (6, 1), (7, 0)] {
+            assert_eq!(old_enough(&kernel(major, minor)), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line of a program that stands alone. Words only: nothing is looked up here.
+
+use super::address::Address;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Hands each connection to a sandboxed command.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Try it, without root and without a policy file:\n  \
+        spawnbox listen 127.0.0.1:7000 -- sh -c 'id; ls -l /'\n  \
+        nc 127.0.0.1 7000"
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Listen, and run the command for each connection
+    #[command(after_help = "Examples:\n  \
+        spawnbox listen 127.0.0.1:7000 -- sh -c 'echo hello'\n  \
+        spawnbox listen '[::1]:10023' --policy greylist\n  \
+        spawnbox listen unix:/run/spf.sock,mode=0660,group=postfix --policy policyd-spf\n\n\
+        SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
+        Exit status: 0 ended as asked, 1 this host cannot, 2 usage or policy.")]
+    Listen(Listen),
+    /// Run the command once; standard input is its connection
+    #[command(after_help = "Examples:\n  \
+        spawnbox run -- sh -c 'id; ls -l /'\n  \
+        echo hello | spawnbox run --policy echo\n  \
+        spawnbox run -s limits.time=2s -- sleep 10\n\n\
+        Where standard input and output are sockets, as under inetd, standard input is the connection.\n\
+        Exit status: the command's own; 2 usage or policy, 124 time limit, 125 the sandbox could not be made,\n\
+        126 and 127 the command could not be run or found, 128+N it died of signal N.")]
+    Run(Run),
+    /// Print what will be enforced, who said so, and what is off
+    #[command(after_help = "Examples:\n  \
+        spawnbox explain -- sh\n  \
+        spawnbox explain --policy policyd-spf --steps\n  \
+        spawnbox explain -s network.mode=host -- sh")]
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listen {
+    /// Where to listen: HOST:PORT, [HOST]:PORT, or unix:PATH[,mode=0660][,user=U][,group=G]
+    ///
+    /// HOST is an address of this host; 0.0.0.0 and [::] are all of them. With port 0 the kernel chooses one. A UNIX
+    /// socket has mode 0600 unless another is given, and is removed at the end.
+    #[arg(required = true, value_name = "ADDR")]
+    pub(super) addresses: Vec<Address>,
+    /// Print each port, or socket path, on a line of standard output
+    #[arg(long)]
+    pub(super) print_port: bool,
+    /// Name for log lines [default: the policy's, or the program's where a command is given]
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
+    /// Most sessions at once; further clients wait in the kernel's queue
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) max_sessions: u32,
+    #[command(flatten)]
+    pub(super) what: What,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) what: What,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Print the steps of the child instead, each with its reason
+    #[arg(long)]
+    pub(super) steps: bool,
+    /// The kind of connection it is for
+    #[arg(long, value_enum, default_value_t = Connection::Tcp)]
+    pub(super) connection: Connection,
+    #[command(flatten)]
+    pub(super) what: What,
+}
+
+/// The kind of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Connection {
+    /// A TCP connection of `listen`
+    Tcp,
+    /// A UNIX connection of `listen`
+    Unix,
+    /// Standard input of `run`
+    Stdio,
+}
+
+/// What runs, and under what.
+#[derive(Debug, Args)]
+pub(super) struct What {
+    /// A policy by name, or a policy file (with a slash)
+    #[arg(long, short, value_name = "P", default_value = "strict")]
+    pub(super) policy: String,
+    /// Set one key of the policy, e.g. -s limits.time=30s or -s 'files.read=["/etc/ssl"]'
+    #[arg(short, long = "set", value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// The command and its arguments [default: the policy's]
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent_and_every_verb_has_an_example() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands_mut() {
+            let help = verb.render_help().to_string();
+            assert!(help.contains(&format!("spawnbox {} ", verb.get_name())), "{help}");
+        }
+    }
+
+    #[test]
+    fn everything_after_the_dashes_is_the_command() {
+        let Verb::Run(run) = Cli::parse_from(["spawnbox", "run", "-slimits.time=2s", "--", "sh", "-c", "x"]).verb
+        else {
+            panic!("not run");
+        };
+        assert_eq!(
+            (run.what.set, run.what.command),
+            (vec!["limits.time=2s".into()], vec!["sh".into(), "-c".into(), "x".into()])
+        );
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox listen`: our own sockets, one service for each kind of them.
+
+use super::address::Address;
+use super::arrange::{Arrangement, Failure};
+use super::cli::{Listen, What};
+use super::socket::Bound;
+use crate::plan::request::{Front, Transport};
+use crate::supervise::{OnSignal, Plain, Supervisor};
+use nix::sys::stat::{Mode, umask};
+use std::io::Write;
+
+/// Serves until a signal says that it is enough.
+pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
+    let arrangement = Arrangement::new(&options.what, options.service.as_deref(), Front::Listen)?;
+    let facts = arrangement.observe()?;
+    let mut plans = Vec::new();
+    for transport in [Transport::Tcp, Transport::Unix] {
+        let addresses: Vec<&Address> = options.addresses.iter().filter(|a| a.transport() == transport).collect();
+        if !addresses.is_empty() {
+            plans.push((arrangement.plan(transport, &facts)?, addresses));
+        }
+    }
+    // The mode of a socket is the one that was written; what else we may ever make is nobody else's.
+    umask(Mode::empty());
+    let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
+    let mut told = Vec::new();
+    for (plan, addresses) in plans {
+        let bound: Result<Vec<Bound>, _> = addresses.into_iter().map(Address::listen).collect();
+        let mut listeners = Vec::new();
+        for bound in bound.map_err(Failure::Host)? {
+            told.push((bound.address, bound.port, bound.example));
+            listeners.push(bound.listener);
+        }
+        supervisor.add(plan, listeners, options.max_sessions as usize).map_err(Failure::Host)?;
+    }
+    umask(Mode::from_bits_truncate(0o077));
+    for (address, _, example) in &told {
+        tracing::info!("listening on {address}: try  {example}");
+    }
+    tracing::info!("what a session may do: {}", explanation(&options.what));
+    if options.print_port {
+        for (_, port, _) in &told {
+            // Nobody reads it: no reason not to serve.
+            let _ = writeln!(std::io::stdout(), "{port}");
+        }
+    }
+    supervisor.run(&mut Plain).map_err(Failure::Host)
+}
+
+/// The command that explains what this one serves.
+fn explanation(what: &What) -> String {
+    let mut words = vec!["spawnbox explain".to_string(), "--policy".to_string(), quote(&what.policy)];
+    for setting in &what.set {
+        words.extend(["-s".to_string(), quote(setting)]);
+    }
+    if !what.command.is_empty() {
+        words.push("--".to_string());
+        words.extend(what.command.iter().map(|word| quote(word)));
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_explanation_can_be_pasted_into_a_shell() {
+        let what = What {
+            policy: "strict".into(),
+            set: vec!["files.read=[\"/etc/ssl\"]".into()],
+            command: ["sh", "-c", "echo 'a b'", ""].map(String::from).to_vec(),
+        };
+        let expected =
+            r#"spawnbox explain --policy strict -s 'files.read=["/etc/ssl"]' -- sh -c 'echo '\''a b'\''' ''"#;
+        assert_eq!(explanation(&what), expected);
+    }
+}

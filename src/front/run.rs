@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox run`: one command, with standard input as its connection, and its end as our exit status.
+
+use super::arrange::{Arrangement, Failure};
+use super::cli::Run;
+use crate::host::HostError;
+use crate::plan::Step;
+use crate::plan::request::{Front, Transport};
+use crate::supervise::{Advice, Client, Door, Ended, OnSignal, Outcome, Supervisor};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+
+/// The sandbox could not be made: see env(1) and timeout(1) for this and the next ones.
+pub(super) const UNABLE: u8 = 125;
+const TIMED_OUT: u8 = 124;
+const CANNOT_EXECUTE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+const SIGNALED: u8 = 128;
+
+/// Remembers how the one session ended.
+#[derive(Debug, Default)]
+struct Once {
+    ended: Option<Outcome>,
+    signal: Option<i32>,
+}
+
+impl Door for Once {
+    fn ended(&mut self, ended: &Ended<'_>, _: usize) -> Advice {
+        self.ended = Some(ended.outcome);
+        Advice::Drain
+    }
+
+    fn signaled(&mut self, signal: i32) {
+        self.signal = self.signal.or(Some(signal));
+    }
+}
+
+/// Runs the command to its end.
+pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
+    let arrangement = Arrangement::new(&options.what, None, Front::Run)?;
+    let (connection, client, transport) = given().map_err(Failure::Host)?;
+    let facts = arrangement.observe()?;
+    let plan = arrangement.plan(transport, &facts)?;
+    let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
+    let service = supervisor.add(plan, Vec::new(), 1).map_err(Failure::Host)?;
+    supervisor.begin(service, connection, client);
+    let mut once = Once::default();
+    supervisor.run(&mut once).map_err(Failure::Host)?;
+    Ok(ExitCode::from(status(once.ended, once.signal)))
+}
+
+/// Standard input alone where it and standard output are sockets, as inetd gives them; else all three.
+fn given() -> Result<(Vec<OwnedFd>, Client, Transport), HostError> {
+    let copy = |fd: BorrowedFd<'_>| {
+        let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3);
+        copied.map_err(|error| HostError::new("take over standard input", Errno::from_raw(error.raw_os_error())))
+    };
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let family = |fd: BorrowedFd<'_>| {
+        let address = getsockname::<SockaddrStorage>(fd.as_raw_fd()).ok();
+        address.and_then(|address| address.family())
+    };
+    match (family(stdin.as_fd()), family(stdout.as_fd())) {
+        (Some(family), Some(_)) => {
+            let transport = match family {
+                AddressFamily::Inet | AddressFamily::Inet6 => Transport::Tcp,
+                // What has another family is no concern of a network namespace.
+                _ => Transport::Unix,
+            };
+            let connection = copy(stdin.as_fd())?;
+            let client = Client::of(connection.as_fd(), None);
+            Ok((vec![connection], client, transport))
+        }
+        (None, _) | (_, None) => {
+            let all = vec![copy(stdin.as_fd())?, copy(stdout.as_fd())?, copy(stderr.as_fd())?];
+            Ok((all, Client::Given, Transport::Stdio))
+        }
+    }
+}
+
+/// The exit status for an outcome.
+fn status(ended: Option<Outcome>, signal: Option<i32>) -> u8 {
+    let signaled = |number: i32| SIGNALED | u8::try_from(number).unwrap_or(0);
+    match ended {
+        Some(Outcome::Exited(status)) => status,
+        Some(Outcome::Signaled(number)) => signaled(number),
+        Some(Outcome::TimeLimit) => TIMED_OUT,
+        Some(Outcome::SetupFailed(error)) if error.step == Step::Exec => match error.errno {
+            Errno::ENOENT | Errno::ENOTDIR => NOT_FOUND,
+            _ => CANNOT_EXECUTE,
+        },
+        Some(Outcome::Stopped) => signaled(signal.unwrap_or(libc::SIGTERM)),
+        Some(Outcome::SetupFailed(_) | Outcome::Lost(_) | Outcome::NotLaunched | Outcome::Foreign) => UNABLE,
+        // It could not be ended.
+        None => UNABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::SetupError;
+
+    #[test]
+    fn the_exit_status_says_what_ended_it() {
+        let failed = |step, errno| Some(Outcome::SetupFailed(SetupError { step, index: 0, errno }));
+        let table = [
+            (Some(Outcome::Exited(7)), None, 7),
+            (Some(Outcome::Signaled(libc::SIGTERM)), None, 143),
+            (Some(Outcome::TimeLimit), None, 124),
+            (failed(Step::Landlock, Errno::EPERM), None, 125),
+            (failed(Step::Exec, Errno::ENOENT), None, 127),
+            (failed(Step::Exec, Errno::EACCES), None, 126),
+            (Some(Outcome::Lost(None)), None, 125),
+            (Some(Outcome::Stopped), Some(libc::SIGINT), 130),
+            (None, Some(libc::SIGTERM), 125),
+        ];
+        for (ended, signal, expected) in table {
+            assert_eq!(status(ended, signal), expected, "{ended:?}");
+        }
+    }
+}

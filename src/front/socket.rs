@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From an address to a listening socket, with the name, mode and owner it should have.
+//! A name in the file system is only taken over from a socket that nobody listens on.
+
+use super::address::{Address, UnixAddress};
+use crate::host::HostError;
+use crate::plan::request::Transport;
+use crate::supervise::Listener;
+use crate::sys::socket::set_pass_rights;
+use nix::errno::Errno;
+use nix::unistd::{Group, User};
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// The kernel cuts it to net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+/// A listener and where it is reached.
+pub(super) struct Bound {
+    pub(super) listener: Listener,
+    /// In the words of the command line.
+    pub(super) address: String,
+    /// A port, or a path: what `--print-port` prints.
+    pub(super) port: String,
+    /// A command that connects to it.
+    pub(super) example: String,
+}
+
+impl Address {
+    /// What connections to it are.
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Address::Tcp(_) => Transport::Tcp,
+            Address::Unix(_) => Transport::Unix,
+        }
+    }
+
+    /// Opens, binds and listens.
+    pub(super) fn listen(&self) -> Result<Bound, HostError> {
+        match self {
+            Address::Tcp(address) => listen_tcp(*address),
+            Address::Unix(address) => listen_unix(address),
+        }
+    }
+}
+
+fn listen_tcp(address: SocketAddr) -> Result<Bound, HostError> {
+    let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {address}"), errno(error));
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, FLAGS, None).map_err(failed)?;
+    sockopt::set_socket_reuseaddr(&socket, true).map_err(failed)?;
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 are two addresses here, and both can be given.
+        sockopt::set_ipv6_v6only(&socket, true).map_err(failed)?;
+    }
+    rustix::net::bind(&socket, &address).map_err(failed)?;
+    rustix::net::listen(&socket, BACKLOG).map_err(failed)?;
+    let bound = rustix::net::getsockname(&socket).map_err(failed)?;
+    let bound = SocketAddr::try_from(bound).map_err(failed)?;
+    let host = match (bound.ip().is_unspecified(), bound.is_ipv4()) {
+        (true, true) => "127.0.0.1".to_string(),
+        (true, false) => "::1".to_string(),
+        (false, _) => bound.ip().to_string(),
+    };
+    Ok(Bound {
+        listener: Listener::new(socket, Transport::Tcp),
+        address: bound.to_string(),
+        port: bound.port().to_string(),
+        example: format!("nc {host} {}", bound.port()),
+    })
+}
+
+fn listen_unix(address: &UnixAddress) -> Result<Bound, HostError> {
+    let path = &address.path;
+    let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {}", path.display()), errno(error));
+    let owner = owner(address)?;
+    let name = SocketAddrUnix::new(path).map_err(failed)?;
+    make_way(path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None).map_err(failed)?;
+    // On the socket, since the name could be another file by the time of a chmod; bind(2) takes the mode over, less the
+    // umask: see unix_bind_bsd in net/unix/af_unix.c.
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(address.mode)).map_err(failed)?;
+    let bound = rustix::net::bind(&socket, &name);
+    bound.map_err(failed)?;
+    let listener = Listener::with_file(socket, path.clone());
+    if let (uid @ Some(_), gid) | (uid, gid @ Some(_)) = owner {
+        std::os::unix::fs::lchown(path, uid, gid).map_err(|error| HostError {
+            doing: format!("give {} its owner", path.display()),
+            why: error.to_string(),
+        })?;
+    }
+    refuse_descriptors(&listener)?;
+    // Nobody can connect before this, so nobody has who would not be let in now.
+    rustix::net::listen(&listener, BACKLOG).map_err(failed)?;
+    let text = path.display().to_string();
+    Ok(Bound { listener, address: format!("unix:{text}"), port: text.clone(), example: format!("nc -U {text}") })
+}
+
+/// A client could otherwise hand the command descriptors that no policy grants. Older kernels cannot refuse them, and
+/// there the filter's list and Landlock must do: an open descriptor asks neither.
+fn refuse_descriptors(listener: &Listener) -> Result<(), HostError> {
+    match set_pass_rights(listener.as_fd(), 0) {
+        // Linux before 6.16.
+        Ok(()) | Err(Errno::ENOPROTOOPT) => Ok(()),
+        Err(errno) => Err(HostError::new("refuse descriptors from clients (SO_PASSRIGHTS)", errno)),
+    }
+}
+
+/// Removes a socket of that name that nobody listens on.
+fn make_way(path: &Path) -> Result<(), HostError> {
+    let refused = |why: &str| HostError { doing: format!("listen on {}", path.display()), why: why.to_string() };
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        return Err(refused("a file that is no socket has that name"));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(refused("another program listens there")),
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|error| refused(&format!("a dead socket of that name stays: {error}")))
+        }
+        Err(error) => Err(refused(&format!("a socket of that name is there, and does not answer: {error}"))),
+    }
+}
+
+type Owner = (Option<u32>, Option<u32>);
+
+/// The ids that the names stand for.
+fn owner(address: &UnixAddress) -> Result<Owner, HostError> {
+    let unknown = |kind: &str, name: &str| HostError {
+        doing: format!("give {} its {kind}", address.path.display()),
+        why: format!("there is no {kind} `{name}`"),
+    };
+    let failed = |errno| HostError::new("look up the owner of the socket", errno);
+    let uid = match &address.user {
+        None => None,
+        Some(name) => Some(match name.parse() {
+            Ok(uid) => uid,
+            Err(_) => User::from_name(name).map_err(failed)?.ok_or_else(|| unknown("user", name))?.uid.as_raw(),
+        }),
+    };
+    let gid = match &address.group {
+        None => None,
+        Some(name) => Some(match name.parse() {
+            Ok(gid) => gid,
+            Err(_) => Group::from_name(name).map_err(failed)?.ok_or_else(|| unknown("group", name))?.gid.as_raw(),
+        }),
+    };
+    Ok((uid, gid))
+}
+
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: &Path) -> Address {
+        format!("unix:{}", path.display()).parse().unwrap()
+    }
+
+    fn room(name: &str) -> std::path::PathBuf {
+        let room = std::env::temp_dir().join(format!("spawnbox-socket-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&room).unwrap();
+        room
+    }
+
+    #[test]
+    fn a_name_that_is_in_use_is_not_taken_over() {
+        let room = room("taken");
+        let file = room.join("file");
+        std::fs::write(&file, "precious").unwrap();
+        let error = unix(&file).listen().err().unwrap().to_string();
+        assert_eq!(error, format!("cannot listen on {}: a file that is no socket has that name", file.display()));
+        let socket = room.join("socket");
+        let first = unix(&socket).listen().unwrap();
+        let error = unix(&socket).listen().err().unwrap().to_string();
+        assert_eq!(error, format!("cannot listen on {}: another program listens there", socket.display()));
+        drop(first);
+        assert!(!socket.exists());
+        std::fs::remove_dir_all(room).unwrap();
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_foreign_one_left() {
+        let room = room("dead");
+        let path = room.join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let bound = unix(&path).listen().unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(bound);
+        assert!(path.exists(), "the name of another program's socket was removed");
+        std::fs::remove_dir_all(room).unwrap();
+    }
+
+    #[test]
+    fn a_socket_is_its_owners_alone_unless_more_is_asked_for() {
+        use std::os::unix::fs::PermissionsExt;
+        let room = room("mode");
+        let path = room.join("socket");
+        let _bound = unix(&path).listen().unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(room).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_owner_is_named() {
+        let error = "unix:/tmp/x,user=no-such-user".parse::<Address>().unwrap().listen().err().unwrap();
+        assert_eq!(error.to_string(), "cannot give /tmp/x its user: there is no user `no-such-user`");
+    }
+
+    #[test]
+    fn a_port_of_the_kernels_choice_is_told() {
+        let bound = "127.0.0.1:0".parse::<Address>().unwrap().listen().unwrap();
+        assert_eq!(bound.example, format!("nc 127.0.0.1 {}", bound.port));
+        let taken = bound.address.parse::<Address>().unwrap().listen().err().unwrap().to_string();
+        assert_eq!(taken, format!("cannot listen on {}: Address already in use", bound.address));
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The supervisor's own limit on open files: raised as far as the host allows, for many sessions at once.
+//! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
+
+use crate::sandbox::{HostError, Launcher};
+use nix::errno::Errno;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+
+/// Descriptors that are not a session's.
+const OWN: u64 = 64;
+/// Descriptors of a session at most: a connection or three, cord, far end, pidfd, cgroup.
+const SESSION: u64 = 7;
+
+/// The limit as it was and as it is.
+#[derive(Debug, Clone)]
+pub(super) struct OpenFiles {
+    before: Rlimit,
+    now: Option<u64>,
+}
+
+impl OpenFiles {
+    /// Raises the soft limit to the hard one.
+    pub(super) fn raise() -> OpenFiles {
+        let before = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+        // Refused only by a filter; then fewer sessions fit.
+        let now = match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => before.maximum,
+            Err(_) => before.current,
+        };
+        OpenFiles { before, now }
+    }
+
+    /// Gives a launcher the limit that we were started with.
+    pub(super) fn restore(&self, launcher: &Launcher) -> Result<(), HostError> {
+        let pid = Pid::from_raw(launcher.pid().as_raw());
+        prlimit(pid, Resource::Nofile, self.before).map(drop).map_err(|error| {
+            HostError::new("restore the launcher's limit on open files", Errno::from_raw(error.raw_os_error()))
+        })
+    }
+
+    /// How many sessions fit.
+    pub(super) fn sessions(&self) -> usize {
+        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN) / SESSION);
+        usize::try_from(fit).unwrap_or(usize::MAX).max(1)
+    }
+}
