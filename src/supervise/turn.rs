@@ -266,7 +266,9 @@ fn ended(rules: Rules, outcome: Outcome, event: Event) -> (State, Action) {
         Event::Alarm => kill(outcome),
         Event::TimeLimit => kill(or(Outcome::TimeLimit)),
         Event::Stop => kill(or(Outcome::Stopped)),
-        // Nothing is sent twice on a cord.
+        // The process that was to become the command says which step failed, then its reaper how it ended.
+        Event::Status(_) if matches!(outcome, Outcome::SetupFailed(_)) => (State::Ended(outcome), Action::Nothing),
+        // Nothing else is sent twice on a cord.
         Event::Foreign | Event::Status(_) | Event::Setup(_) => kill(Outcome::Foreign),
         Event::Asked
         | Event::Launched

@@ -175,6 +175,8 @@ fn the_outcome_is_the_first_cause() {
         (vec![Event::Status(256), Event::TimeLimit, Event::Died(9)], Outcome::Exited(1)),
         (vec![Event::TimeLimit, Event::Status(9), Event::Died(9)], Outcome::TimeLimit),
         (vec![Event::Setup(ERROR), Event::Closed, Event::Died(111 << 8)], Outcome::SetupFailed(ERROR)),
+        (vec![Event::Setup(ERROR), Event::Status(111 << 8), Event::Died(0)], Outcome::SetupFailed(ERROR)),
+        (vec![Event::Status(0), Event::Status(0), Event::Died(0)], Outcome::Foreign),
         (vec![Event::Closed, Event::Died(31)], Outcome::Lost(Some(31))),
         (vec![Event::Foreign, Event::Died(9)], Outcome::Foreign),
     ];
