@@ -2,6 +2,7 @@
 //! Where session cgroups can be made. Looks only: directories are made, and controllers enabled, by `sandbox`.
 //! Never in a place that was not delegated, never outside what this process's own cgroup line names.
 
+use super::errno_text;
 use super::facts::{Cgroup, Controller, Kernel};
 use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, CWD};
@@ -119,7 +120,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// Without the number that std adds.
 fn why(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |errno| Errno::from_raw(errno).desc().to_string())
+    error.raw_os_error().map_or_else(|| error.to_string(), |errno| errno_text(Errno::from_raw(errno)))
 }
 
 /// The mount of the whole cgroup2 tree. systemd binds single files of it elsewhere, as further cgroup2 mounts whose

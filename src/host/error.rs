@@ -16,6 +16,25 @@ pub struct HostError {
 impl HostError {
     /// A refused system call.
     pub fn new(doing: impl Into<String>, errno: Errno) -> Self {
-        HostError { doing: doing.into(), why: errno.desc().to_string() }
+        HostError { doing: doing.into(), why: errno_text(errno) }
+    }
+}
+
+/// The errno in the C library's words, which are those that operators know and search for; nix has words of its own
+/// ("Try again", "Bad file number").
+pub fn errno_text(errno: Errno) -> String {
+    let text = std::io::Error::from_raw_os_error(errno as i32).to_string();
+    // The library adds the number.
+    text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errno_has_the_words_of_the_c_library() {
+        assert_eq!(errno_text(Errno::EAGAIN), "Resource temporarily unavailable");
+        assert_eq!(errno_text(Errno::EBADF), "Bad file descriptor");
     }
 }

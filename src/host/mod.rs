@@ -11,7 +11,7 @@ pub mod accounts;
 pub mod paths;
 mod error;
 
-pub use error::HostError;
+pub use error::{HostError, errno_text};
 pub use facts::Facts;
 pub use observe::{Machine, observe};
 

@@ -91,6 +91,9 @@ fn a_limit_without_its_controller_names_the_file() {
     let limits = CgroupLimits { memory: Some(1 << 20), ..CgroupLimits::default() };
     let error = slice.session(1, &limits).unwrap_err().to_string();
     let path = slice.directory.path.join("1/memory.max");
-    assert_eq!(error, format!("cannot write 1048576 to {}: {}", path.display(), Errno::ENOENT.desc()));
+    assert_eq!(
+        error,
+        format!("cannot write 1048576 to {}: {}", path.display(), crate::host::errno_text(Errno::ENOENT))
+    );
     slice.remove().unwrap();
 }

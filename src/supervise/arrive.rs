@@ -6,6 +6,7 @@ use super::door::Door;
 use super::supervisor::Supervisor;
 use super::turn::{Event, State};
 use super::watch::{Output, Timer};
+use crate::host::errno_text;
 use crate::sandbox::Reply;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -44,7 +45,10 @@ impl Supervisor {
             Trouble::Exhausted | Trouble::Broken => {
                 if service.pause(&mut self.watch, Instant::now()) == Tell::Now {
                     let name = &service.plan.service;
-                    tracing::warn!("{name}: cannot accept a connection: {}; pausing, then trying again", errno.desc());
+                    tracing::warn!(
+                        "{name}: cannot accept a connection: {}; pausing, then trying again",
+                        errno_text(errno)
+                    );
                 }
             }
         }
@@ -94,7 +98,7 @@ impl Supervisor {
                 }
                 Ok(Some(Reply::Closed)) => return self.lose_launcher(number),
                 Err(errno) => {
-                    crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno.desc()));
+                    crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno_text(errno)));
                     return self.lose_launcher(number);
                 }
             }
@@ -114,7 +118,7 @@ impl Supervisor {
         session.launched(pid, pidfd);
         self.events.push_back((id, Event::Launched));
         if let Err(errno) = session.watch(&self.watch) {
-            tracing::error!("cannot watch session {id}: {}; ending it", errno.desc());
+            tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
             self.events.push_back((id, Event::Stop));
         }
     }

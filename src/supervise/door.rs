@@ -3,6 +3,7 @@
 
 use super::client::Client;
 use super::outcome::{self, Limit, Outcome, Usage};
+use crate::host::errno_text;
 use crate::plan::{Plan, explain};
 use crate::sandbox::SetupError;
 use std::fmt;
@@ -120,5 +121,5 @@ impl fmt::Display for Ended<'_> {
 
 /// A failed step in words.
 pub fn sentence(plan: &Plan, error: SetupError) -> String {
-    explain::sentence(plan, error.step, error.index, error.errno.desc())
+    explain::sentence(plan, error.step, error.index, &errno_text(error.errno))
 }

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::outcome::Usage;
 use super::turn::{Event, State};
 use super::watch::{Token, Watch};
+use crate::host::errno_text;
 use crate::plan::{Plan, Step};
 use crate::sandbox::{Cgroup, Cord, Launcher, Message, Record, SetupError, Slice};
 use crate::sys::wait::{self, Reaped};
@@ -80,7 +81,7 @@ impl Session {
     fn prepare(&mut self, plan: &Plan, slice: Option<&Slice>) -> Result<(), SetupError> {
         let failed = |step, errno| SetupError { step, index: 0, errno };
         let (cord, far) = Cord::pair().map_err(|errno| {
-            self.trouble = Some(format!("cannot make a socket pair: {}", errno.desc()));
+            self.trouble = Some(format!("cannot make a socket pair: {}", errno_text(errno)));
             failed(Step::Clone, errno)
         })?;
         let environment = match (plan.command.client_environment, self.connection.first()) {
@@ -221,7 +222,7 @@ impl Session {
     /// What the operator must know about a session that cannot be killed.
     pub(super) fn complaint(&self) -> String {
         let pid = self.pid().map_or_else(|| "gone".to_string(), |pid| pid.to_string());
-        let why = self.refused.map_or("it was killed and does not die", |errno| errno.desc());
+        let why = self.refused.map_or("it was killed and does not die".to_string(), errno_text);
         format!("cannot end session {} (process {pid}): {why}; trying again", self.id)
     }
 

@@ -4,6 +4,7 @@
 //! The one place that waits, with a deadline, and never while a client is served.
 
 use super::door::sentence;
+use crate::host::errno_text;
 use crate::plan::{Plan, Step};
 use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Slice};
 use crate::sys::wait;
@@ -19,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Makes the sandbox of `plan` once.
 pub(super) fn run(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>) -> Result<(), HostError> {
     let deadline = Instant::now() + PATIENCE;
-    let (cord, far) = Cord::pair().map_err(|errno| failed(errno.desc()))?;
+    let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let cgroup = slice.map(|slice| slice.session(0, &plan.cgroup)).transpose()?;
-    launcher.request(0, far.as_fd(), cgroup.as_ref().map(AsFd::as_fd)).map_err(|errno| failed(errno.desc()))?;
+    launcher.request(0, far.as_fd(), cgroup.as_ref().map(AsFd::as_fd)).map_err(|errno| failed(errno_text(errno)))?;
     drop(far);
     let (pid, pidfd) = first(plan, launcher, deadline)?;
     let tried = try_session(plan, &cord, cgroup.as_ref(), pid, deadline);
@@ -45,7 +46,7 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Instant) -> Result<(Pid, Ow
             Ok(Some(Reply::Failed { error, .. })) => return Err(failed(sentence(plan, error))),
             Ok(Some(Reply::Closed)) => return Err(failed("the launcher died")),
             Ok(None) => await_input(launcher.as_fd(), deadline)?,
-            Err(errno) => return Err(failed(errno.desc())),
+            Err(errno) => return Err(failed(errno_text(errno))),
         }
     }
 }
@@ -60,15 +61,15 @@ fn try_session(
 ) -> Result<(), HostError> {
     // A kernel or a constant that does not do what we asked would leave it outside, where no kill reaches it.
     if let Some(cgroup) = cgroup
-        && !cgroup.holds(pid).map_err(|errno| failed(errno.desc()))?
+        && !cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))?
     {
         return Err(failed(format!("process {pid} is not in its cgroup {}", cgroup.path().display())));
     }
     // Half closed: the child finds the end of file where it waits for the connection, and can still say what failed.
     rustix::net::shutdown(cord, rustix::net::Shutdown::Write)
-        .map_err(|error| failed(Errno::from_raw(error.raw_os_error()).desc()))?;
+        .map_err(|error| failed(errno_text(Errno::from_raw(error.raw_os_error()))))?;
     loop {
-        match cord.receive().map_err(|errno| failed(errno.desc()))? {
+        match cord.receive().map_err(|errno| failed(errno_text(errno)))? {
             Some(Message::Record(Record::Setup(error))) if error.step < Step::Handover => {
                 return Err(failed(sentence(plan, error)));
             }
@@ -107,6 +108,6 @@ fn await_input(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), HostError> {
     match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout) {
         Ok(0) => Err(failed(format!("no answer within {} seconds", PATIENCE.as_secs()))),
         Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(failed(errno.desc())),
+        Err(errno) => Err(failed(errno_text(errno))),
     }
 }

@@ -5,6 +5,7 @@ use super::super::calls;
 use super::super::model::{Access, Denial, NetworkMode, Plan, Proc, Root, Scratch};
 use super::page::Page;
 use super::{origin, written};
+use crate::host::errno_text;
 use crate::policy::Origin;
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -112,7 +113,7 @@ pub(super) fn calls(plan: &Plan, page: &mut Page) {
         page.row("", "less those that are denied by name", Some(denied));
     }
     let others = match filter.default {
-        Denial::Errno(errno) => format!("others fail: {}", Errno::from_raw(errno).desc()),
+        Denial::Errno(errno) => format!("others fail: {}", errno_text(Errno::from_raw(errno))),
         Denial::Kill => "others kill the command (SIGSYS)".to_string(),
     };
     page.row("", others, written(plan, "syscalls.on-deny"));

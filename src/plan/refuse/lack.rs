@@ -2,6 +2,7 @@
 //! Refusals because of the host: what the policy asks for and this kernel or its settings cannot enforce.
 //! Words only: what is lacking is decided in `layers`, `limits`, `files` and `network`.
 
+use crate::host::errno_text;
 use crate::host::facts::{Controller, Trial};
 use crate::policy::model::Namespace;
 use nix::errno::Errno;
@@ -97,7 +98,7 @@ pub enum Lack {
         why: String,
     },
     /// A path of the policy is not there.
-    #[error("{}: {}", path.display(), Errno::from_raw(*.errno).desc())]
+    #[error("{}: {}", path.display(), errno_text(Errno::from_raw(*.errno)))]
     Path {
         /// The path.
         path: PathBuf,
@@ -127,7 +128,7 @@ pub enum Where {
 pub(in crate::plan) fn trial_text(trial: Trial) -> String {
     match trial {
         Trial::Works => "it works".to_string(),
-        Trial::Refused(errno) => Errno::from_raw(errno).desc().to_string(),
+        Trial::Refused(errno) => errno_text(Errno::from_raw(errno)),
         Trial::Killed => "a filter kills the process that tries (SIGSYS)".to_string(),
     }
 }
