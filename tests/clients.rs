@@ -17,7 +17,7 @@ fn three_hundred_clients_are_served_at_once_by_one_process() {
     for (number, client) in clients.into_iter().enumerate() {
         assert_eq!(client.send(format!("{number}\n").as_bytes()).rest(), format!("{number}\n"));
     }
-    server.logs_times("exit", 300);
+    server.logs_times("outcome=exited", 300);
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_silent_client_keeps_nobody_waiting_and_meets_its_limit() {
     let server = scene("strict").set("limits.time=\"1s\"").shell("read line; echo \"$line\"").listen();
     let silent = server.connect();
     assert_eq!(server.connect().send(b"hello\n").rest(), "hello\n");
-    server.logs("time limit");
+    server.logs("outcome=time-limit");
     assert_eq!(silent.rest(), "");
 }
 
@@ -58,7 +58,7 @@ fn a_flood_costs_the_supervisor_nothing() {
     let sent = flood(&mut client);
     assert_eq!(server.connect().line(), "ready");
     assert!(host::memory_kib(server.pid()) <= before + 64, "{sent} bytes were taken into memory");
-    server.logs("time limit");
+    server.logs("outcome=time-limit");
 }
 
 /// Sends until the kernel takes no more, and says how much that was.

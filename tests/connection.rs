@@ -10,7 +10,7 @@ use std::path::Path;
 fn a_command_speaks_with_its_client() {
     let server = scene("strict").shell("read name; echo \"hello $name\"").listen();
     assert_eq!(server.connect().send(b"world\n").rest(), "hello world\n");
-    server.logs("exit");
+    server.logs("outcome=exited");
     let (status, log) = server.stop();
     assert!(status.success(), "{log}");
 }
@@ -75,8 +75,10 @@ fn an_almost_empty_root_is_all_that_a_command_sees() {
 fn the_log_has_one_line_for_each_connection() {
     let server = scene("strict").shell("exit 3").listen();
     server.connect().rest();
-    let line = server.logs("exit");
-    for part in ["policy=strict/", "session=", "client=127.0.0.1", "time="] {
+    let line = server.logs("outcome=exited");
+    for part in
+        ["policy=strict@", "session=", "client=127.0.0.1:", "outcome=exited status=3", "time=", "cpu=", "memory="]
+    {
         assert!(line.contains(part), "no {part} in {line}");
     }
     let (_, log) = server.stop();
@@ -87,7 +89,7 @@ fn the_log_has_one_line_for_each_connection() {
 fn what_a_client_sends_never_reaches_the_log() {
     let server = scene("strict").shell("cat >&2").listen();
     server.connect().send(b"forged\nwarning: forged\x1b[31m\n").finish().rest();
-    server.logs("exit");
+    server.logs("outcome=exited");
     let (_, log) = server.stop();
     assert!(!log.contains("forged"), "{log}");
 }

@@ -35,7 +35,7 @@ fn ends_with_its_limit(actions: &str, mark: &str, processes: usize) {
     assert_eq!(session.len(), processes, "{session:?}");
     let cgroup = host::cgroup_of(session[0]).expect("a session has a cgroup");
     let watched = host::watch(&session);
-    let line = server.logs("time limit");
+    let line = server.logs("outcome=time-limit");
     assert!(watched.end_within(A_SECOND), "still there a second after: {line}");
     assert_eq!(client.rest(), "");
     host::eventually("the cgroup is removed", A_SECOND, || !cgroup.exists());
@@ -61,7 +61,7 @@ fn an_ordinary_users_runaway_dies_with_the_time_limit() {
     let limited = scene("strict").unprivileged().set("limits.time=\"1s\"");
     let (server, client, session) = with_session(limited, "ignore , escape stopped", "mark-ordinary");
     let watched = host::watch(&session);
-    server.logs("time limit");
+    server.logs("outcome=time-limit");
     assert!(watched.end_within(A_SECOND), "still there a second after the limit");
     assert_eq!(client.rest(), "");
 }
@@ -191,7 +191,7 @@ fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
     host::eventually("the first hangs", Duration::from_secs(5), || host::tree(server.pid()).len() > 3);
     hanging.install();
     assert_eq!(server.connect().rest(), "hello\n");
-    server.logs("time limit");
+    server.logs("outcome=time-limit");
     assert_eq!(stuck.rest(), "");
 }
 
@@ -216,7 +216,7 @@ fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_it
     }
     hanging.install();
     assert_eq!(server.connect().rest(), "hello\n");
-    server.logs("time limit");
+    server.logs("outcome=time-limit");
     assert_eq!(stuck.rest(), "");
 }
 
