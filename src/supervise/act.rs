@@ -2,7 +2,6 @@
 //! What `turn` decided is carried out here, and what the operator or the door decided about all sessions at once.
 //! Holds no rule of its own: an action's result is an event again.
 
-use super::client::Client;
 use super::door::{Advice, Door, Ended};
 use super::outcome::Outcome;
 use super::supervisor::{Phase, Supervisor};
@@ -98,12 +97,7 @@ impl Supervisor {
             time: session.began.elapsed(),
             usage: session.usage,
         };
-        match (outcome, &session.client) {
-            // Whoever started one command on a terminal has its exit status.
-            (Outcome::Exited(_), Client::Given) => {}
-            _ if outcome.is_normal() => tracing::info!("{ended}"),
-            _ => tracing::warn!("{ended}"),
-        }
+        door.log(&ended);
         let advice = door.ended(&ended, service.admission.live());
         self.heed(advice);
         self.set_listening(session.service);

@@ -28,6 +28,16 @@ pub trait Door {
         Advice::Continue
     }
 
+    /// Writes the line of a session that is over. A door whose operators know other words overrides it.
+    fn log(&mut self, ended: &Ended<'_>) {
+        match (ended.outcome, ended.client) {
+            // Whoever started one command on a terminal has its exit status.
+            (Outcome::Exited(_), Client::Given) => {}
+            (outcome, _) if outcome.is_normal() => tracing::info!("{ended}"),
+            _ => tracing::warn!("{ended}"),
+        }
+    }
+
     /// A session is over, its connection closed; `live` are left of its service.
     fn ended(&mut self, ended: &Ended<'_>, live: usize) -> Advice {
         let _ = (ended, live);
