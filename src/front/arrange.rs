@@ -70,7 +70,7 @@ impl Arrangement {
 }
 
 /// The oldest kernel that is tried, and the oldest that is tested.
-fn old_enough(kernel: &Kernel) -> Result<(), HostError> {
+pub(super) fn old_enough(kernel: &Kernel) -> Result<(), HostError> {
     let release = &kernel.release;
     if !kernel.at_least(5, 14) {
         return Err(HostError {

@@ -4,13 +4,18 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{explain, listen, run};
+use super::{explain, listen, master, run};
 use crate::log;
 use clap::Parser;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The program: reads the command line and runs the front that it names.
 pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if master::is_meant(&arguments) {
+        return master::main(&arguments);
+    }
     log::init(log::Stderr);
     let verb = Cli::parse().verb;
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).

@@ -2,6 +2,7 @@
 //! The front doors. Each turns its world into a `Request` and listeners; none knows how a sandbox is made.
 
 mod choose;
+mod master;
 mod cli;
 mod arrange;
 mod listen;

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why the daemon ends: one line for the log, in Postfix's own words where it has some.
+//! Values only; `master` logs them, sleeps and exits.
+
+use crate::host::HostError;
+use crate::plan::Refusal;
+use crate::policy::InputError;
+use crate::postfix::attributes::AttributeError;
+use crate::postfix::environment::EnvironmentError;
+use crate::postfix::main_cf::LineError;
+use crate::postfix::options::OptionError;
+use crate::postfix::owner::OwnerError;
+use crate::postfix::parameters::ParameterError;
+use nix::errno::Errno;
+
+/// Why the daemon ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fatal {
+    /// A word of the command line that is not UTF-8.
+    #[error("argument {0} is not valid UTF-8")]
+    NotText(usize),
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    #[error("open {path}: {why}")]
+    Open { path: String, why: String },
+    #[error(transparent)]
+    Line(#[from] LineError),
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    #[error("do not run this command by hand")]
+    ByHand,
+    #[error("service {service}: option -{option} is not supported: {instead}")]
+    Unsupported { service: String, option: char, instead: &'static str },
+    #[error("service {0}: transport type pass is not supported")]
+    Pass(String),
+    #[error("descriptor {number}, which master should have left open: {}", errno.desc())]
+    Descriptor { number: i32, errno: Errno },
+    #[error("open lock file {path}: {why}")]
+    LockFile { path: String, why: String },
+    #[error("select lock: {}", .0.desc())]
+    Lock(Errno),
+    #[error("chdir(\"{directory}\"): {}", errno.desc())]
+    Directory { directory: String, errno: Errno },
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error("{}", .0.lines().collect::<Vec<_>>().join("; "))]
+    Policy(#[from] InputError),
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("wait for a client: {}", .0.desc())]
+    Wait(Errno),
+}
+
+impl Fatal {
+    /// What Postfix says before it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Fatal::Parameter(ParameterError::Expand(why)) => vec![why.to_string()],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The lines of a session that is over: one of ours, and for an abnormal end spawn(8)'s, which operators search for.
+//! Words only; nothing in them comes from a client or a command.
+
+use crate::plan::Plan;
+use crate::supervise::{Ended, Outcome};
+use nix::libc::SIGKILL;
+
+/// Logs the end of a session.
+pub(super) fn report(ended: &Ended<'_>) {
+    tracing::info!("{ended}");
+    for line in lines(ended) {
+        tracing::warn!("{line}");
+    }
+}
+
+/// What spawn(8) would say; for what it has no words for, what went wrong.
+fn lines(ended: &Ended<'_>) -> Vec<String> {
+    let command = argv0(ended.plan);
+    let killed = |signal| format!("command {command} killed by signal {signal}");
+    match ended.outcome {
+        Outcome::Exited(0) | Outcome::Stopped => Vec::new(),
+        Outcome::Exited(status) => vec![format!("command {command} exit status {status}")],
+        Outcome::Signaled(signal) => vec![killed(signal)],
+        Outcome::TimeLimit => {
+            let session = ended.session;
+            let exceeded = format!("{command}: session {session}: command time limit exceeded ({})", limit(ended.plan));
+            vec![exceeded, killed(SIGKILL)]
+        }
+        Outcome::SetupFailed(_) | Outcome::Lost(_) | Outcome::NotLaunched | Outcome::Foreign => {
+            vec![format!("command {command}: {}", ended.why().unwrap_or_default())]
+        }
+    }
+}
+
+fn argv0(plan: &Plan) -> String {
+    plan.command.argv.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The limit and what sets it: the parameter that an operator must change.
+fn limit(plan: &Plan) -> String {
+    let seconds = plan.time_limit.unwrap_or_default().as_secs_f64();
+    match plan.origins.get("limits.time") {
+        Some(origin) => format!("{seconds}s, set by {origin}"),
+        None => format!("{seconds}s"),
+    }
+}

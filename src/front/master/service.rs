@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From attributes and parameters to a service that can take its first client. Mistakes are found in spawn(8)'s order:
+//! time limit, attributes, environment; then what is ours: policy, host, plan.
+
+use super::accounts::Host;
+use super::fatal::Fatal;
+use super::start::Start;
+use crate::front::arrange::old_enough;
+use crate::host;
+use crate::plan::request::Front;
+use crate::plan::{Plan, Request, resolve};
+use crate::policy::{self, Origin, Policy, Sourced};
+use crate::postfix::attributes::{self, Attributes};
+use crate::postfix::environment;
+use crate::supervise::{Listener, OnSignal, Supervisor};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The policy of a service that names none and has no file.
+const DEFAULT_POLICY: &str = "compatible";
+/// How many clients are served at once: what master's process limit counts.
+const CONCURRENCY: usize = 1;
+
+/// A supervisor that listens, with a launcher that has shown that it can make a sandbox.
+pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervisor, Fatal> {
+    let (request, attributes) = request(start)?;
+    let policy = find(&start.service, attributes.policy.as_deref())?;
+    let request = with_policys_time(request, &policy);
+    let (plan, facts) = plan(&request, &policy)?;
+    let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
+    supervisor.add(plan, listeners, CONCURRENCY)?;
+    Ok(supervisor)
+}
+
+fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
+    let parameters = &start.parameters;
+    let limit = parameters.time_limit()?;
+    if let Some(overridden) = &limit.overridden {
+        tracing::warn!("parameter {} overrides {overridden}", limit.parameter);
+    }
+    let attributes = attributes::parse(&start.options.words, &Host, start.mail_owner)?;
+    let environment = environment::exported(&parameters.export_environment, &start.environment)?;
+    let request = Request {
+        service: start.service.clone(),
+        front: Front::Master,
+        transport: start.request_transport(),
+        user: Some(Sourced::new(attributes.user.clone(), of("user="))),
+        group: attributes.group.clone().map(|group| Sourced::new(group, of("user="))),
+        argv: Some(Sourced::new(attributes.argv.clone(), of("argv="))),
+        time_limit: Some(Sourced::new(limit.limit, of(&limit.parameter))),
+        environment,
+        directory: Some(PathBuf::from(&parameters.queue_directory)),
+        mail_owner: Some(start.mail_owner),
+    };
+    Ok((request, attributes))
+}
+
+fn of(what: &str) -> Origin {
+    Origin::Postfix(Arc::from(what))
+}
+
+/// `policy=`, or the file of the service's name, or what comes nearest to spawn(8).
+fn find(service: &str, named: Option<&str>) -> Result<Policy, Fatal> {
+    if let Some(name) = named {
+        return Ok(policy::load(name, &[])?);
+    }
+    let file = Path::new(policy::load::DIRECTORY).join(format!("{service}.toml"));
+    // A link that leads nowhere was meant to be a policy, and is refused as one.
+    if !service.contains('/') && file.symlink_metadata().is_ok() {
+        return Ok(policy::load(&file.display().to_string(), &[])?);
+    }
+    tracing::info!(
+        "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or {} \
+         gives it less",
+        file.display()
+    );
+    Ok(policy::load(DEFAULT_POLICY, &[])?)
+}
+
+/// The limit of all services gives way to the one that the policy has for this service; the service's own does not.
+fn with_policys_time(request: Request, policy: &Policy) -> Request {
+    let own = |limit: &Sourced<_>| limit.origin != of("command_time_limit") || policy.limits.time.is_none();
+    Request { time_limit: request.time_limit.filter(own), ..request }
+}
+
+fn plan(request: &Request, policy: &Policy) -> Result<(Plan, host::Facts), Fatal> {
+    let names = |names: [&Option<Sourced<String>>; 2]| {
+        names.into_iter().flatten().map(|name| name.value.clone()).collect::<Vec<_>>()
+    };
+    let users = names([&request.user, &policy.command.user]);
+    let groups = names([&request.group, &policy.command.group]);
+    let facts = host::observe(&users, &groups, &policy.paths())?;
+    old_enough(&facts.kernel)?;
+    Ok((resolve(request, policy, &facts)?, facts))
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a Postfix daemon reads at its start: command line, environment, main.cf; and its log. In Postfix's order, since
+//! the order decides which of two mistakes is told.
+
+use super::accounts::Host;
+use super::fatal::Fatal;
+use crate::plan::request;
+use crate::postfix::log::{Log, Target};
+use crate::postfix::options::{Options, Transport, generation};
+use crate::postfix::parameters::{self, Parameters};
+use crate::postfix::{owner, words};
+use crate::supervise::Listener;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The variable with master's generation.
+pub(super) const GENERATION: &str = "GENERATION";
+const MAIL_CONFIG: &str = "MAIL_CONFIG";
+const MAIL_LOGTAG: &str = "MAIL_LOGTAG";
+const POSTLOG_SERVICE: &str = "POSTLOG_SERVICE";
+const POSTLOG_HOSTNAME: &str = "POSTLOG_HOSTNAME";
+/// LOG_MAIL of syslog(3): the facility until main.cf was read.
+const MAIL_FACILITY: u32 = 2 << 3;
+/// How long Postfix waits before it reads a young main.cf again.
+const COOL_DOWN: Duration = Duration::from_millis(300);
+
+/// What is known before there is a client.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// The first column of master.cf.
+    pub(super) service: String,
+    pub(super) transport: Transport,
+    pub(super) options: Options,
+    pub(super) parameters: Parameters,
+    /// User id and group id of `mail_owner`.
+    pub(super) mail_owner: (u32, u32),
+    pub(super) generation: u32,
+    /// The environment as Postfix would have left it by now: what commands may be given of it.
+    pub(super) environment: BTreeMap<String, String>,
+}
+
+impl Start {
+    /// Reads everything, and opens the log on the way.
+    pub(super) fn read(arguments: &[OsString]) -> Result<Start, Fatal> {
+        let mut environment = environment();
+        let program = arguments.first().and_then(|word| word.to_str()).map_or("spawnbox", words::base_name);
+        let log = early_log(&environment, program);
+        let words = arguments.iter().enumerate().skip(1).map(|(at, word)| word.to_str().ok_or(Fatal::NotText(at)));
+        let words: Vec<String> = words.map(|word| word.map(str::to_string)).collect::<Result<_, _>>()?;
+        let mut start = parameters::Start {
+            process_name: program.to_string(),
+            service_name: program.to_string(),
+            config_directory: environment.get(MAIL_CONFIG).map_or("/etc/postfix", String::as_str).to_string(),
+            host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
+            process_id: std::process::id(),
+            overrides: Vec::new(),
+        };
+        let table = read_main_cf(&start)?;
+        let options = Options::parse(&words)?;
+        start.overrides = options.overrides.clone();
+        start.service_name = options.service.clone().unwrap_or(start.service_name);
+        let parameters = Parameters::fill(table, &start)?;
+        let mail_owner = owner::look_up(&parameters.mail_owner, &Host, &start.config_directory)?;
+        late_log(&log, &parameters, program, &mut environment);
+        let service = start.service_name;
+        if !options.foreground && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
+            eprintln!("{program}: fatal: {}", Fatal::ByHand);
+            return Err(Fatal::ByHand);
+        }
+        let transport = transport(&options, &service)?;
+        let generation = environment.get(GENERATION).map_or(Ok(0), |text| generation(text))?;
+        Ok(Start { service, transport, options, parameters, mail_owner, generation, environment })
+    }
+
+    /// A listener of the service on a copy of this descriptor.
+    pub(super) fn listener(&self, fd: &OwnedFd) -> Result<Listener, Fatal> {
+        let number = std::os::fd::AsRawFd::as_raw_fd(fd);
+        let copy = fd.try_clone().map_err(|error| Fatal::Descriptor { number, errno: errno(&error) })?;
+        Ok(Listener::new(copy, self.request_transport()))
+    }
+
+    /// The transport in the words of a request.
+    pub(super) fn request_transport(&self) -> request::Transport {
+        match self.transport {
+            Transport::Inet => request::Transport::Tcp,
+            Transport::Unix | Transport::Pass => request::Transport::Unix,
+        }
+    }
+}
+
+/// The transport, or what we cannot do yet, in words: never a service that is silently less than spawn(8)'s.
+fn transport(options: &Options, service: &str) -> Result<Transport, Fatal> {
+    let unsupported = |option, instead| Err(Fatal::Unsupported { service: service.to_string(), option, instead });
+    let transport = options.transport(service)?;
+    match transport {
+        _ if options.chroot => unsupported('c', "say n in the chroot column of master.cf"),
+        _ if options.standard_input => unsupported('S', "use `spawnbox run`"),
+        _ if options.debugger => unsupported('D', "trace the program from outside"),
+        Transport::Pass => Err(Fatal::Pass(service.to_string())),
+        Transport::Inet | Transport::Unix => Ok(transport),
+    }
+}
+
+/// Variables that are text. Others could not be named in main.cf either, which is text where it is used.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// main.cf, read again until it is not younger than two seconds: somebody may be in the middle of writing it.
+fn read_main_cf(start: &parameters::Start) -> Result<crate::postfix::main_cf::Table, Fatal> {
+    let path = format!("{}/main.cf", start.config_directory);
+    let open = |error: std::io::Error| Fatal::Open { path: path.clone(), why: errno(&error).desc().to_string() };
+    let mut before = now_s();
+    loop {
+        let (mut file, mut bytes, mut warnings) = (File::open(&path).map_err(open)?, Vec::new(), Vec::new());
+        file.read_to_end(&mut bytes).map_err(open)?;
+        let written = file.metadata().map_err(open)?.mtime();
+        let mut table = Parameters::table(start);
+        let read = table.read(&path, &String::from_utf8_lossy(&bytes), &mut warnings);
+        let after = now_s();
+        if read.is_err() || written < before - 1 || written > after {
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            return Ok(read.map(|()| table)?);
+        }
+        before = after;
+        std::thread::sleep(COOL_DOWN);
+    }
+}
+
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The log as it can be opened before main.cf was read: master has exported what it knows.
+fn early_log(environment: &BTreeMap<String, String>, program: &str) -> Log {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+    let target = match set(POSTLOG_SERVICE) {
+        Some(socket) => {
+            let host = set(POSTLOG_HOSTNAME).unwrap_or_else(|| "amnesiac".to_string());
+            Target::Postlog { socket: PathBuf::from(socket), host }
+        }
+        None => Target::Syslog { facility: MAIL_FACILITY },
+    };
+    let name = set(MAIL_LOGTAG).unwrap_or_else(|| "postfix".to_string());
+    let log = Log::open(target, &format!("{name}/{program}"), std::process::id());
+    crate::log::init(log.clone());
+    log
+}
+
+/// The log as main.cf says, and the variables by which Postfix hands it on.
+fn late_log(log: &Log, parameters: &Parameters, program: &str, environment: &mut BTreeMap<String, String>) {
+    let target = match &parameters.maillog_file {
+        Some(_) => {
+            let socket = format!("{}/public/{}", parameters.queue_directory, parameters.postlog_service_name);
+            environment.insert(POSTLOG_SERVICE.to_string(), socket.clone());
+            environment.insert(POSTLOG_HOSTNAME.to_string(), parameters.myhostname.clone());
+            Target::Postlog { socket: PathBuf::from(socket), host: parameters.myhostname.clone() }
+        }
+        None => {
+            environment.remove(POSTLOG_SERVICE);
+            environment.remove(POSTLOG_HOSTNAME);
+            Target::Syslog { facility: parameters.syslog_facility }
+        }
+    };
+    environment.insert(MAIL_LOGTAG.to_string(), parameters.syslog_name.clone());
+    log.reopen(target, &format!("{}/{program}", parameters.syslog_name), std::process::id());
+}
+
+/// The errno of a failure of std's.
+pub(super) fn errno(error: &std::io::Error) -> nix::errno::Errno {
+    nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
