@@ -17,6 +17,7 @@ mod allocation;
 mod limits;
 mod clients;
 mod death;
+mod postfix;
 mod rootless;
 mod readme;
 mod soak;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A Postfix of the test's own: configuration, queue and daemons in a directory of the scene, under Debian's real
+//! master(8). Its daemon directory is Debian's, with spawnbox added.
+
+use crate::scene::stage::{Room, mode, program};
+use crate::scene::{host, outcome, patience};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Group, Pid, User, chown};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+const DAEMONS: &str = "/usr/lib/postfix/sbin";
+
+/// Who serves a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spawner {
+    /// spawnbox.
+    Ours,
+    /// Postfix's own spawn(8).
+    Theirs,
+}
+
+impl Spawner {
+    /// Its name in the last column of master.cf.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Spawner::Ours => "spawnbox",
+            Spawner::Theirs => "spawn",
+        }
+    }
+}
+
+/// A running mail system. Dropping it stops it.
+pub(crate) struct Postfix {
+    master: Child,
+    directory: PathBuf,
+}
+
+impl Postfix {
+    /// Starts a mail system with these lines of main.cf and master.cf beside the least that it needs.
+    pub(crate) fn start(room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
+        let directory = room.directory("postfix");
+        make_queue(&directory);
+        make_daemons(&directory);
+        let place = directory.display();
+        let main = format!(
+            "compatibility_level = 3.6\n\
+             queue_directory = {place}/queue\ndata_directory = {place}/data\ndaemon_directory = {place}/daemons\n\
+             maillog_file_prefixes = {place}\n\
+             myhostname = mx.here.example\nmydestination = here.example\nlocal_recipient_maps =\nalias_maps =\n\
+             inet_interfaces = loopback-only\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
+             smtpd_authorized_xclient_hosts = 127.0.0.1\n{main_cf}\n"
+        );
+        let master = format!("{master_cf}{SERVICES}");
+        write_config(&directory.join("config"), &main, &master);
+        let config = directory.join("config");
+        let master = Command::new(Path::new(DAEMONS).join("master"))
+            .args(["-c".as_ref(), config.as_os_str()])
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("master is there");
+        let postfix = Postfix { master, directory };
+        // The last service of master.cf: when it has its socket, all have.
+        let last = postfix.directory.join("queue/public/postlog");
+        host::eventually("master listens", patience(), || last.exists());
+        postfix
+    }
+
+    /// The socket of a private UNIX-domain service, as [`crate::scene::Client::connect`] takes it.
+    pub(crate) fn socket(&self, service: &str) -> String {
+        format!("unix:{}", self.directory.join("queue/private").join(service).display())
+    }
+
+    /// The message with this queue id, which is on hold.
+    pub(crate) fn held_message(&self, id: &str) -> String {
+        let file = self.directory.join("queue/hold").join(id);
+        let bytes = fs::read(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// `postfix stop`.
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        outcome::wait(&mut self.master, patience(), "master");
+    }
+
+    /// `postfix reload`, or what another signal means.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.master.id() as i32), signal).expect("master is ours");
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        // Only where a test failed: `stop` has waited. A reaped child is not signalled.
+        let _ = self.master.kill();
+        let _ = self.master.wait();
+    }
+}
+
+/// The least that smtpd needs to take a message and put it on hold. One client each, so that with a client's end
+/// everything that was opened for it ends too.
+const SERVICES: &str = "\
+127.0.0.1:2525 inet n - n - - smtpd -o max_use=1
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+";
+
+/// Every directory of the queue with the owner and mode that `postfix check` wants.
+fn make_queue(directory: &Path) {
+    let owner = User::from_name("postfix").expect("accounts can be read").expect("the package has an account");
+    let drop = Group::from_name("postdrop").expect("groups can be read").expect("the package has a group");
+    let make = |name: &str, bits: u32| {
+        let path = directory.join(name);
+        fs::create_dir(&path).expect("the scene's directory can be written");
+        mode(&path, bits);
+        path
+    };
+    make("queue", 0o755);
+    make("queue/pid", 0o755);
+    let own = |path: &Path, group| chown(path, Some(owner.uid), group).expect("root may give files away");
+    own(&make("data", 0o700), Some(owner.gid));
+    for name in ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved"] {
+        own(&make(&format!("queue/{name}"), 0o700), None);
+    }
+    own(&make("queue/public", 0o710), Some(drop.gid));
+    own(&make("queue/maildrop", 0o730), Some(drop.gid));
+}
+
+/// Debian's daemons and ours, side by side: master looks for both in one directory.
+fn make_daemons(directory: &Path) {
+    let daemons = directory.join("daemons");
+    fs::create_dir(&daemons).expect("the scene's directory can be written");
+    mode(&daemons, 0o755);
+    for entry in fs::read_dir(DAEMONS).expect("the package is installed").flatten() {
+        symlink(entry.path(), daemons.join(entry.file_name())).expect("the scene's directory can be written");
+    }
+    symlink(program("spawnbox"), daemons.join("spawnbox")).expect("Postfix has no daemon of this name");
+}
+
+/// main.cf and master.cf, as old as if an administrator had written them: a daemon reads a main.cf that is younger than
+/// two seconds again and again until it is older.
+fn write_config(config: &Path, main: &str, master: &str) {
+    fs::create_dir(config).expect("the scene's directory can be written");
+    mode(config, 0o755);
+    for (name, text) in [("main.cf", main), ("master.cf", master)] {
+        let path = config.join(name);
+        fs::write(&path, text).expect("the scene's directory can be written");
+        mode(&path, 0o644);
+        let past = SystemTime::now() - Duration::from_secs(3600);
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(past)).expect("the file is ours");
+    }
+}
