@@ -6,9 +6,22 @@ use super::arrange::Failure;
 use super::cli::{Cli, Verb};
 use super::{explain, listen, master, run};
 use crate::log;
+use crate::postfix::log::{Log, Target};
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// syslog's facility for programs like this one.
+const DAEMON: u32 = 3 << 3;
+
+/// Who reads what we say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Whoever looks at standard error.
+    StandardError,
+    /// Whoever reads the log: standard error is the client.
+    Syslog,
+}
 
 /// The program: reads the command line and runs the front that it names.
 pub fn main() -> ExitCode {
@@ -16,30 +29,47 @@ pub fn main() -> ExitCode {
     if master::is_meant(&arguments) {
         return master::main(&arguments);
     }
-    log::init(log::Stderr);
-    let verb = Cli::parse().verb;
+    let reader = match arguments.get(1) {
+        Some(verb) if verb == "run" && run::keep_quiet_to_client() => Reader::Syslog,
+        Some(_) | None => Reader::StandardError,
+    };
+    match reader {
+        Reader::StandardError => log::init(log::Stderr),
+        Reader::Syslog => log::init(Log::open(Target::Syslog { facility: DAEMON }, "spawnbox", std::process::id())),
+    }
+    match Cli::try_parse() {
+        Ok(cli) => serve(&cli.verb, reader),
+        Err(error) => {
+            if reader == Reader::Syslog {
+                log::fatal(error.to_string().lines().next().unwrap_or_default());
+            }
+            // Help and version are errors too, of their own kind, which succeed.
+            error.exit()
+        }
+    }
+}
+
+fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).
-    let unable = match &verb {
+    let unable = match verb {
         Verb::Run(_) => run::UNABLE,
         Verb::Listen(_) | Verb::Explain(_) => 1,
     };
     let done = match verb {
-        Verb::Listen(options) => listen::listen(&options).map(|()| ExitCode::SUCCESS),
-        Verb::Run(options) => run::run(&options),
-        Verb::Explain(options) => explain::explain(&options).map(|()| ExitCode::SUCCESS),
+        Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
+        Verb::Run(options) => run::run(options),
+        Verb::Explain(options) => explain::explain(options).map(|()| ExitCode::SUCCESS),
     };
-    match done {
-        Ok(code) => code,
-        Err(failure) => fail(&failure, unable),
-    }
+    done.unwrap_or_else(|failure| fail(&failure, reader, unable))
 }
 
-fn fail(failure: &Failure, unable: u8) -> ExitCode {
-    match failure {
+fn fail(failure: &Failure, reader: Reader, unable: u8) -> ExitCode {
+    match (failure, reader) {
         // A report of several lines, for whoever edits the file.
-        Failure::Input(error) => eprintln!("{error}"),
-        Failure::Refused(refusal) => log::fatal(refusal),
-        Failure::Host(error) => log::fatal(error),
+        (Failure::Input(error), Reader::StandardError) => eprintln!("{error}"),
+        (Failure::Input(error), Reader::Syslog) => error.lines().for_each(log::fatal),
+        (Failure::Refused(refusal), _) => log::fatal(refusal),
+        (Failure::Host(error), _) => log::fatal(error),
     }
     match failure {
         Failure::Input(_) | Failure::Refused(_) => ExitCode::from(2),

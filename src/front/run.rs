@@ -10,6 +10,7 @@ use crate::supervise::{Advice, Client, Door, Ended, OnSignal, Outcome, Superviso
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use rustix::fs::{FileType, Mode, OFlags};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -36,6 +37,27 @@ impl Door for Once {
     fn signaled(&mut self, signal: i32) {
         self.signal = self.signal.or(Some(signal));
     }
+}
+
+/// Keeps our own words from the client: under inetd standard error is the connection too. They go to syslog then, and
+/// nothing else that is printed reaches it.
+pub(super) fn keep_quiet_to_client() -> bool {
+    let same = |a: BorrowedFd<'_>, b: BorrowedFd<'_>| {
+        let (a, b) = (rustix::fs::fstat(a).ok(), rustix::fs::fstat(b).ok());
+        matches!((a, b), (Some(a), Some(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    };
+    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
+    if !is_socket(stdin.as_fd()) || !same(stdin.as_fd(), stderr.as_fd()) {
+        return false;
+    }
+    let null = rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    // Without /dev/null the words are lost with their descriptor, which is still better than sent.
+    let _ = null.map(nix::unistd::dup2_stderr);
+    true
+}
+
+fn is_socket(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Socket)
 }
 
 /// Runs the command to its end.

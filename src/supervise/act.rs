@@ -129,7 +129,7 @@ impl Supervisor {
                 Phase::Serving => {
                     self.drain();
                     let count = self.sessions.len();
-                    tracing::info!("draining: waiting for {count} sessions; another signal ends them");
+                    tracing::info!("draining: sessions left: {count}; another signal ends them");
                 }
                 Phase::Draining => self.stop(),
                 Phase::Stopping | Phase::GivenUp => {}

@@ -39,6 +39,8 @@ pub(super) struct Service {
     heard: Instant,
     /// When the moment to look at its silence is set.
     silence: Option<Instant>,
+    /// Whether the launcher's socket is watched for room to write.
+    output: Output,
 }
 
 impl Service {
@@ -68,6 +70,7 @@ impl Service {
             unanswered: BTreeSet::new(),
             heard: Instant::now(),
             silence: None,
+            output: Output::Unwanted,
         })
     }
 
@@ -154,11 +157,12 @@ impl Service {
         }
     }
 
-    /// Whether the launcher's socket is watched for room to write.
-    pub(super) fn set_output(&self, watch: &Watch, wanted: Output) {
-        if let Some(launcher) = &self.launcher {
-            // It is in the watch as long as there is a launcher; without room a request waits for an answer instead.
+    /// Has the launcher's socket watched for room to write, or no longer.
+    pub(super) fn set_output(&mut self, watch: &Watch, wanted: Output) {
+        if let (Some(launcher), true) = (&self.launcher, self.output != wanted) {
+            // It is in the watch as long as there is a launcher; unwatched, a request waits for its next answer.
             let _ = watch.set_output(launcher, Token::Launcher(self.number), wanted);
+            self.output = wanted;
         }
     }
 
@@ -166,6 +170,7 @@ impl Service {
     pub(super) fn lose_launcher(&mut self, watch: &Watch) -> Vec<u64> {
         if let Some(launcher) = self.launcher.take() {
             watch.remove(&launcher);
+            self.output = Output::Unwanted;
             // Not reaped yet, so the number is its own; one that is dead takes the signal too. Reaped as a stray.
             let _ = nix::sys::signal::kill(launcher.pid(), nix::sys::signal::Signal::SIGKILL);
         }

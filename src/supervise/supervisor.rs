@@ -130,7 +130,11 @@ impl Supervisor {
         let (session, event) = Session::new((id, service), plan, self.slice.as_ref(), (connection, client), now);
         home.admission.begin();
         match event {
-            Some(event) => self.events.push_back((id, event)),
+            Some(event) => {
+                self.events.push_back((id, event));
+                // What one session could not have, the next one would hardly get.
+                home.pause(&mut self.watch, now);
+            }
             None => home.wait_for(id, &mut self.watch, now),
         }
         if let Some(limit) = session.limit {
@@ -178,13 +182,14 @@ impl Supervisor {
         for service in &mut self.services {
             service.lose_launcher(&self.watch);
         }
-        if !self.sessions.is_empty() {
-            tracing::error!("{} sessions could not be ended; leaving them to their cords", self.sessions.len());
-        }
-        // With a session left it is not empty, and the next start sweeps it.
-        match (self.slice.take(), self.sessions.is_empty()) {
-            (Some(slice), true) => slice.remove(),
-            (Some(_), false) | (None, _) => Ok(()),
+        match (self.slice.take(), self.sessions.len()) {
+            (Some(slice), 0) => slice.remove(),
+            (None, 0) => Ok(()),
+            // The next start sweeps their cgroups.
+            (Some(_) | None, count) => Err(HostError {
+                doing: format!("end {count} of the sessions"),
+                why: "they were killed and do not die".into(),
+            }),
         }
     }
 
@@ -269,7 +274,7 @@ fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
     let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
     match cgroup::sweep(path) {
         Ok(0) => {}
-        Ok(count) => tracing::info!("removed the cgroups of {count} supervisors that had died"),
+        Ok(count) => tracing::info!("removed the cgroups that {count} killed supervisors had left"),
         // Nothing of ours depends on it.
         Err(error) => tracing::warn!("{error}"),
     }
