@@ -3,6 +3,7 @@
 //! What both can do is played with both, so that what they have in common is shown, not claimed.
 
 mod instance;
+mod life;
 mod postconf;
 mod private;
 mod resolver;

@@ -85,6 +85,12 @@ impl Postfix {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The daemons of a service: master's children, as it starts them.
+    pub(crate) fn daemons(&self, service: &str) -> Vec<u32> {
+        let mark = format!(" -n {service} ");
+        host::children(self.master.id()).into_iter().filter(|pid| host::command_line(*pid).contains(&mark)).collect()
+    }
+
     /// `postfix stop`.
     pub(crate) fn stop(mut self) {
         self.signal(Signal::SIGTERM);

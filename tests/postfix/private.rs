@@ -160,6 +160,13 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Everything so far.
+    pub(crate) fn text(&self) -> String {
+        self.kept.lines.lock().expect("no holder panics").join("\n")
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
         // The thread that reads sees the end.
