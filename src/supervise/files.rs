@@ -8,8 +8,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 /// Descriptors that are not a session's.
 const OWN: u64 = 64;
-/// Descriptors of a session at most: a connection or three, cord, far end, pidfd, cgroup.
-const SESSION: u64 = 7;
+/// Descriptors of a session at most: connection, cord, far end, pidfd, cgroup.
+const SESSION: u64 = 5;
 
 /// The limit as it was and as it is.
 #[derive(Debug, Clone)]
