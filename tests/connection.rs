@@ -134,7 +134,7 @@ fn a_unix_socket_has_the_owner_that_was_asked_for() {
     needs!(root);
     let room = stage::room();
     let path = room.path("socket");
-    let _server = scene("strict").shell("echo hello").listen_on(&format!("unix:{},owner=nobody", path.display()));
+    let _server = scene("strict").shell("echo hello").listen_on(&format!("unix:{},user=nobody", path.display()));
     assert_eq!(Path::new(&path).metadata().expect("the socket is there").uid(), crate::scene::NOBODY);
 }
 

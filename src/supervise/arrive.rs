@@ -7,7 +7,8 @@ use super::supervisor::Supervisor;
 use super::turn::{Event, State};
 use super::watch::{Output, Timer};
 use crate::host::errno_text;
-use crate::sandbox::Reply;
+use crate::plan::Step;
+use crate::sandbox::{Reply, SetupError};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -73,7 +74,13 @@ impl Supervisor {
                     self.events.push_back((id, Event::Asked));
                 }
                 Some(Err(Errno::EAGAIN)) => return service.set_output(&self.watch, Output::Wanted),
-                Some(Err(_)) => return self.lose_launcher(number),
+                Some(Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN)) => return self.lose_launcher(number),
+                // Too many descriptors in flight, or no memory: this one is lost, the launcher is not.
+                Some(Err(errno)) => {
+                    service.queue.pop_front();
+                    let error = SetupError { step: Step::Clone, index: 0, errno };
+                    self.events.push_back((id, Event::Failed(error)));
+                }
                 // It was over before it was asked for.
                 None => drop(service.queue.pop_front()),
             }

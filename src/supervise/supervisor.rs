@@ -248,6 +248,7 @@ impl Supervisor {
                 let Some(service) = self.services.get_mut(number) else { return };
                 service.admission.resume();
                 service.repair(&mut self.watch, &self.files, now);
+                self.ask(number);
                 self.set_listening(number);
             }
             Timer::Idle => {

@@ -22,7 +22,8 @@ pub(super) fn run(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>) -> Re
     let deadline = Instant::now() + PATIENCE;
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let cgroup = slice.map(|slice| slice.session(0, &plan.cgroup)).transpose()?;
-    launcher.request(0, far.as_fd(), cgroup.as_ref().map(AsFd::as_fd)).map_err(|errno| failed(errno_text(errno)))?;
+    let asked = launcher.request(0, far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+    asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
     drop(far);
     let (pid, pidfd) = first(plan, launcher, deadline)?;
     let tried = try_session(plan, &cord, cgroup.as_ref(), pid, deadline);
@@ -46,7 +47,7 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Instant) -> Result<(Pid, Ow
             Ok(Some(Reply::Failed { error, .. })) => return Err(failed(sentence(plan, error))),
             Ok(Some(Reply::Closed)) => return Err(failed("the launcher died")),
             Ok(None) => await_input(launcher.as_fd(), deadline)?,
-            Err(errno) => return Err(failed(errno_text(errno))),
+            Err(errno) => return Err(failed(format!("the launcher does not answer: {}", errno_text(errno)))),
         }
     }
 }
