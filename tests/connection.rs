@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The whole path once: what a client of a sandboxed command sees, by each way in, and what the log says afterwards.
 
-use crate::scene::{arguments, host, scene, stage};
+use crate::scene::{self, arguments, host, scene, stage};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -141,4 +141,17 @@ fn a_unix_socket_has_the_owner_that_was_asked_for() {
 #[test]
 fn the_program_says_what_it_is() {
     arguments(&["--version"]).run().prints(env!("CARGO_PKG_VERSION")).exits(0);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_seen_as_it_is_now() {
+    let room = stage::room();
+    let resolvers = room.file("resolv.conf", "before\n");
+    let server = scene("strict")
+        .set(&format!("files.read=[{:?}]", resolvers.display().to_string()))
+        .shell(&format!("cat {}", resolvers.display()))
+        .listen();
+    assert_eq!(server.connect().rest(), "before\n");
+    std::fs::rename(room.file("resolv.conf.new", "after\n"), &resolvers).unwrap();
+    host::eventually("a session sees the new file", scene::patience(), || server.connect().rest() == "after\n");
 }

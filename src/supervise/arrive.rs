@@ -146,7 +146,7 @@ impl Supervisor {
         self.expect_strays();
     }
 
-    fn expect_strays(&mut self) {
+    pub(super) fn expect_strays(&mut self) {
         let at = Instant::now() + self.strays.expect();
         self.watch.set(Timer::Strays, self.strays_at.replace(at), at);
     }

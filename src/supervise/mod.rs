@@ -13,6 +13,7 @@ pub mod outcome;
 mod service;
 mod trial;
 mod files;
+mod shown;
 mod session;
 mod admit;
 mod listener;

@@ -5,6 +5,7 @@
 use super::admit::{Admission, Tell};
 use super::files::OpenFiles;
 use super::listener::Listener;
+use super::shown::Shown;
 use super::trial;
 use super::turn::Rules;
 use super::watch::{Output, Timer, Token, Watch};
@@ -28,6 +29,8 @@ pub(super) struct Service {
     pub(super) rules: Rules,
     pub(super) admission: Admission,
     pub(super) launcher: Option<Launcher>,
+    /// What the launcher shows of the host.
+    shown: Shown,
     pub(super) listeners: Vec<Listener>,
     /// The listeners are in the watch.
     listening: bool,
@@ -51,6 +54,7 @@ impl Service {
         (listeners, limit): (Vec<Listener>, usize),
         (slice, files): (Option<&Slice>, &OpenFiles),
     ) -> Result<Service, HostError> {
+        let shown = Shown::of(&plan, Instant::now());
         let launcher = launcher(&plan, files)?;
         // Without listeners there is one session, which is its own test.
         let tried = if listeners.is_empty() { Ok(()) } else { trial::run(&plan, &launcher, slice) };
@@ -64,6 +68,7 @@ impl Service {
             plan,
             admission: Admission::new(limit),
             launcher: Some(launcher),
+            shown,
             listeners,
             listening: false,
             queue: VecDeque::new(),
@@ -183,23 +188,61 @@ impl Service {
         if self.launcher.is_some() || self.admission.is_closed() {
             return;
         }
-        let made = launcher(&self.plan, files).and_then(|launcher| {
-            let watched = watch.add(&launcher, Token::Launcher(self.number));
-            watched.map_err(|errno| HostError::new("watch the launcher", errno)).map(|()| launcher)
-        });
-        let service = &self.plan.service;
-        match made {
+        match self.watched_launcher(watch, files, now) {
             Ok(launcher) => self.launcher = Some(launcher),
             Err(error) => {
                 let before = self.admission.paused();
                 let (until, tell) = self.admission.pause_for(now, REPAIR);
                 watch.set(Timer::Resume(self.number), before, until);
                 if tell == Tell::Now {
+                    let service = &self.plan.service;
                     tracing::error!("{service}: {error}; accepting nobody until that is better");
                 }
             }
         }
     }
+
+    /// Makes the launcher again if what it shows of the host was replaced, unless somebody waits for its answer.
+    pub(super) fn renew(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Renewal {
+        if self.launcher.is_none() || !self.unanswered.is_empty() || !self.shown.is_stale(now) {
+            return Renewal::Kept;
+        }
+        match self.watched_launcher(watch, files, now) {
+            Ok(launcher) => {
+                if let Some(old) = self.launcher.replace(launcher) {
+                    // It owes no answer, so nobody misses it: it reads the end of file and ends.
+                    watch.remove(&old);
+                }
+                Renewal::Replaced
+            }
+            Err(error) => {
+                let service = &self.plan.service;
+                tracing::warn!("{service}: {error}; sessions see the host's files as they were before they changed");
+                Renewal::Kept
+            }
+        }
+    }
+
+    fn watched_launcher(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Result<Launcher, HostError> {
+        self.shown = Shown::of(&self.plan, now);
+        let launcher = launcher(&self.plan, files)?;
+        match watch.add(&launcher, Token::Launcher(self.number)) {
+            Ok(()) => Ok(launcher),
+            Err(errno) => {
+                launcher.end();
+                Err(HostError::new("watch the launcher", errno))
+            }
+        }
+    }
+}
+
+/// What became of an old launcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// It is still there.
+    Kept,
+    /// It has been let go of, and is to be reaped.
+    Replaced,
 }
 
 fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {

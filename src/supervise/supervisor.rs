@@ -6,7 +6,7 @@ use super::client::Client;
 use super::door::{Advice, Door};
 use super::files::OpenFiles;
 use super::listener::Listener;
-use super::service::Service;
+use super::service::{Renewal, Service};
 use super::session::Session;
 use super::strays::Strays;
 use super::turn::Event;
@@ -126,6 +126,7 @@ impl Supervisor {
         let (id, now) = (self.next, Instant::now());
         self.next += 1;
         let Some(home) = self.services.get_mut(service) else { return };
+        let renewal = home.renew(&self.watch, &self.files, now);
         let plan = &home.plan;
         let (session, event) = Session::new((id, service), plan, self.slice.as_ref(), (connection, client), now);
         home.admission.begin();
@@ -143,6 +144,10 @@ impl Supervisor {
         self.watch.cancel(Timer::Idle, self.idle_at.take());
         self.sessions.insert(id, session);
         self.ask(service);
+        match renewal {
+            Renewal::Kept => {}
+            Renewal::Replaced => self.expect_strays(),
+        }
     }
 
     /// Serves until the door, a signal, or the lack of listeners says that it is enough.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether the parts of the host that a service shows are still what their names mean. A launcher's mounts and its
+//! Landlock rules hold inodes: a resolv.conf that was replaced by rename would be seen as it was, for ever.
+//! Looks at names only; whoever asks makes the launcher again.
+
+use crate::plan::Plan;
+use crate::plan::model::Root;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Between two looks. A look is one stat(2) for each part.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A part's device and inode; `None` where it cannot be looked at.
+type Identity = Option<(u64, u64)>;
+
+/// What a launcher was made with.
+#[derive(Debug)]
+pub(super) struct Shown {
+    parts: Vec<(PathBuf, Identity)>,
+    looked: Instant,
+}
+
+impl Shown {
+    /// Looks at every part that `plan` shows. To be called before the launcher is made, so that a change in between
+    /// is seen by the next look.
+    pub(super) fn of(plan: &Plan, now: Instant) -> Shown {
+        let paths = match &plan.root {
+            Root::Empty { binds, .. } => binds.iter().map(|bind| bind.path.clone()).collect(),
+            // The host's own tree is seen through its names.
+            Root::Host => Vec::new(),
+        };
+        Shown { parts: paths.into_iter().map(|path: PathBuf| (path.clone(), identity(&path))).collect(), looked: now }
+    }
+
+    /// Whether a part is another one now; asked at most once a [`PAUSE`]. A part that is gone is no reason: without
+    /// it there would be no launcher at all, and a file is often gone for a moment while it is replaced.
+    pub(super) fn is_stale(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.looked) < PAUSE {
+            return false;
+        }
+        self.looked = now;
+        self.parts.iter().any(|(path, before)| identity(path).is_some_and(|there| Some(there) != *before))
+    }
+}
+
+fn identity(path: &PathBuf) -> Identity {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
