@@ -10,6 +10,7 @@ mod scene;
 
 mod refusals;
 mod connection;
+mod front;
 mod failure;
 mod isolation;
 mod order;

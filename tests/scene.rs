@@ -71,6 +71,12 @@ impl Scene {
         self
     }
 
+    /// An option of the program itself.
+    pub(crate) fn option(mut self, word: &str) -> Self {
+        self.settings.push(word.to_string());
+        self
+    }
+
     /// The command line, split at blanks.
     pub(crate) fn command(self, words: &str) -> Self {
         let words: Vec<&str> = words.split_whitespace().collect();
