@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Root on Linux 6.18: everything works, control groups without controllers, which sit on version 1.
-pub(super) fn root_on_618() -> Facts {
+pub(crate) fn root_on_618() -> Facts {
     let all = BTreeSet::from([Controller::Cpu, Controller::Memory, Controller::Pids]);
     Facts {
         kernel: Kernel { major: 6, minor: 18, release: "6.18.5".to_string() },
@@ -49,7 +49,7 @@ pub(super) fn root_on_618() -> Facts {
 }
 
 /// Root on Debian 12: Linux 6.1 has Landlock ABI 2, no MDWE, no settings of a PID namespace; all on version 2.
-pub(super) fn root_on_debian_12() -> Facts {
+pub(crate) fn root_on_debian_12() -> Facts {
     Facts {
         kernel: Kernel { major: 6, minor: 1, release: "6.1.0-44-amd64".to_string() },
         landlock_abi: 2,
@@ -66,7 +66,7 @@ pub(super) fn root_on_debian_12() -> Facts {
 }
 
 /// An ordinary user of a desktop on Linux 6.18, in the groups sudo and docker; no control group is its own.
-pub(super) fn user_on_618() -> Facts {
+pub(crate) fn user_on_618() -> Facts {
     Facts {
         uid: 1000,
         gid: 1000,
@@ -131,32 +131,32 @@ fn accounts() -> Accounts {
 }
 
 /// The place of a line in a policy file.
-pub(super) fn line(line: u32) -> Origin {
+pub(crate) fn line(line: u32) -> Origin {
     Origin::File { path: Arc::new(PathBuf::from("/etc/spawnbox/test.toml")), line, column: 1 }
 }
 
 /// A value on a line of the profile that a policy extends.
-pub(super) fn profile<T>(name: &str, number: u32, value: T) -> Sourced<T> {
+pub(crate) fn profile<T>(name: &str, number: u32, value: T) -> Sourced<T> {
     Sourced::new(value, Origin::Profile { name: Arc::from(name), line: number })
 }
 
 /// A value on a line of the policy file.
-pub(super) fn on<T>(number: u32, value: T) -> Sourced<T> {
+pub(crate) fn on<T>(number: u32, value: T) -> Sourced<T> {
     Sourced::new(value, line(number))
 }
 
 /// A path of a list, not optional.
-pub(super) fn entry(path: &str) -> Entry {
+pub(crate) fn entry(path: &str) -> Entry {
     Entry { path: PathBuf::from(path), optional: false, why: None }
 }
 
 /// A scratch file system of 16 MiB.
-pub(super) fn scratch(path: &str) -> Scratch {
+pub(crate) fn scratch(path: &str) -> Scratch {
     Scratch { path: PathBuf::from(path), size: 16 << 20, inodes: 1024, execute: false }
 }
 
 /// `spawnbox listen` on a TCP port.
-pub(super) fn listen(argv: &[&str]) -> Request {
+pub(crate) fn listen(argv: &[&str]) -> Request {
     Request {
         service: "sh".to_string(),
         front: Front::Listen,
@@ -172,7 +172,7 @@ pub(super) fn listen(argv: &[&str]) -> Request {
 }
 
 /// An entry of master.cf.
-pub(super) fn master(user: &str, argv: &[&str]) -> Request {
+pub(crate) fn master(user: &str, argv: &[&str]) -> Request {
     let attribute = |name: &str| Origin::Postfix(Arc::from(name));
     Request {
         service: "policy".to_string(),
@@ -193,7 +193,7 @@ pub(super) fn master(user: &str, argv: &[&str]) -> Request {
 }
 
 /// Much like the profile of that name: an almost empty root and the default calls.
-pub(super) fn strict() -> Policy {
+pub(crate) fn strict() -> Policy {
     let p = |number, value| profile("strict", number, value);
     let mut policy = Policy::named("strict");
     policy.hash = "5f".repeat(32);
@@ -222,7 +222,7 @@ pub(super) fn strict() -> Policy {
 }
 
 /// Much like the profile of that name: what worked under spawn(8) works.
-pub(super) fn compatible() -> Policy {
+pub(crate) fn compatible() -> Policy {
     let wanted = [Namespace::Mount, Namespace::Pid, Namespace::Uts, Namespace::Cgroup];
     let mut policy = Policy::named("compatible");
     policy.hash = "c0".repeat(32);

@@ -22,7 +22,7 @@ pub mod refuse;
 mod items;
 pub mod explain;
 #[cfg(test)]
-mod hosts;
+pub(crate) mod hosts;
 #[cfg(test)]
 mod tests;
 
