@@ -147,3 +147,74 @@ impl Door for Gate {
         Some(self.max_idle)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{hosts, resolve};
+    use crate::supervise::{Client, Outcome, Usage};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    /// A gate that lets this many clients in, and master's end of the channel.
+    fn gate(max_use: u32) -> (Gate, OwnedFd) {
+        let (status, master) =
+            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_NONBLOCK).unwrap();
+        let max_idle = Duration::from_secs(100);
+        let gate = Gate { status, generation: 8, lock: Lock::None, max_use, max_idle, used: 0, draining: false };
+        (gate, master)
+    }
+
+    fn end(gate: &mut Gate) -> Advice {
+        let request = hosts::master("nobody", &["/bin/cat"]);
+        let plan = resolve(&request, &hosts::compatible(), &hosts::root_on_618()).unwrap();
+        let (outcome, time, usage) = (Outcome::Exited(0), Duration::ZERO, Usage::default());
+        let client = Client::Given;
+        let ended = Ended { service: 0, session: 1, plan: &plan, client: &client, outcome, trouble: None, time, usage };
+        gate.ended(&ended, 0)
+    }
+
+    fn told(master: &OwnedFd) -> Vec<u8> {
+        let mut bytes = [0; 64];
+        let length = nix::unistd::read(master, &mut bytes).unwrap_or(0);
+        bytes[..length].to_vec()
+    }
+
+    #[test]
+    fn master_is_told_of_each_client_twice() {
+        let (mut gate, master) = gate(100);
+        let message = |status| protocol::encode(nix::unistd::getpid().as_raw(), 8, status).to_vec();
+        for _ in 0..2 {
+            assert_eq!(gate.accepted(0, 1), Advice::Continue);
+            assert_eq!(told(&master), message(Status::Taken));
+            assert_eq!(end(&mut gate), Advice::Continue);
+            assert_eq!(told(&master), message(Status::Available));
+        }
+    }
+
+    #[test]
+    fn the_last_client_that_max_use_allows_is_served_and_no_other() {
+        let (mut gate, master) = gate(2);
+        assert_eq!(gate.accepted(0, 1), Advice::Continue);
+        assert_eq!(end(&mut gate), Advice::Continue);
+        assert_eq!(gate.accepted(0, 1), Advice::Drain);
+        assert_eq!(end(&mut gate), Advice::Drain);
+        assert_eq!(told(&master).len(), 4 * protocol::LENGTH);
+    }
+
+    #[test]
+    fn without_master_the_client_is_served_and_no_other() {
+        let (mut gate, master) = gate(100);
+        assert_eq!(gate.accepted(0, 1), Advice::Continue);
+        drop(master);
+        assert_eq!(gate.ready(), Advice::Drain);
+        assert_eq!(end(&mut gate), Advice::Drain);
+    }
+
+    #[test]
+    fn a_reload_that_nobody_looked_at_yet_is_seen_when_master_is_told() {
+        let (mut gate, master) = gate(100);
+        drop(master);
+        assert_eq!(gate.accepted(0, 1), Advice::Continue);
+        assert_eq!(end(&mut gate), Advice::Drain);
+    }
+}

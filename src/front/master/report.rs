@@ -45,3 +45,43 @@ fn limit(plan: &Plan) -> String {
         None => format!("{seconds}s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Step, hosts, resolve};
+    use crate::sandbox::SetupError;
+    use crate::supervise::{Client, Usage};
+    use nix::errno::Errno;
+    use std::time::Duration;
+
+    fn said(outcome: Outcome) -> Vec<String> {
+        let request = hosts::master("nobody", &["/usr/bin/policy", "secret"]);
+        let plan = resolve(&request, &hosts::compatible(), &hosts::root_on_618()).unwrap();
+        let (time, usage) = (Duration::ZERO, Usage::default());
+        let client = Client::Given;
+        lines(&Ended { service: 0, session: 7, plan: &plan, client: &client, outcome, trouble: None, time, usage })
+    }
+
+    #[test]
+    fn an_abnormal_end_has_the_words_of_spawn() {
+        let missing = SetupError { step: Step::Exec, index: 0, errno: Errno::ENOENT };
+        for (outcome, lines) in [
+            (Outcome::Exited(0), &[] as &[&str]),
+            (Outcome::Exited(75), &["command /usr/bin/policy exit status 75"]),
+            (Outcome::Signaled(13), &["command /usr/bin/policy killed by signal 13"]),
+            (
+                Outcome::TimeLimit,
+                &[
+                    "/usr/bin/policy: session 7: command time limit exceeded (3600s, set by policy_time_limit)",
+                    "command /usr/bin/policy killed by signal 9",
+                ],
+            ),
+            (Outcome::NotLaunched, &["command /usr/bin/policy: the launcher died or did not answer"]),
+        ] {
+            assert_eq!(said(outcome), lines, "{outcome}");
+        }
+        let [line] = &said(Outcome::SetupFailed(missing))[..] else { panic!("one line tells all") };
+        assert!(line.starts_with("command /usr/bin/policy: ") && line.ends_with("No such file or directory"), "{line}");
+    }
+}
