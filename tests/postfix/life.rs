@@ -43,6 +43,21 @@ fn a_service_that_cannot_be_served_shows_its_first_client_the_end() {
 }
 
 #[test]
+fn a_policy_that_does_not_exist_is_told_where_postfix_logs() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "lost unix - n n - 0 spawnbox policy=policyd-spv user=nobody argv=/bin/cat\n";
+        let postfix = Postfix::start(&room, "", entry);
+        assert_eq!(Client::connect(&postfix.socket("lost")).rest(), "");
+        let line = log.says_all(&["postfix/spawnbox[", "]: fatal: "]);
+        assert!(line.contains("policyd-spv") && line.contains("did you mean `policyd-spf`?"), "{line}");
+        postfix.stop();
+    });
+}
+
+#[test]
 fn the_time_limit_ends_the_command_with_all_that_it_started() {
     needs!(root);
     needs!(program "postfix");
