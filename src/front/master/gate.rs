@@ -59,9 +59,8 @@ impl Gate {
             .map_err(|error| Fatal::Directory { directory: directory.clone(), errno: super::start::errno(&error) })?;
         let status = status.map_err(|errno| Fatal::Descriptor { number: STATUS_FD, errno })?;
         let wanted = start.options.listeners.unwrap_or(1) as usize;
-        let missing = LISTEN_FD + i32::try_from(listeners.len()).unwrap_or(MOST_LISTENERS);
-        if listeners.len() < wanted {
-            return Err(Fatal::Descriptor { number: missing, errno: Errno::EBADF });
+        if let Some(number) = (LISTEN_FD..).nth(listeners.len()).filter(|_| listeners.len() < wanted) {
+            return Err(Fatal::Descriptor { number, errno: Errno::EBADF });
         }
         listeners.truncate(wanted);
         let gate = Gate {

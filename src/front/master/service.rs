@@ -9,7 +9,8 @@ use crate::front::arrange::old_enough;
 use crate::host;
 use crate::plan::request::Front;
 use crate::plan::{Plan, Request, resolve};
-use crate::policy::{self, Origin, Policy, Sourced};
+use crate::policy::load::{DIRECTORY, load_from};
+use crate::policy::{InputError, Origin, Policy, Sourced};
 use crate::postfix::attributes::{self, Attributes};
 use crate::postfix::environment;
 use crate::supervise::{Listener, OnSignal, Supervisor};
@@ -24,7 +25,7 @@ const CONCURRENCY: usize = 1;
 /// A supervisor that listens, with a launcher that has shown that it can make a sandbox.
 pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervisor, Fatal> {
     let (request, attributes) = request(start)?;
-    let policy = find(&start.service, attributes.policy.as_deref())?;
+    let policy = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref())?;
     let request = with_policys_time(request, &policy);
     let (plan, facts) = plan(&request, &policy)?;
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
@@ -59,22 +60,22 @@ fn of(what: &str) -> Origin {
     Origin::Postfix(Arc::from(what))
 }
 
-/// `policy=`, or the file of the service's name, or what comes nearest to spawn(8).
-fn find(service: &str, named: Option<&str>) -> Result<Policy, Fatal> {
+/// `policy=`, or the file of the service's name in `directory`, or what comes nearest to spawn(8).
+fn find(directory: &Path, service: &str, named: Option<&str>) -> Result<Policy, InputError> {
     if let Some(name) = named {
-        return Ok(policy::load(name, &[])?);
+        return load_from(directory, name, &[]);
     }
-    let file = Path::new(policy::load::DIRECTORY).join(format!("{service}.toml"));
+    let file = directory.join(format!("{service}.toml"));
     // A link that leads nowhere was meant to be a policy, and is refused as one.
     if !service.contains('/') && file.symlink_metadata().is_ok() {
-        return Ok(policy::load(&file.display().to_string(), &[])?);
+        return load_from(directory, service, &[]);
     }
+    let file = file.display();
     tracing::info!(
-        "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or {} \
-         gives it less",
-        file.display()
+        "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or \
+         {file} gives it less"
     );
-    Ok(policy::load(DEFAULT_POLICY, &[])?)
+    load_from(directory, DEFAULT_POLICY, &[])
 }
 
 /// The limit of all services gives way to the one that the policy has for this service; the service's own does not.
@@ -92,4 +93,52 @@ fn plan(request: &Request, policy: &Policy) -> Result<(Plan, host::Facts), Fatal
     let facts = host::observe(&users, &groups, &policy.paths())?;
     old_enough(&facts.kernel)?;
     Ok((resolve(request, policy, &facts)?, facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// A directory with this policy for the service `policy`, and what it is found as.
+    fn found(text: Option<&str>, named: Option<&str>) -> Result<String, String> {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("spawnbox-find-{}-{number}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        text.iter().for_each(|text| std::fs::write(directory.join("policy.toml"), text).unwrap());
+        let policy = find(&directory, "policy", named);
+        std::fs::remove_dir_all(&directory).unwrap();
+        let described = policy.map(|policy| (policy.name, policy.description.map(|text| text.value)));
+        described.map(|(name, text)| format!("{name}: {}", text.unwrap_or_default())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_broken_policy_is_refused_and_never_passed_over() {
+        let error = found(Some("version = 1\nunknown = 2\n"), None).unwrap_err();
+        assert!(error.contains("unknown"), "{error}");
+        assert!(found(None, Some("no-such-policy")).is_err());
+    }
+
+    #[test]
+    fn the_policy_is_the_one_that_is_named_else_the_services_else_compatible() {
+        let own = Some("version = 1\ndescription = \"own\"\nextends = [\"compatible\"]\n");
+        assert_eq!(found(own, None).unwrap(), "policy: own");
+        assert!(found(own, Some("echo")).unwrap().starts_with("echo: "));
+        assert!(found(None, None).unwrap().starts_with("compatible: "));
+    }
+
+    #[test]
+    fn a_policys_time_limit_wins_over_that_of_all_services_but_not_over_the_services_own() {
+        let mut policy = crate::plan::hosts::compatible();
+        let request = |parameter: &str| Request {
+            time_limit: Some(Sourced::new(Duration::from_secs(1000), of(parameter))),
+            ..crate::plan::hosts::master("nobody", &["/bin/cat"])
+        };
+        let limit = |parameter, policy: &Policy| with_policys_time(request(parameter), policy).time_limit.is_some();
+        assert!(limit("command_time_limit", &policy));
+        policy.limits.time = Some(Sourced::new(Duration::from_secs(60), Origin::Default));
+        assert!(!limit("command_time_limit", &policy));
+        assert!(limit("policy_time_limit", &policy));
+    }
 }
