@@ -75,9 +75,14 @@ fn replace_dev(directory: &Path) {
 
 /// Every lookup goes to 127.0.0.1.
 fn name_server(file: &Path) {
+    let target = Path::new("/etc/resolv.conf");
+    if !target.exists() {
+        // Then resolvers ask there anyway, see resolv.conf(5).
+        return;
+    }
     fs::write(file, "nameserver 127.0.0.1\n").expect("the scene's directory can be written");
     crate::scene::stage::mode(file, 0o644);
-    attach(file, Path::new("/etc/resolv.conf"), None, MsFlags::MS_BIND);
+    attach(file, target, None, MsFlags::MS_BIND);
 }
 
 /// Kills whatever is left in the network namespace of the thread that drops it.
