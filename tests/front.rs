@@ -126,3 +126,18 @@ fn a_launcher_that_is_killed_takes_no_session_along() {
     let gone = || host::status_of(dead.as_raw() as u32, "State").is_none();
     host::eventually("the dead launcher is reaped", Duration::from_secs(5), gone);
 }
+
+#[test]
+fn a_supervisor_that_may_not_kill_ends_a_session_by_its_cord() {
+    // As where CAP_KILL is missing: the command has another user than the supervisor.
+    let limited = scene("strict").unprivileged().failing("pidfd_send_signal=EPERM").set("limits.time=1s");
+    let server = limited.shell("echo ready; trap '' TERM HUP; while :; do :; done").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let session = host::watch(&host::tree(server.pid())[2..]);
+    server.logs("outcome=time-limit");
+    assert!(session.end_within(Duration::from_secs(1)), "the session lives on");
+    assert_eq!(client.rest(), "");
+    let (_, log) = server.stop();
+    assert!(!log.contains("error"), "{log}");
+}

@@ -32,9 +32,10 @@ pub(super) enum Verb {
         spawnbox run -- sh -c 'id; ls -l /'\n  \
         echo hello | spawnbox run --policy echo\n  \
         spawnbox run -s limits.time=2s -- sleep 10\n\n\
-        Where standard input and output are sockets, as under inetd, standard input is the connection.\n\
-        Exit status: the command's own; 2 usage or policy, 124 time limit, 125 the sandbox could not be made,\n\
-        126 and 127 the command could not be run or found, 128+N it died of signal N.")]
+        Where standard input and output are sockets, as under inetd, standard input is the\n\
+        connection. Exit status: the command's own; 2 usage or policy, 124 time limit, 125 the\n\
+        sandbox could not be made, 126 the command could not be run, 127 it was not found,\n\
+        128+N it died of signal N.")]
     Run(Run),
     /// Print what will be enforced, who said so, and what is off
     #[command(after_help = "Examples:\n  \

@@ -45,14 +45,15 @@ impl Supervisor {
             Action::Cut => session.cut(&self.watch),
             Action::KillLauncher => self.lose_launcher(number),
             Action::Linger => self.set_alarm(id, LINGER),
-            Action::KillTree => match session.kill_tree() {
+            Action::KillTree => match session.kill_tree(&self.watch) {
                 Ok(()) => self.set_alarm(id, KILL),
                 Err(_) => self.events.push_back((id, Event::KillRefused)),
             },
-            Action::KillFirst => match session.kill_first() {
-                Ok(()) => self.set_alarm(id, KILL),
-                Err(_) => self.events.push_back((id, Event::KillRefused)),
-            },
+            Action::KillFirst => {
+                // Refused or not, the cord is cut and may end it yet; what was refused is told with the complaint.
+                let _ = session.kill_first();
+                self.set_alarm(id, KILL);
+            }
             Action::Complain => {
                 tracing::error!("{}", session.complaint());
                 self.set_alarm(id, COMPLAIN);

@@ -146,10 +146,7 @@ impl Session {
     /// Cuts the cord and shuts the connection down: copies of both may lie unread in the cord's far end, which a
     /// launcher holds that does not run.
     pub(super) fn cut(&mut self, watch: &Watch) {
-        if let Some(cord) = self.cord.take() {
-            watch.remove(&cord);
-        }
-        self.far = None;
+        self.cut_cord(watch);
         // What was given to us is not ours alone to shut down.
         if self.client != Client::Given {
             for connection in &self.connection {
@@ -158,6 +155,13 @@ impl Session {
             }
         }
         self.release();
+    }
+
+    fn cut_cord(&mut self, watch: &Watch) {
+        if let Some(cord) = self.cord.take() {
+            watch.remove(&cord);
+        }
+        self.far = None;
     }
 
     /// Takes everything that came up the cord.
@@ -197,8 +201,9 @@ impl Session {
         Some(Event::Died(reaped.status))
     }
 
-    /// Kills everything in the cgroup; without one, the first process.
-    pub(super) fn kill_tree(&mut self) -> Result<(), Errno> {
+    /// Kills everything in the cgroup; without one, the first process. The cord is cut too: it needs no right.
+    pub(super) fn kill_tree(&mut self, watch: &Watch) -> Result<(), Errno> {
+        self.cut_cord(watch);
         match &self.cgroup {
             Some(cgroup) => cgroup.kill().inspect_err(|errno| self.refused = Some(*errno)),
             None => self.kill_first(),
@@ -229,10 +234,7 @@ impl Session {
     /// Lets go of everything but the cgroup, and of that too if it is empty. False: something is still there.
     pub(super) fn clear(&mut self, watch: &Watch) -> bool {
         self.release();
-        if let Some(cord) = self.cord.take() {
-            watch.remove(&cord);
-        }
-        self.far = None;
+        self.cut_cord(watch);
         let Some(cgroup) = &self.cgroup else { return true };
         if !cgroup.is_empty().unwrap_or(false) {
             // Refused or not: the caller comes back, and gives up after a while.

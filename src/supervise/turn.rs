@@ -90,7 +90,7 @@ pub enum Action {
     KillLauncher,
     /// The session ends by itself in a moment: set the alarm in case it does not.
     Linger,
-    /// Kill everything in the cgroup, and set the alarm. Without a cgroup: kill the first process.
+    /// Cut the cord, kill everything in the cgroup, and set the alarm. Without a cgroup: kill the first process.
     KillTree,
     /// Kill the first process, and set the alarm.
     KillFirst,
