@@ -4,6 +4,7 @@
 
 use crate::scene::{Scene, Server, host, scene, stage};
 use nix::sys::signal::Signal;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -161,6 +162,15 @@ impl Hanging {
         assert!(said.ends_with(": ok\n"), "{said}");
         self.lease = Some(holder);
     }
+
+    /// Waits until somebody hangs: the kernel lists a lease that is being broken, see proc_locks(5).
+    fn wait_for_victim(&self) {
+        let inode = std::fs::metadata(self.directory().join("program")).expect("it is there").ino();
+        host::eventually("somebody executes it", Duration::from_secs(5), || {
+            let locks = std::fs::read_to_string("/proc/locks").expect("the tests need /proc");
+            locks.lines().any(|line| line.contains("BREAKING") && line.contains(&format!(":{inode} ")))
+        });
+    }
 }
 
 impl Drop for Hanging {
@@ -188,7 +198,7 @@ fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
     assert_eq!(server.connect().rest(), "hello\n");
     hanging.hold();
     let stuck = server.connect();
-    host::eventually("the first hangs", Duration::from_secs(5), || host::tree(server.pid()).len() > 3);
+    hanging.wait_for_victim();
     hanging.install();
     assert_eq!(server.connect().rest(), "hello\n");
     server.logs("outcome=time-limit");
@@ -207,6 +217,7 @@ fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_it
         let fresh = host::tree(server.pid()).into_iter().filter(|pid| !idle.contains(pid));
         fresh.filter(|&pid| host::status_of(pid, "Uid").is_some_and(|uids| uids.contains("65534"))).collect()
     };
+    hanging.wait_for_victim();
     host::eventually("reaper and command are there", Duration::from_secs(5), || of_nobody().len() == 2);
     for pid in of_nobody() {
         let line =

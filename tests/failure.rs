@@ -8,23 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How a step is made to fail.
 enum Way {
-    /// This scene does, and the operator reads this.
+    /// The session's own call is refused in this scene, and the operator reads this after "cannot ".
     Fails(Box<Scene>, &'static str),
-    /// It has a test of its own below.
-    Apart,
     /// Nothing can make it fail, for this reason.
     Cannot(&'static str),
-}
-
-impl Way {
-    fn fails(scene: Scene, sentence: &'static str) -> Way {
-        Way::Fails(Box::new(scene), sentence)
-    }
 }
 
 #[test]
 fn every_step_that_fails_is_named_with_its_reason() {
     needs!(root);
+    needs!(cgroup);
     let failed: Vec<&str> = Step::ALL
         .iter()
         .filter(|step| catch_unwind(AssertUnwindSafe(|| fails(**step))).is_err())
@@ -38,117 +31,113 @@ fn fails(step: Step) {
         Way::Fails(scene, sentence) => {
             let outcome = scene.shell("echo never").run();
             assert_eq!(outcome.stdout, "", "the command ran: {outcome}");
-            outcome.says(sentence).exits(125);
+            let code = if step == Step::Exec { 126 } else { 125 };
+            outcome.says(&format!(": cannot {sentence}\n")).exits(code);
         }
-        Way::Apart => {}
-        Way::Cannot(reason) => assert!(!reason.is_empty()),
+        Way::Cannot(reason) => {
+            assert!(!reason.is_empty());
+            scene("strict").failing("session:umask=EPERM").shell("echo goes on").run().stdout("goes on\n");
+        }
     }
 }
 
 /// No wildcard: a new step does not compile without its failure.
 fn way(step: Step) -> Way {
-    let strict = || scene("strict");
-    match step {
-        Step::Clone => Way::Apart,
-        Step::Keyring => {
-            Way::fails(strict().failing("keyctl=EDQUOT"), "cannot join an empty session keyring: Disk quota exceeded")
+    let (refused, sentence) = match step {
+        Step::Clone => ("session:clone3=EAGAIN", "make the sandbox's first process: Resource temporarily unavailable"),
+        Step::Keyring => ("session:keyctl=EDQUOT", "join an empty session keyring: Disk quota exceeded"),
+        Step::Loopback => ("session:ioctl@1:0x8914=EPERM", "bring loopback up: Operation not permitted"),
+        Step::Scratch => ("session:mount@3:14=ENOMEM", "mount the scratch file system /tmp: Cannot allocate memory"),
+        Step::Proc => ("session:mount@3:15=EPERM", "mount /proc: Operation not permitted"),
+        Step::PidLimits => {
+            ("session:readlinkat=EACCES", "limit the PID namespace (kernel.ns_last_pid): Permission denied")
         }
-        Step::Loopback => Way::fails(
-            strict().set("network.mode=loopback").failing("ioctl@1:0x8914=EPERM"),
-            "cannot bring loopback up: Operation not permitted",
-        ),
-        Step::Scratch => Way::fails(
-            strict().failing("mount@3:14=ENOMEM"),
-            "cannot mount the scratch file system /tmp: Cannot allocate memory",
-        ),
-        Step::Proc => Way::fails(
-            strict().set("files.proc=subset").failing("mount@3:15=EPERM"),
-            "cannot mount /proc: Operation not permitted",
-        ),
-        Step::PidLimits => Way::fails(
-            strict().set("isolation.unique-pid=true").failing("readlinkat=EACCES"),
-            "cannot limit the PID namespace (kernel.ns_last_pid): Permission denied",
-        ),
-        Step::Directory => Way::Apart,
-        Step::Umask => Way::Cannot("umask(2) always succeeds, whatever its argument is"),
-        Step::Identity => Way::fails(
-            strict().failing("setresgid=EAGAIN"),
-            "cannot take on the command's identity (setresgid 65534): Resource temporarily unavailable",
-        ),
-        Step::UserNamespace => Way::Apart,
-        Step::Limits => Way::fails(
-            strict().failing("prlimit64@1:11=EPERM"),
-            "cannot set the resource limit pending-signals 64: Operation not permitted",
-        ),
-        Step::BoundingSet => Way::fails(
-            strict().failing("prctl@0:24=EPERM"),
-            "cannot drop a capability for good (CAP_CHOWN): Operation not permitted",
-        ),
-        Step::Securebits => Way::fails(
-            strict().failing("prctl@0:28@1:239=EPERM"),
-            "cannot lock the securebits: Operation not permitted",
-        ),
-        Step::Rights => Way::fails(
-            strict().failing("setresuid@2:65534=EAGAIN"),
-            "cannot give up every right (setresuid): Resource temporarily unavailable",
-        ),
-        Step::NoNewPrivileges => {
-            Way::fails(strict().failing("prctl@0:38=EINVAL"), "cannot set no_new_privs: Invalid argument")
+        Step::Directory => ("session:chdir=EACCES", "enter the working directory /: Permission denied"),
+        Step::Umask => return Way::Cannot("umask(2) always succeeds, so its result is not even looked at"),
+        Step::Identity => {
+            let sentence = "take on the command's identity (setresgid 65534): Resource temporarily unavailable";
+            ("session:setresgid=EAGAIN", sentence)
         }
-        Step::WriteExecute => Way::fails(
-            strict().failing("prctl@0:65=EPERM"),
-            "cannot deny memory that is writable and executable: Operation not permitted",
-        ),
-        Step::Landlock => Way::fails(
-            strict().failing("landlock_restrict_self=E2BIG"),
-            "cannot enforce the Landlock ruleset: Argument list too long",
-        ),
-        // The limit is set before, and the cord's own number is past it.
-        Step::CloseFds => Way::fails(
-            strict().set("limits.open-files=3"),
-            "cannot close every other descriptor (cord): Bad file descriptor",
-        ),
-        Step::Fork => Way::fails(
-            strict().failing("clone@0:17=EAGAIN"),
-            "cannot make the command's process (clone): Resource temporarily unavailable",
-        ),
-        Step::Session => {
-            Way::Cannot("setsid(2) refuses the leader of a process group only, and a process just made leads none")
+        Step::UserNamespace => ("session:unshare=ENOSPC", "enter a user namespace (unshare): No space left on device"),
+        Step::Limits => {
+            ("session:prlimit64@1:11=EPERM", "set the resource limit pending-signals 64: Operation not permitted")
         }
-        Step::Signals => Way::fails(
-            strict().failing("rt_sigaction@0:64=EINVAL"),
-            "cannot set the signal dispositions (signal 64): Invalid argument",
-        ),
-        Step::Handover => Way::Apart,
-        // The connection finds no free number, so it does not arrive; see unix(7) on MSG_CTRUNC.
-        Step::Stdio => Way::fails(
-            strict().set("limits.open-files=4"),
-            "cannot attach the connection to standard input, output and error (descriptor 0): Bad file descriptor",
-        ),
-        Step::Seccomp => Way::fails(
-            strict().failing("seccomp@0:1=ENOMEM"),
-            "cannot enforce the system call filter (filter 1): Cannot allocate memory",
-        ),
-        Step::Exec => Way::Apart,
-    }
+        Step::BoundingSet => {
+            ("session:prctl@0:24=EPERM", "drop a capability for good (CAP_CHOWN): Operation not permitted")
+        }
+        Step::Securebits => ("session:prctl@0:28@1:239=EPERM", "lock the securebits: Operation not permitted"),
+        Step::Rights => ("session:capset=EPERM", "give up every right (capset): Operation not permitted"),
+        Step::NoNewPrivileges => ("session:prctl@0:38=EINVAL", "set no_new_privs: Invalid argument"),
+        Step::WriteExecute => {
+            ("session:prctl@0:65=EPERM", "deny memory that is writable and executable: Operation not permitted")
+        }
+        Step::Landlock => {
+            ("session:landlock_restrict_self=E2BIG", "enforce the Landlock ruleset: Argument list too long")
+        }
+        Step::CloseFds => {
+            ("session:close_range=EMFILE", "close every other descriptor (close_range): Too many open files")
+        }
+        Step::Fork => ("session:clone=EAGAIN", "make the command's process (clone): Resource temporarily unavailable"),
+        Step::Session => ("session:setsid=EPERM", "start a new session: Operation not permitted"),
+        Step::Signals => {
+            ("session:rt_sigaction@0:64=EINVAL", "set the signal dispositions (signal 64): Invalid argument")
+        }
+        Step::Handover => ("session:recvmsg=ENOMEM", "receive the connection (recvmsg): Cannot allocate memory"),
+        Step::Stdio => {
+            let sentence =
+                "attach the connection to standard input, output and error (descriptor 0): Device or resource busy";
+            ("session:dup2=EBUSY", sentence)
+        }
+        Step::Seccomp => {
+            ("command:seccomp=ENOMEM", "enforce the system call filter (filter 1): Cannot allocate memory")
+        }
+        Step::Exec => ("session:execve=EACCES", "execute the command /bin/sh: Permission denied"),
+    };
+    let every = scene("strict").set("network.mode=loopback").set("files.proc=subset").set("isolation.unique-pid=true");
+    Way::Fails(Box::new(every.failing(refused)), sentence)
+}
+
+#[test]
+fn a_failure_costs_its_own_session_and_is_logged_with_its_step() {
+    let room = stage::room();
+    let program = room.path("program");
+    std::fs::copy("/bin/echo", &program).expect("the stage can be written");
+    let shown = format!("files.execute=[\"{}\"]", room.whole().display());
+    let server = scene("strict").set(&shown).argv(&[&program.display().to_string(), "hello"]).listen();
+    std::fs::rename(&program, room.path("away")).expect("the stage can be changed");
+    assert_eq!(server.connect().rest(), "");
+    let line = server.logs("outcome=setup-failed step=Exec");
+    assert!(
+        line.ends_with(&format!("cannot execute the command {}: No such file or directory", program.display())),
+        "{line}"
+    );
+    std::fs::rename(room.path("away"), &program).expect("the stage can be changed");
+    assert_eq!(server.connect().rest(), "hello\n");
 }
 
 #[test]
 fn a_sandbox_that_cannot_be_made_is_refused_at_start() {
     needs!(root);
-    scene("strict")
-        .failing("clone3=EPERM")
-        .shell("echo never")
-        .listen_refused()
-        .says("Operation not permitted")
-        .exits(1);
+    let refused = |refusal: &str| scene("strict").failing(refusal).shell("echo never").listen_refused();
+    refused("clone3=EPERM").says("the system call clone3 cannot be used: Operation not permitted").exits(2);
+    refused("unshare@0:0x10000000=ENOSPC").says("the user namespace cannot be made: No space left on device").exits(2);
+    refused("landlock_create_ruleset=ENOSYS").says("this kernel has no Landlock").exits(2);
+    refused("seccomp=EINVAL").says("system call filters cannot be used: Invalid argument").exits(2);
 }
 
 #[test]
-fn a_user_namespace_that_cannot_be_made_is_refused_at_start() {
+fn the_self_test_finds_what_would_fail_every_session() {
     needs!(root);
-    let refused = scene("strict").failing("unshare@0:0x10000000=ENOSPC").shell("echo never").listen_refused();
-    refused.says("user namespace").says("No space left on device");
+    needs!(cgroup);
+    let refused = scene("strict").failing("session:capset=EPERM").shell("echo never").listen_refused();
+    refused.says("cannot give up every right (capset): Operation not permitted").exits(1);
+}
+
+#[test]
+fn a_limit_too_small_for_the_sandbox_itself_is_named() {
+    let small = |limit: &str| scene("strict").set(limit).shell("echo never").run().exits(125);
+    small("limits.open-files=3").says("cannot close every other descriptor (cord): Bad file descriptor");
+    small("limits.open-files=4").says("cannot make the command's process (signalfd): Too many open files");
 }
 
 #[test]
@@ -161,24 +150,4 @@ fn a_working_directory_that_went_away_is_named() {
     std::fs::remove_dir(&gone).expect("the stage can be changed");
     assert_eq!(server.connect().rest(), "");
     server.logs(&format!("cannot enter the working directory {}: No such file or directory", gone.display()));
-}
-
-#[test]
-fn a_command_that_went_away_is_named() {
-    let room = stage::room();
-    let program = room.path("program");
-    std::fs::copy("/bin/true", &program).expect("the stage can be written");
-    let shown = format!("files.execute=[\"{}\"]", room.whole().display());
-    let server = scene("strict").set(&shown).argv(&[&program.display().to_string()]).listen();
-    std::fs::remove_file(&program).expect("the stage can be changed");
-    assert_eq!(server.connect().rest(), "");
-    server.logs(&format!("cannot execute the command {}: No such file or directory", program.display()));
-}
-
-#[test]
-fn a_launcher_that_cannot_receive_is_named_and_the_service_goes_on() {
-    needs!(root);
-    // Launcher and child receive by the same call on the same number, so the launcher is the first to fail.
-    let refused = scene("strict").failing("recvmsg=ENOMEM").shell("echo never").listen_refused();
-    refused.says("launcher").never_says("panicked");
 }

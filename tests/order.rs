@@ -54,8 +54,10 @@ fn follows_the_table(scene: Scene, with: &[Step]) {
     scene.traced(&trace).run().exits(0);
     let text = std::fs::read_to_string(&trace).expect("strace wrote its trace");
     let calls = by_process(&text);
-    let reaper = child_of(&text, |line| line.contains("clone3(") && line.contains("CLONE_PARENT"));
-    let command = child_of(&text, |line| line.starts_with(&format!("{reaper} ")) && line.contains(" clone("));
+    // The launcher is told the reaper's number; the reaper, in a PID namespace of its own, not the command's.
+    let lines: Vec<&str> = text.lines().collect();
+    let reaper = child_of(&lines, |line| line.contains("clone3(") && line.contains("CLONE_PARENT"));
+    let (_, command) = made_by(&lines, |line| line.contains("execve(\"/bin/true\""));
     for (pid, place) in [(reaper, Place::Reaper), (command, Place::Command)] {
         let steps: Vec<Step> = steps.iter().copied().filter(|step| step.place() == place).collect();
         matches(&calls[&pid], &steps)
@@ -70,14 +72,19 @@ fn planned(scene: &Scene) -> Vec<Step> {
     Step::ALL.iter().copied().filter(|step| names.contains(&step.name())).collect()
 }
 
-/// The process that the call on a line made: strace splits the line where another process came between.
-fn child_of(text: &str, made: impl Fn(&str) -> bool) -> u32 {
-    let lines: Vec<&str> = text.lines().collect();
-    let start = lines.iter().rposition(|line| made(line)).unwrap_or_else(|| panic!("no such clone in:\n{text}"));
-    let (pid, _) = lines[start].split_once(' ').expect("a process id comes first");
-    let whole = lines[start..].iter().find(|line| line.starts_with(&format!("{pid} ")) && line.contains(" = "));
-    let result = whole.and_then(|line| line.rsplit_once(" = ")).map(|(_, result)| result.trim());
-    result.and_then(|result| result.parse().ok()).unwrap_or_else(|| panic!("no process id in {whole:?}"))
+/// The last line that is like this, and the process that made the call on it.
+fn made_by(lines: &[&str], like: impl Fn(&str) -> bool) -> (usize, u32) {
+    let position = lines.iter().rposition(|line| like(line)).expect("the trace has such a call");
+    let pid = lines[position].split_whitespace().next().and_then(|pid| pid.parse().ok());
+    (position, pid.expect("a process id comes first"))
+}
+
+/// The process that the last call like this gave: strace splits the line where another process came between.
+fn child_of(lines: &[&str], like: impl Fn(&str) -> bool) -> u32 {
+    let (position, parent) = made_by(lines, like);
+    let mut rest = lines[position..].iter().filter(|line| line.starts_with(&format!("{parent} ")));
+    let result = rest.find_map(|line| line.rsplit_once(" = ")).map(|(_, result)| result.trim());
+    result.and_then(|result| result.parse().ok()).unwrap_or_else(|| panic!("no process id in {result:?}"))
 }
 
 /// Every process's calls, in order, each where it began.
@@ -88,6 +95,10 @@ fn by_process(text: &str) -> BTreeMap<u32, Vec<Call>> {
         let (Ok(pid), rest) = (pid.parse(), rest.trim_start()) else { continue };
         // Not a call: its second half, a signal, an end.
         if rest.starts_with(['<', '-', '+']) {
+            continue;
+        }
+        // A check of the standard library's before each close, in builds with debug assertions only.
+        if rest.starts_with("fcntl(") && rest.contains("F_GETFD") {
             continue;
         }
         let name = rest.split('(').next().unwrap_or_default().to_string();
@@ -130,7 +141,7 @@ fn belongs(call: &Call, step: Step) -> bool {
         Step::Identity => &["PR_SET_SECUREBITS"],
         Step::BoundingSet => &["PR_CAPBSET_DROP"],
         Step::Securebits => &["PR_SET_SECUREBITS"],
-        Step::Rights => &["PR_CAP_AMBIENT"],
+        Step::Rights => &["PR_CAP_AMBIENT", "PR_SET_DUMPABLE", "PR_SET_PDEATHSIG"],
         Step::NoNewPrivileges => &["PR_SET_NO_NEW_PRIVS"],
         // strace of Debian 12 has no name for PR_SET_MDWE, 65.
         Step::WriteExecute => &["PR_SET_MDWE", "0x41"],

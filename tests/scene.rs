@@ -119,7 +119,7 @@ impl Scene {
         self
     }
 
-    /// Makes system calls of the program fail, in the words of `tests/programs/failing.rs`.
+    /// Makes system calls of the program fail, in the words of `tests/programs/failing/main.rs`.
     pub(crate) fn failing(mut self, refusals: &str) -> Self {
         self.refusals.extend(refusals.split_whitespace().map(str::to_string));
         self

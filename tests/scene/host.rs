@@ -12,9 +12,9 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// The host's own name.
-pub(crate) fn name() -> String {
-    nix::unistd::gethostname().expect("a host has a name").to_string_lossy().into_owned()
+/// Which namespace of a kind a process is in.
+pub(crate) fn namespace(pid: u32, kind: &str) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/ns/{kind}")).expect("the process lives, and may be looked at")
 }
 
 /// Every process that has `mark` somewhere on its command line.

@@ -57,12 +57,6 @@ impl Outcome {
         self
     }
 
-    /// Standard error does not contain this.
-    pub(crate) fn never_says(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "{text:?} on standard error of {self}");
-        self
-    }
-
     /// The exit status.
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "exit status of {self}");

@@ -66,7 +66,10 @@ impl Server {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !state.1, "the log has not {count} × {text:?}:\n{}", state.0.join("\n"));
+            if left.is_zero() || state.1 {
+                drop(state);
+                panic!("the log has not {count} × {text:?}:\n{}", self.log());
+            }
             state = self.log.grown.wait_timeout(state, left).expect("no holder panics").0;
         }
     }
