@@ -154,7 +154,7 @@ impl Attempt {
 /// What root does with its ids before the user namespace: the saved id and the rights stay until the maps are written.
 fn become_someone(uid: u32, gid: u32) -> Result<(), Errno> {
     sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0)?;
-    sys::credentials::drop_groups()?;
+    sys::credentials::set_only_group(gid)?;
     sys::credentials::set_gid(gid)?;
     sys::credentials::set_uid(uid, 0)?;
     sys::credentials::set_file_uid(0);

@@ -88,7 +88,7 @@ fn an_ordinary_user_has_the_namespaces_inside_its_own() {
         return;
     }
     let facts = after(|| {
-        credentials::drop_groups().unwrap();
+        credentials::set_only_group(1234).unwrap();
         credentials::set_gid(1234).unwrap();
         credentials::set_uid(1234, 1234).unwrap();
         // The change of ids made the maps root's.

@@ -124,7 +124,8 @@ impl Line<'_> {
         // Without this bit the change of ids takes the rights that the next step needs on hosts where user
         // namespaces are switched off for ordinary users.
         sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
-        sys::credentials::drop_groups().map_err(|errno| (1, errno))?;
+        // The group that it has anyway, as spawn(8) leaves it (Postfix's set_ugid.c), and no other.
+        sys::credentials::set_only_group(self.prepared.gid).map_err(|errno| (1, errno))?;
         sys::credentials::set_gid(self.prepared.gid).map_err(|errno| (2, errno))?;
         sys::credentials::set_uid(self.prepared.uid, 0).map_err(|errno| (3, errno))?;
         // The files below /proc of a process that has changed its ids belong to root: the maps are written as root.

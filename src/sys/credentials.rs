@@ -24,10 +24,10 @@ struct Words {
     inheritable: u32,
 }
 
-/// setgroups(2) to no group at all.
-pub fn drop_groups() -> Result<(), Errno> {
-    // SAFETY: a count of zero, so the pointer is not read.
-    let result = unsafe { libc::syscall(libc::SYS_setgroups, 0, 0) };
+/// setgroups(2) to this one group.
+pub fn set_only_group(gid: u32) -> Result<(), Errno> {
+    // SAFETY: one readable word.
+    let result = unsafe { libc::syscall(libc::SYS_setgroups, 1, &raw const gid) };
     checked(result).map(drop)
 }
 
