@@ -3,7 +3,6 @@
 //! `SPAWNBOX_SOAK` says how many; 500 by default.
 
 use crate::scene::{Scene, Server, host, scene};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Memory that may come and go with the buffers of an allocator: less than a byte a connection at 20,000 of them.
@@ -31,9 +30,9 @@ fn many_connections_of_an_ordinary_user_leave_nothing_behind() {
 fn soak(scene: Scene) {
     let count = std::env::var("SPAWNBOX_SOAK").map_or(500, |text| text.parse().expect("SPAWNBOX_SOAK is a number"));
     let server = scene.shell("read line; echo \"$line\"").listen();
+    let before = left(&server);
     // The first ones fill buffers that are kept.
     serve(&server, 50);
-    let before = left(&server);
     serve(&server, count / 2);
     let half = host::memory_kib(server.pid());
     serve(&server, count - count / 2);
@@ -51,10 +50,10 @@ fn serve(server: &Server, count: usize) {
 
 /// The last session may still be ending when its client has all it wants.
 fn settle(server: &Server, before: &Left) {
-    host::eventually("the last session has ended", Duration::from_secs(5), || {
-        left(server).processes <= before.processes
+    host::eventually("the last session has ended, and its cgroup is removed", Duration::from_secs(5), || {
+        let now = left(server);
+        now.processes <= before.processes && now.cgroups <= before.cgroups
     });
-    host::eventually("its cgroup is removed", Duration::from_secs(5), || left(server).cgroups <= before.cgroups);
 }
 
 fn left(server: &Server) -> Left {
@@ -63,11 +62,13 @@ fn left(server: &Server) -> Left {
         processes: host::tree(server.pid()).len(),
         mounts: host::mounts(server.pid()),
         host_mounts: host::mounts(std::process::id()),
-        cgroups: cgroups(server).map_or(0, |directory| host::cgroups_below(&directory).len()),
+        cgroups: cgroups(server),
     }
 }
 
-/// Where this supervisor's sessions have their cgroups.
-fn cgroups(server: &Server) -> Option<PathBuf> {
-    host::cgroup_of(server.pid())
+/// Cgroups of this supervisor's sessions: those below a directory that carries its number.
+fn cgroups(server: &Server) -> usize {
+    let all = host::cgroup_root().map_or(Vec::new(), |root| host::cgroups_below(&root));
+    let own = format!("/spawnbox-{}-", server.pid());
+    all.iter().filter(|path| path.display().to_string().contains(&own)).count()
 }
