@@ -88,7 +88,7 @@ pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
         Outcome::TimeLimit => plan.time_limit.map(Limit::Time),
         Outcome::Signaled(libc::SIGXCPU) => processor_time.map(Limit::ProcessorTime),
         Outcome::Signaled(libc::SIGXFSZ) => resource(Resource::FileSize).map(Limit::FileSize),
-        // Soft and hard limit are equal, and at the hard one the kernel sends SIGKILL: see setrlimit(2).
+        // Whoever ignores SIGXCPU is killed at the hard limit: see setrlimit(2).
         Outcome::Signaled(libc::SIGKILL) if processor_time.is_some_and(|s| usage.processor.as_secs() >= s) => {
             processor_time.map(Limit::ProcessorTime)
         }

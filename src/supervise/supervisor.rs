@@ -280,7 +280,7 @@ fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
     let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
     match cgroup::sweep(path) {
         Ok(0) => {}
-        Ok(count) => tracing::info!("removed the cgroups that {count} killed supervisors had left"),
+        Ok(count) => tracing::info!("removed what killed supervisors had left: cgroup directories: {count}"),
         // Nothing of ours depends on it.
         Err(error) => tracing::warn!("{error}"),
     }
