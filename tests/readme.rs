@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The README's transcripts, run as they stand: `cargo run --release --` is the built program, `[..]` is any text, and a
-//! server goes on in the background while the transcripts after it speak to it.
+//! The README's transcripts, run as they stand: `cargo run --release --` is the built program, `[..]` is any text,
+//! `[...]` any lines, and a server goes on in the background while the transcripts after it speak to it.
 
-use crate::scene::{host, outcome, patience, stage};
+use crate::scene::{host, outcome, patience, scene, stage};
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
 
 /// A command of the README and the lines that it says are printed.
 struct Transcript {
@@ -19,6 +19,8 @@ struct Running {
     child: Child,
     lines: Receiver<String>,
     expected: std::vec::IntoIter<String>,
+    /// The transcript ends with any lines.
+    open_end: bool,
 }
 
 #[test]
@@ -33,29 +35,54 @@ fn the_transcripts_of_the_readme_are_true_for_an_ordinary_user() {
 }
 
 fn play(unprivileged: bool) {
-    // Both tests listen on the README's own port.
-    static PORT: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _alone = PORT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let text = std::fs::read_to_string(path).expect("there is a README");
+    // The README's port may be taken: by another of these tests, or by somebody who has just read it.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free");
+    let text = readme().replace("7000", &free.port().to_string());
     let mut servers = Vec::new();
     for transcript in transcripts(&text) {
         let serves = transcript.command.contains(" listen ");
         let mut running = Running::start(transcript, unprivileged);
-        if serves {
-            running.next_line();
-            servers.push(running);
-        } else {
-            running.finish();
+        match serves {
+            true => {
+                running.promised();
+                servers.push(running);
+            }
+            false => running.finish(),
         }
     }
     for mut server in servers {
-        while server.expected.len() > 0 {
-            server.next_line();
-        }
         server.child.kill().expect("the server is ours");
         server.child.wait().expect("the server is ours");
     }
+}
+
+#[test]
+fn the_log_line_of_the_readme_is_true() {
+    let server = scene("strict").shell("exit 0").listen();
+    server.connect().rest();
+    let line = server.logs("session=");
+    let shown = readme().lines().find(|line| line.contains("session=")).expect("it shows one").to_string();
+    let words = |line: &str| -> Vec<String> {
+        let keys = line.split(' ').filter_map(|word| word.split_once('='));
+        keys.map(|(key, _)| key.to_string()).collect()
+    };
+    assert_eq!(words(&line), words(&shown), "{line}\n{shown}");
+}
+
+#[test]
+fn the_policy_of_the_readme_works() {
+    needs!(root);
+    let text = readme();
+    let (_, rest) = text.split_once("```toml\n").expect("it shows one");
+    let (policy, _) = rest.split_once("```").expect("a block has an end");
+    let room = stage::room();
+    let file = room.file("hello.toml", policy);
+    scene("default").policy_file(&file).input(b"world\n").run().stdout("hello world\n").exits(0);
+}
+
+fn readme() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    std::fs::read_to_string(path).expect("there is a README")
 }
 
 /// Every block of the README that is marked as a console's.
@@ -98,32 +125,47 @@ impl Running {
         let (send, lines) = channel();
         let stdout = child.stdout.take().expect("standard output is a pipe");
         std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            // Other tests kill supervisors, and whoever starts next says so.
+            for line in lines.filter(|line| !line.starts_with("spawnbox: removed the cgroups")) {
                 if send.send(line).is_err() {
                     return;
                 }
             }
         });
-        Running { child, lines, expected: transcript.expected.into_iter() }
+        Running { child, lines, expected: transcript.expected.into_iter(), open_end: false }
     }
 
-    /// The next line that was promised.
-    fn next_line(&mut self) {
-        let expected = self.expected.next().expect("the README shows a line here");
-        let line = self.lines.recv_timeout(patience()).unwrap_or_else(|error| panic!("{error} before {expected:?}"));
-        assert!(is_like(&line, &expected), "the README says {expected:?}, the program {line:?}");
+    /// Every line that was promised.
+    fn promised(&mut self) {
+        let mut skips = false;
+        for expected in self.expected.by_ref() {
+            if expected == "[...]" {
+                skips = true;
+                continue;
+            }
+            loop {
+                let line = self.lines.recv_timeout(patience());
+                let line = line.unwrap_or_else(|error| panic!("{error} before {expected:?}"));
+                if is_like(&line, &expected) {
+                    break;
+                }
+                assert!(skips, "the README says {expected:?}, the program {line:?}");
+            }
+            skips = false;
+        }
+        self.open_end = skips;
     }
 
     /// Every line that was promised, then the end.
     fn finish(mut self) {
-        while self.expected.len() > 0 {
-            self.next_line();
-        }
-        let deadline = Instant::now() + patience();
-        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Err(RecvTimeoutError::Disconnected) => {}
-            Err(RecvTimeoutError::Timeout) => panic!("the transcript does not end"),
-            Ok(line) => panic!("a line that the README does not show: {line:?}"),
+        self.promised();
+        loop {
+            match self.lines.recv_timeout(patience()) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("the transcript does not end"),
+                Ok(line) => assert!(self.open_end, "a line that the README does not show: {line:?}"),
+            }
         }
         outcome::wait(&mut self.child, patience(), "the transcript");
     }
