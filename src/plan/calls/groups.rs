@@ -88,7 +88,7 @@ pub(super) const GROUPS: &[Group] = &[
     ruled("resolve", "socket connect bind sendto setsockopt", rules::RESOLVE),
     ruled("network-client", "socket connect bind sendto setsockopt", rules::INTERNET),
     ruled("network-server", "socket connect bind listen accept accept4 sendto setsockopt", rules::INTERNET),
-    ruled("unix-client", "socket connect sendto", rules::UNIX),
+    ruled("unix-client", "socket socketpair connect sendto", rules::UNIX),
     group(
         "threads-realtime",
         "sched_setscheduler sched_getscheduler sched_setparam sched_getparam sched_setattr sched_getattr

@@ -79,7 +79,10 @@ const COMMON: &[(&str, Rule)] = &[
     ("prlimit64", &[&[null(2)]]),
     ("personality", &[&[is(0, 0)], &[is(0, u32::MAX)]]),
     ("execveat", &[&[clear(4, libc::AT_EMPTY_PATH as u32)]]),
-    ("socketpair", SOCKET_UNIX),
+    // Leases hold up whoever opens the file on the host, and directory notices tell what the host does there: a shared
+    // file that may only be read needs neither.
+    ("fcntl", &[&[is_not(1, libc::F_SETLEASE as u32), is_not(1, libc::F_NOTIFY as u32)]]),
+    ("socketpair", SOCKETPAIR),
     // Without a network group only the connected peer can be written to.
     ("sendto", &[&[clear(3, FASTOPEN), null(4)]]),
     ("getsockopt", GETSOCKOPT),
@@ -208,6 +211,13 @@ const SOCKET_ROUTE: Rule = &[&[is(0, libc::AF_NETLINK as u32), is(2, libc::NETLI
 
 const SOCKET_UNIX: Rule = &[&[is(0, libc::AF_UNIX as u32)]];
 
+/// Not the datagram kind: sendmsg(2) sends from one to any socket with a name, which is behind a pointer. The others
+/// speak to their other half only, see unix_seqpacket_sendmsg and unix_stream_sendmsg in net/unix/af_unix.c.
+const SOCKETPAIR: Rule = &[
+    &[is(0, libc::AF_UNIX as u32), kind(libc::SOCK_STREAM)],
+    &[is(0, libc::AF_UNIX as u32), kind(libc::SOCK_SEQPACKET)],
+];
+
 /// The families that ordinary software uses. The others are large, seldom looked at, and some (AF_VSOCK) pass by
 /// the network namespace. MPTCP (262) and SMC (256) speak TCP past Landlock's port rules.
 const SOCKET_ALL: Rule = &[
@@ -231,13 +241,14 @@ pub(super) const INTERNET: &[(&str, Rule)] =
     &[("socket", SOCKET_INTERNET), ("sendto", SENDTO), ("setsockopt", SETSOCKOPT), ("setsockopt", SETSOCKOPT_INTERNET)];
 
 /// `unix-client`: syslog, nscd, milters and databases on a path.
-pub(super) const UNIX: &[(&str, Rule)] = &[("socket", SOCKET_UNIX), ("sendto", SENDTO)];
+pub(super) const UNIX: &[(&str, Rule)] = &[("socket", SOCKET_UNIX), ("socketpair", SOCKET_UNIX), ("sendto", SENDTO)];
 
 /// systemd's `@network-io`: all of the above.
 pub(super) const NETWORK_IO: &[(&str, Rule)] = &[
     ("socket", SOCKET_INTERNET),
     ("socket", SOCKET_ROUTE),
     ("socket", SOCKET_UNIX),
+    ("socketpair", SOCKET_UNIX),
     ("sendto", SENDTO),
     ("setsockopt", SETSOCKOPT),
     ("setsockopt", SETSOCKOPT_INTERNET),

@@ -112,6 +112,15 @@ fn answers() {
         ("default", "prlimit64", [0, 7, 0x1_0000_0000, 0, 0, 0], EPERM),
         ("default", "socketpair", [1, 1, 0, 0, 0, 0], None),
         ("default", "socketpair", [16, 1, 0, 0, 0, 0], EPERM),
+        // A datagram socket sends to any name.
+        ("default", "socketpair", [1, 2, 0, 0, 0, 0], EPERM),
+        ("default", "socketpair", [1, 3, 0, 0, 0, 0], EPERM),
+        ("default", "socketpair", [1, 0o2000005, 0, 0, 0, 0], None),
+        ("default unix-client", "socketpair", [1, 2, 0, 0, 0, 0], None),
+        // F_SETLK, F_SETLEASE, F_NOTIFY.
+        ("io", "fcntl", [3, 6, 0, 0, 0, 0], None),
+        ("io", "fcntl", [3, 1024, 0, 0, 0, 0], EPERM),
+        ("io", "fcntl", [3, 1 << 32 | 1026, 0, 0, 0, 0], EPERM),
         ("default", "sendto", connected, None),
         ("default", "sendto", addressed, EPERM),
         ("default", "sendto", [3, 0x1000, 10, 0x2000_0000, 0, 0], EPERM),
