@@ -8,7 +8,7 @@ use crate::plan::model::{Access, Bind, Device, Plan, Proc, Root};
 use crate::sys;
 use nix::errno::Errno;
 use nix::libc;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
@@ -107,15 +107,29 @@ fn part(bind: &Bind) -> Result<OwnedFd, HostError> {
 }
 
 fn node(device: Device) -> Result<(Device, OwnedFd), HostError> {
-    let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+    // Read-only concerns the node, which is the host's (its mode, its times), not what is written to the device.
+    let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY;
     Ok((device, copy(&Path::new("/dev").join(device.name()), attributes)?))
 }
 
 fn copy(path: &Path, attributes: u64) -> Result<OwnedFd, HostError> {
+    let told = |e| match e {
+        rustix::io::Errno::LOOP => HostError {
+            doing: format!("take up {}", path.display()),
+            why: "a symbolic link has taken the place of a part of this path".into(),
+        },
+        other => refused(format!("take up {}", path.display()), other),
+    };
+    // The plan's paths are resolved. A link that is there now was put there since, by whoever may write on the way.
+    let found =
+        rustix::fs::openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+            .map_err(told)?;
     // Recursive: a user namespace may not take a mount without those that hide parts of it (EINVAL).
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let tree =
-        rustix::mount::open_tree(CWD, path, flags).map_err(|e| refused(format!("take up {}", path.display()), e))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = rustix::mount::open_tree(&found, "", flags).map_err(told)?;
     sys::mount::set_attributes(tree.as_fd(), attributes)
         .map_err(|e| HostError::new(format!("restrict the mount of {}", path.display()), e))?;
     Ok(tree)
