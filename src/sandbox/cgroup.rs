@@ -35,6 +35,7 @@ pub struct Slice {
     place: Directory,
     directory: Rc<Directory>,
     enabled: BTreeSet<Controller>,
+    removed: bool,
 }
 
 /// The cgroup of one session.
@@ -69,7 +70,12 @@ impl Slice {
                 Err(error) => return Err(place.0.error("create cgroup", &name, errno(error))),
             }
             if let Some(directory) = place.lock(&name)? {
-                return Ok(Slice { place: place.0, directory: Rc::new(directory), enabled: BTreeSet::new() });
+                return Ok(Slice {
+                    place: place.0,
+                    directory: Rc::new(directory),
+                    enabled: BTreeSet::new(),
+                    removed: false,
+                });
             }
         }
         Err(place.0.error("create cgroup", PREFIX, Errno::EEXIST))
@@ -112,9 +118,21 @@ impl Slice {
     }
 
     /// Removes the directory; its sessions must be gone.
-    pub fn remove(self) -> Result<(), HostError> {
+    pub fn remove(mut self) -> Result<(), HostError> {
+        // Once only: the name may be another supervisor's afterwards.
+        self.removed = true;
         std::fs::remove_dir(&self.directory.path)
             .map_err(|error| self.directory.error("remove cgroup", "", io_errno(&error)))
+    }
+}
+
+/// A start that fails leaves no directory behind either.
+impl Drop for Slice {
+    fn drop(&mut self) {
+        if !self.removed {
+            // With a session left in it, it stays, and the next start sweeps it.
+            let _ = std::fs::remove_dir(&self.directory.path);
+        }
     }
 }
 
