@@ -15,6 +15,7 @@ const SIGNAL_LENGTH: usize = 128;
 
 /// Stays until the session is over.
 pub(super) fn run(cord: RawFd, signals: RawFd, command: Pid, ends: Ends) -> ! {
+    let mut command = Some(command);
     loop {
         match process::poll_for_end(cord, signals) {
             // The command reads the cord, so its end alone is of interest here.
@@ -23,7 +24,7 @@ pub(super) fn run(cord: RawFd, signals: RawFd, command: Pid, ends: Ends) -> ! {
                 let mut signal = [0; SIGNAL_LENGTH];
                 // One SIGCHLD may stand for many; what matters is that the descriptor is empty again.
                 let _ = process::read(signals, &mut signal);
-                reap(cord, command, ends);
+                reap(cord, &mut command, ends);
             }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => process::exit(errno as i32),
@@ -32,10 +33,12 @@ pub(super) fn run(cord: RawFd, signals: RawFd, command: Pid, ends: Ends) -> ! {
 }
 
 /// Reaps whatever has ended. Ends the sandbox with the command, or with the last process.
-fn reap(cord: RawFd, command: Pid, ends: Ends) {
+/// A command that was reaped is forgotten: its number may be another's, whose status is nobody's concern.
+fn reap(cord: RawFd, command: &mut Option<Pid>, ends: Ends) {
     loop {
         match process::reap_any() {
-            Ok(Some((pid, status))) if pid == command => {
+            Ok(Some((pid, status))) if Some(pid) == *command => {
+                *command = None;
                 // A supervisor that is gone needs no record.
                 let _ = process::write(cord, &Record::Status(status).encode());
                 match ends {
