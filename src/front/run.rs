@@ -3,6 +3,7 @@
 
 use super::arrange::{Arrangement, Failure};
 use super::cli::Run;
+use super::socket::refuse_descriptors;
 use crate::host::HostError;
 use crate::plan::Step;
 use crate::plan::request::{Front, Transport};
@@ -76,9 +77,15 @@ pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
 
 /// Standard input alone where it and standard output are sockets, as inetd gives them; else all three.
 fn given() -> Result<(Vec<OwnedFd>, Client, Transport), HostError> {
-    let copy = |fd: BorrowedFd<'_>| {
-        let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3);
-        copied.map_err(|error| HostError::new("take over standard input", Errno::from_raw(error.raw_os_error())))
+    let copy = |fd: BorrowedFd<'_>, name: &str| {
+        let failed = |error: rustix::io::Errno| {
+            HostError::new(format!("take over {name}"), Errno::from_raw(error.raw_os_error()))
+        };
+        let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(failed)?;
+        if is_socket(copied.as_fd()) {
+            lock(copied.as_fd(), name)?;
+        }
+        Ok(copied)
     };
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let family = |fd: BorrowedFd<'_>| {
@@ -92,14 +99,40 @@ fn given() -> Result<(Vec<OwnedFd>, Client, Transport), HostError> {
                 // What has another family is no concern of a network namespace.
                 _ => Transport::Unix,
             };
-            let connection = copy(stdin.as_fd())?;
+            let connection = copy(stdin.as_fd(), "standard input")?;
             let client = Client::of(connection.as_fd(), None);
             Ok((vec![connection], client, transport))
         }
         (None, _) | (_, None) => {
-            let all = vec![copy(stdin.as_fd())?, copy(stdout.as_fd())?, copy(stderr.as_fd())?];
+            let all = vec![
+                copy(stdin.as_fd(), "standard input")?,
+                copy(stdout.as_fd(), "standard output")?,
+                copy(stderr.as_fd(), "standard error")?,
+            ];
             Ok((all, Client::Given, Transport::Stdio))
         }
+    }
+}
+
+/// A socket must be a connection: one that listens or sends datagrams reaches others from the host's network, which
+/// sendmsg(2) does with an address behind a pointer. No descriptor comes over it from here on.
+fn lock(socket: BorrowedFd<'_>, name: &str) -> Result<(), HostError> {
+    use rustix::net::{AddressFamily, SocketType, sockopt};
+    let failed = |error: rustix::io::Errno| {
+        HostError::new(format!("ask what socket {name} is"), Errno::from_raw(error.raw_os_error()))
+    };
+    let kind = sockopt::socket_type(socket).map_err(failed)?;
+    if !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET)
+        || sockopt::socket_acceptconn(socket).map_err(failed)?
+    {
+        return Err(HostError {
+            doing: format!("hand over {name}"),
+            why: "it is a socket but no connection; from inetd, take a service with stream and nowait".into(),
+        });
+    }
+    match sockopt::socket_domain(socket).map_err(failed)? {
+        AddressFamily::UNIX => refuse_descriptors(socket),
+        _ => Ok(()),
     }
 }
 

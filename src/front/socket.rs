@@ -3,7 +3,7 @@
 //! A name in the file system is only taken over from a socket that nobody listens on.
 
 use super::address::{Address, UnixAddress};
-use crate::host::HostError;
+use crate::host::{HostError, errno_text};
 use crate::plan::request::Transport;
 use crate::supervise::Listener;
 use crate::sys::socket::set_pass_rights;
@@ -12,9 +12,8 @@ use nix::unistd::{Group, User};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The kernel cuts it to net.core.somaxconn.
@@ -89,23 +88,38 @@ fn listen_unix(address: &UnixAddress) -> Result<Bound, HostError> {
     let bound = rustix::net::bind(&socket, &name);
     bound.map_err(failed)?;
     let listener = Listener::with_file(socket, path.clone());
-    if let (uid @ Some(_), gid) | (uid, gid @ Some(_)) = owner {
-        std::os::unix::fs::lchown(path, uid, gid).map_err(|error| HostError {
-            doing: format!("give {} its owner", path.display()),
-            why: error.to_string(),
-        })?;
+    if owner != (None, None) {
+        give(path, owner)?;
     }
-    refuse_descriptors(&listener)?;
+    refuse_descriptors(listener.as_fd())?;
     // Nobody can connect before this, so nobody has who would not be let in now.
     rustix::net::listen(&listener, BACKLOG).map_err(failed)?;
     let text = path.display().to_string();
     Ok(Bound { listener, address: format!("unix:{text}"), port: text.clone(), example: format!("nc -U {text}") })
 }
 
+/// Gives the socket its owner. By a descriptor that was looked at: whoever may write in the directory could have put
+/// another file in its place, and have that given away.
+fn give(path: &Path, (uid, gid): Owner) -> Result<(), HostError> {
+    use rustix::fs::{AtFlags, CWD, FileType, Gid, OFlags, Uid};
+    let failed = |error: rustix::io::Errno| HostError::new(format!("give {} its owner", path.display()), errno(error));
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
+    let stat = rustix::fs::fstat(&found).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket || stat.st_nlink != 1 {
+        return Err(HostError {
+            doing: format!("give {} its owner", path.display()),
+            why: "somebody has put another file in its place".into(),
+        });
+    }
+    let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+    rustix::fs::chownat(&found, "", uid, gid, AtFlags::EMPTY_PATH).map_err(failed)
+}
+
 /// A client could otherwise hand the command descriptors that no policy grants. Older kernels cannot refuse them, and
 /// there the filter's list and Landlock must do: an open descriptor asks neither.
-fn refuse_descriptors(listener: &Listener) -> Result<(), HostError> {
-    match set_pass_rights(listener.as_fd(), 0) {
+pub(super) fn refuse_descriptors(socket: BorrowedFd<'_>) -> Result<(), HostError> {
+    match set_pass_rights(socket, 0) {
         // Linux before 6.16.
         Ok(()) | Err(Errno::ENOPROTOOPT) => Ok(()),
         Err(errno) => Err(HostError::new("refuse descriptors from clients (SO_PASSRIGHTS)", errno)),
@@ -119,12 +133,21 @@ fn make_way(path: &Path) -> Result<(), HostError> {
     if !found.file_type().is_socket() {
         return Err(refused("a file that is no socket has that name"));
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(refused("another program listens there")),
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+    let asked = || {
+        let name = SocketAddrUnix::new(path)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+        rustix::net::connect(&socket, &name)
+    };
+    match asked() {
+        // Without room in its queue it would have to be waited for.
+        Ok(()) | Err(rustix::io::Errno::AGAIN) => Err(refused("another program listens there")),
+        Err(rustix::io::Errno::CONNREFUSED) => {
             std::fs::remove_file(path).map_err(|error| refused(&format!("a dead socket of that name stays: {error}")))
         }
-        Err(error) => Err(refused(&format!("a socket of that name is there, and does not answer: {error}"))),
+        Err(error) => {
+            let why = errno_text(errno(error));
+            Err(refused(&format!("a socket of that name is there, and does not answer: {why}")))
+        }
     }
 }
 
@@ -161,6 +184,7 @@ fn errno(error: rustix::io::Errno) -> Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
 
     fn unix(path: &Path) -> Address {
         format!("unix:{}", path.display()).parse().unwrap()
@@ -209,6 +233,37 @@ mod tests {
         let path = room.join("socket");
         let _bound = unix(&path).listen().unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(room).unwrap();
+    }
+
+    #[test]
+    fn a_listener_with_a_full_queue_is_not_waited_for() {
+        let room = room("full");
+        let path = room.join("socket");
+        let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None).unwrap();
+        let (name, listener) = (SocketAddrUnix::new(&path).unwrap(), socket());
+        rustix::net::bind(&listener, &name).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let waiting = socket();
+        rustix::net::connect(&waiting, &name).unwrap();
+        let error = unix(&path).listen().err().unwrap().to_string();
+        assert!(error.ends_with("another program listens there"), "{error}");
+        std::fs::remove_dir_all(room).unwrap();
+    }
+
+    #[test]
+    fn only_a_socket_is_given_away() {
+        let room = room("give");
+        let (file, socket) = (room.join("file"), room.join("socket"));
+        std::fs::write(&file, "").unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::os::unix::fs::symlink(&socket, room.join("link")).unwrap();
+        let own = (Some(nix::unistd::geteuid().as_raw()), None);
+        for name in ["file", "link"] {
+            let error = give(&room.join(name), own).unwrap_err();
+            assert_eq!(error.why, "somebody has put another file in its place", "{name}");
+        }
+        assert_eq!(give(&socket, own), Ok(()));
         std::fs::remove_dir_all(room).unwrap();
     }
 
