@@ -20,5 +20,6 @@ mod clients;
 mod death;
 mod postfix;
 mod rootless;
+mod attacks;
 mod readme;
 mod soak;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What was tried on a sandbox and once worked, from inside, from the side of a client, and by whoever may write where
+//! a policy looks.
+
+use crate::scene::{host, outcome, patience, scene, stage};
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+#[test]
+fn a_socket_that_is_only_shown_cannot_be_spoken_to() {
+    let room = stage::room();
+    let path = room.path("socket");
+    let receiver = UnixDatagram::bind(&path).expect("the room can be written");
+    stage::mode(&path, 0o666);
+    receiver.set_nonblocking(true).expect("a socket can be made non-blocking");
+    let datagram = format!("datagram {}", path.display());
+    let shown = scene("strict").set(&format!("files.read=[\"{}\"]", room.whole().display()));
+    assert_eq!(shown.clone().probe(&datagram).run().answer(&datagram), "EPERM");
+    assert_eq!(receiver.recv(&mut [0; 8]).expect_err("nothing was sent").kind(), ErrorKind::WouldBlock);
+    // The grant is what decides, not something else on the way.
+    let granted = shown.set("syscalls.allow=[\"unix-client\"]").probe(&datagram).run();
+    assert_ne!(granted.answer(&datagram), "EPERM", "{granted}");
+}
+
+#[test]
+fn a_file_that_may_only_be_read_is_not_held_up_and_its_directory_not_watched() {
+    let room = stage::room();
+    let file = room.file("own", "");
+    if host::is_root() {
+        // A lease asks for the owner: an ordinary user's command has the uid of the user's own files.
+        std::os::unix::fs::chown(&file, Some(crate::scene::NOBODY), None).expect("root may");
+    }
+    let (lease, watch) =
+        (format!("read-lease {}", file.display()), format!("watch-directory {}", room.whole().display()));
+    let found = scene("strict")
+        .unprivileged()
+        .set(&format!("files.read=[\"{}\"]", room.whole().display()))
+        .probe(&format!("{lease} , {watch}"))
+        .run();
+    assert_eq!([found.answer(&lease), found.answer(&watch)], ["EPERM", "EPERM"]);
+}
+
+#[test]
+fn the_hosts_device_nodes_keep_their_times() {
+    let found = scene("strict").probe("touch /dev/null , write /dev/null x").run();
+    assert_eq!([found.answer("touch /dev/null"), found.answer("write /dev/null x")], ["EROFS", "ok"]);
+}
+
+#[test]
+fn a_link_that_takes_the_place_of_a_shown_directory_is_not_followed() {
+    let room = stage::room();
+    room.directory("shown");
+    room.directory("hidden");
+    room.file("shown/file", "meant");
+    room.file("hidden/file", "not meant");
+    let file = room.path("shown/file");
+    let server = scene("strict")
+        .set(&format!("files.read=[\"{}\"]", room.path("shown").display()))
+        .shell(&format!("cat {}", file.display()))
+        .listen();
+    assert_eq!(server.connect().rest(), "meant");
+    std::fs::rename(room.path("shown"), room.path("aside")).expect("the room can be written");
+    symlink("hidden", room.path("shown")).expect("the room can be written");
+    host::eventually("the change is noticed", Duration::from_secs(5), || {
+        assert_eq!(server.connect().rest(), "meant");
+        server.log().contains("a symbolic link has taken the place")
+    });
+    assert_eq!(server.connect().rest(), "meant");
+}
+
+/// `spawnbox run -- cat` with this as standard input and output.
+fn run_on(socket: impl Into<OwnedFd>) -> (ExitStatus, String) {
+    let socket: OwnedFd = socket.into();
+    let mut command = Command::new(stage::program("spawnbox"));
+    command.args(["run", "--", "/bin/cat"]).current_dir("/").env_clear();
+    command.stdin(socket.try_clone().expect("a socket can be copied")).stdout(socket).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program is there");
+    drop(command);
+    let status = outcome::wait(&mut child, patience(), "a run on a socket");
+    let mut stderr = child.stderr.take().expect("standard error is a pipe");
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut said).expect("it is text");
+    (status, said)
+}
+
+#[test]
+fn a_socket_that_is_no_connection_is_not_handed_over() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let sockets: [OwnedFd; 3] = [
+        UdpSocket::bind("127.0.0.1:0").expect("loopback is there").into(),
+        UnixDatagram::unbound().expect("sockets can be made").into(),
+        listener.into(),
+    ];
+    for socket in sockets {
+        let (status, said) = run_on(socket);
+        assert_eq!(status.code(), Some(125), "{said}");
+        assert!(said.contains("cannot hand over standard input: it is a socket but no connection"), "{said}");
+    }
+}
+
+#[test]
+fn a_client_of_run_hands_the_command_no_descriptor() {
+    needs!(kernel 6, 16);
+    let (client, server) = UnixStream::pair().expect("socket pairs can be made");
+    let descriptor = || OwnedFd::from(server.try_clone().expect("a socket can be copied"));
+    let mut command = Command::new(stage::program("spawnbox"));
+    command.args(["run", "--", "/bin/sh", "-c", "echo ready; read line"]).current_dir("/").env_clear();
+    command.stdin(descriptor()).stdout(descriptor()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program is there");
+    drop((command, server));
+    client.set_read_timeout(Some(patience())).expect("a time-out can be set");
+    std::io::Read::read_exact(&mut &client, &mut [0; 6]).expect("the command speaks");
+    let sent = pass(&client);
+    drop(client);
+    outcome::wait(&mut child, patience(), "a run without its client");
+    assert_eq!(sent, Err(nix::errno::Errno::EPERM));
+}
+
+/// Sends the descriptor of the host's root directory.
+fn pass(socket: &UnixStream) -> Result<(), nix::errno::Errno> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+    use std::os::fd::AsRawFd;
+    let root = std::fs::File::open("/").expect("there is a root directory");
+    let rights = [root.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&rights)];
+    let byte = [std::io::IoSlice::new(b"x")];
+    sendmsg::<UnixAddr>(socket.as_raw_fd(), &byte, &message, MsgFlags::empty(), None).map(drop)
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_cgroup() {
+    needs!(cgroup);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let mut command = Command::new(stage::program("spawnbox"));
+    command.args(["listen", &address, "--", "/bin/cat"]).current_dir("/").stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program is there");
+    let status = outcome::wait(&mut child, patience(), "a start on a taken port");
+    assert_eq!(status.code(), Some(1));
+    let name = format!("spawnbox-{}-", child.id());
+    let all = host::cgroups_below(&host::cgroup_root().expect("needed above"));
+    let left: Vec<_> = all.iter().filter(|path| path.to_string_lossy().contains(&name)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
