@@ -60,7 +60,7 @@ impl Refusal {
         match self.reason.as_ref() {
             Reason::Identity(reason) => reason.way_out(),
             Reason::Command(reason) => reason.way_out(),
-            Reason::Lack(reason) => reason.way_out(),
+            Reason::Lack(reason) => reason.way_out(self.front),
             Reason::Slip(reason) => reason.way_out(),
         }
     }

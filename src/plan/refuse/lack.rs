@@ -4,6 +4,7 @@
 
 use crate::host::errno_text;
 use crate::host::facts::{Controller, Trial};
+use crate::plan::request::Front;
 use crate::policy::model::Namespace;
 use nix::errno::Errno;
 use std::path::PathBuf;
@@ -144,8 +145,11 @@ impl Where {
         }
     }
 
-    fn way_out(&self) -> &'static str {
+    fn way_out(&self, front: Front) -> &'static str {
         match self {
+            Where::NotDelegated | Where::NoDirectory(_) if front == Front::Master => {
+                "`spawnbox install-postfix` sets up a unit with control groups for sessions, or leave the limit out"
+            }
             Where::Version1 => "boot with systemd.unified_cgroup_hierarchy=1, or leave the limit out",
             Where::NotDelegated | Where::NoDirectory(_) => {
                 "start spawnbox in a unit with Delegate=yes, or leave the limit out"
@@ -154,9 +158,42 @@ impl Where {
     }
 }
 
+/// What `spawnbox install-postfix` allows again: see front/install for the settings, each of which was tried.
+const DROP_IN: &str = "if a unit like Debian 13's postfix.service withholds it, `spawnbox install-postfix` writes the \
+                       drop-in that allows it; else ";
+
 impl Lack {
     /// What the operator can do about it.
-    pub(super) fn way_out(&self) -> String {
+    pub(super) fn way_out(&self, front: Front) -> String {
+        let drop_in = if front == Front::Master && self.is_like_a_unit() { DROP_IN } else { "" };
+        format!("{drop_in}{}", self.own_way_out(front))
+    }
+
+    /// Whether a hardened unit shows itself in this way: by SIGSYS, by EPERM, and, since systemd cannot look into
+    /// clone3's arguments, by ENOSYS there; its /proc/sys is hidden or read-only.
+    fn is_like_a_unit(&self) -> bool {
+        let one_of = |trial: Trial, errnos: &[Errno]| match trial {
+            Trial::Works => false,
+            Trial::Killed => true,
+            Trial::Refused(errno) => errnos.iter().any(|known| *known as i32 == errno),
+        };
+        match self {
+            Lack::Namespace { trial, .. } | Lack::Seccomp { trial } => one_of(*trial, &[Errno::EPERM]),
+            Lack::Clone { trial } => one_of(*trial, &[Errno::EPERM, Errno::ENOSYS]),
+            Lack::Setting { trial, .. } => one_of(*trial, &[Errno::EPERM, Errno::ENOENT, Errno::EROFS]),
+            Lack::Kernel { .. }
+            | Lack::NoLandlock
+            | Lack::Ports { .. }
+            | Lack::Unrestricted { .. }
+            | Lack::Controller { .. }
+            | Lack::Tasks { .. }
+            | Lack::Tree { .. }
+            | Lack::Path { .. }
+            | Lack::MountPoint { .. } => false,
+        }
+    }
+
+    fn own_way_out(&self, front: Front) -> String {
         match self {
             Lack::Kernel { .. } => "5.14 is the oldest that can work, 6.1 the oldest that is supported".to_string(),
             Lack::Namespace { namespace, trial } => namespace_way_out(*namespace, *trial),
@@ -173,7 +210,7 @@ impl Lack {
                 )
             }
             Lack::Setting { key, .. } => format!("leave {key} out"),
-            Lack::Controller { place, .. } | Lack::Tasks { place } => place.way_out().to_string(),
+            Lack::Controller { place, .. } | Lack::Tasks { place } => place.way_out(front).to_string(),
             Lack::Tree { .. } => {
                 "let isolation.namespaces have \"pid\", or start spawnbox in a unit with Delegate=yes".to_string()
             }

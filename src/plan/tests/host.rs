@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A policy that asks for what the host cannot enforce is refused, with the reason and a way out.
 
-use super::super::hosts::{compatible, listen, on, root_on_618, root_on_debian_12, strict, user_on_618};
+use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
 use super::super::model::Namespace;
 use super::super::{calls, steps::Step};
 use super::{SH, check_on, planned, refused};
@@ -64,6 +64,29 @@ fn namespaces_that_cannot_be_made() {
     untried.namespaces.clear();
     let line = refused(&listen(SH), &strict(), &untried);
     assert!(line.starts_with("the mount namespace cannot be made: Function not implemented"), "{line}");
+}
+
+/// As under Debian 13's own postfix.service, where every one of these was met.
+#[test]
+fn what_a_hardened_unit_withholds_under_master() {
+    let refusing_clone = Facts { clone3: Trial::Refused(Errno::ENOSYS as i32), ..root_on_618() };
+    let hidden_sysctl = Facts { ns_last_pid: Trial::Refused(Errno::ENOENT as i32), ..root_on_618() };
+    let refused_errno = Trial::Refused(Errno::EPERM as i32);
+    let table = [
+        (refusing_clone, "the system call clone3 cannot be used", true),
+        (refusing(Namespace::Mount, refused_errno), "the mount namespace cannot be made", true),
+        (refusing(Namespace::Mount, Trial::Killed), "the mount namespace cannot be made", true),
+        (hidden_sysctl, "isolation.unique-pid cannot be enforced", true),
+        (refusing(Namespace::Mount, Trial::Refused(Errno::ENOSPC as i32)), "the mount namespace cannot be made", false),
+    ];
+    for (facts, what, drop_in) in table {
+        let line = refused(&master("nobody", &["/bin/cat"]), &compatible(), &facts);
+        assert!(line.contains(what), "{line}");
+        assert_eq!(line.contains("; if a unit like Debian 13's postfix.service withholds it, "), drop_in, "{line}");
+        assert_eq!(line.contains("`spawnbox install-postfix` writes the drop-in"), drop_in, "{line}");
+        let line = refused(&listen(SH), &compatible(), &facts);
+        assert!(!line.contains("install-postfix"), "{line}");
+    }
 }
 
 #[test]
