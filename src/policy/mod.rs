@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+mod kinds;
 pub mod origin;
 pub mod diagnose;
 pub mod source;

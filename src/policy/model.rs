@@ -2,6 +2,7 @@
 //! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
+pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root};
 use super::origin::Sourced;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -73,15 +74,6 @@ pub struct Files {
     pub proc: Option<Sourced<Proc>>,
 }
 
-/// What the root directory of the command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Root {
-    /// An empty file system with only what the policy lists.
-    Empty,
-    /// The host's own tree, as the user's rights allow.
-    Host,
-}
-
 /// One path of `read`, `execute` or `write`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -106,28 +98,6 @@ pub struct Scratch {
     pub execute: bool,
 }
 
-/// A node of /dev that can do no harm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Device {
-    Null,
-    Zero,
-    Full,
-    Random,
-    Urandom,
-}
-
-/// What /proc shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proc {
-    /// No /proc.
-    None,
-    /// A fresh one, read-only, processes of the sandbox only (`subset=pid`, Linux 5.8).
-    Subset,
-    /// A fresh one with all that procfs shows, as the user's rights allow; for `root = "host"`.
-    Full,
-}
-
 /// `[network]`: what the command can reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
@@ -139,17 +109,6 @@ pub struct Network {
     pub bind: Option<Sourced<Ports>>,
     /// Ports that UDP may send to.
     pub udp: Option<Sourced<Ports>>,
-}
-
-/// Which network namespace the command is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkMode {
-    /// Its own, with a loopback interface that is down.
-    None,
-    /// Its own, with loopback up.
-    Loopback,
-    /// The host's.
-    Host,
 }
 
 /// Ports, in the policy's own words.
@@ -170,15 +129,6 @@ pub struct Syscalls {
     pub deny: Vec<Sourced<String>>,
     /// What a call that is not allowed meets.
     pub on_deny: Option<Sourced<OnDeny>>,
-}
-
-/// What a call that is not allowed meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDeny {
-    /// EPERM, or ENOSYS where libc falls back on it.
-    Errno,
-    /// The command is killed by SIGSYS.
-    Kill,
 }
 
 /// `[limits]`. Sizes in bytes.
@@ -233,28 +183,6 @@ pub struct Isolation {
     pub unique_pid: Option<Sourced<bool>>,
 }
 
-/// Whether a layer is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layer {
-    /// In force, or the connection is refused.
-    Required,
-    /// Switched off by name.
-    Off,
-}
-
-/// A kind of namespace, see namespaces(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Namespace {
-    Mount,
-    Pid,
-    Network,
-    Ipc,
-    Uts,
-    Cgroup,
-    User,
-}
-
 /// `[connection]`: how a session treats its connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connection {
@@ -262,15 +190,6 @@ pub struct Connection {
     pub hold: Option<Sourced<bool>>,
     /// When the session is over.
     pub ends: Option<Sourced<Ends>>,
-}
-
-/// When a session is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
-    /// With the command; what it left behind is killed.
-    Command,
-    /// When its last process is gone.
-    Tree,
 }
 
 impl Policy {
@@ -289,9 +208,7 @@ impl Policy {
             connection: Connection::default(),
         }
     }
-}
 
-impl Policy {
     /// Every path of the host that the policy names, for whoever looks at them. Sorted, each once.
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = &self.files;
@@ -299,48 +216,6 @@ impl Policy {
         let entries = entries.map(|entry| &entry.value.path);
         let all: BTreeSet<&PathBuf> = entries.chain(files.scratch.iter().map(|scratch| &scratch.value.path)).collect();
         all.into_iter().cloned().collect()
-    }
-}
-
-impl Device {
-    /// Every node that a policy may name.
-    pub const ALL: [Device; 5] = [Device::Null, Device::Zero, Device::Full, Device::Random, Device::Urandom];
-
-    /// Its name below /dev.
-    pub fn name(self) -> &'static str {
-        match self {
-            Device::Null => "null",
-            Device::Zero => "zero",
-            Device::Full => "full",
-            Device::Random => "random",
-            Device::Urandom => "urandom",
-        }
-    }
-}
-
-impl Namespace {
-    /// Every kind, in the order in which they are printed.
-    pub const ALL: [Namespace; 7] = [
-        Namespace::Mount,
-        Namespace::Pid,
-        Namespace::Network,
-        Namespace::Ipc,
-        Namespace::Uts,
-        Namespace::Cgroup,
-        Namespace::User,
-    ];
-
-    /// The word for it in a policy file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Namespace::Mount => "mount",
-            Namespace::Pid => "pid",
-            Namespace::Network => "network",
-            Namespace::Ipc => "ipc",
-            Namespace::Uts => "uts",
-            Namespace::Cgroup => "cgroup",
-            Namespace::User => "user",
-        }
     }
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a policy chooses by one word each: the values that `words` spells.
+//! No meaning here beyond the choice itself: `plan` decides what follows from it.
+
+/// What the root directory of the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// An empty file system with only what the policy lists.
+    Empty,
+    /// The host's own tree, as the user's rights allow.
+    Host,
+}
+
+/// A node of /dev that can do no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Device {
+    Null,
+    Zero,
+    Full,
+    Random,
+    Urandom,
+}
+
+/// What /proc shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proc {
+    /// No /proc.
+    None,
+    /// A fresh one, read-only, processes of the sandbox only (`subset=pid`, Linux 5.8).
+    Subset,
+    /// A fresh one with all that procfs shows, as the user's rights allow; for `root = "host"`.
+    Full,
+}
+
+/// Which network namespace the command is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// Its own, with a loopback interface that is down.
+    None,
+    /// Its own, with loopback up.
+    Loopback,
+    /// The host's.
+    Host,
+}
+
+/// What a call that is not allowed meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDeny {
+    /// EPERM, or ENOSYS where libc falls back on it.
+    Errno,
+    /// The command is killed by SIGSYS.
+    Kill,
+}
+
+/// Whether a layer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// In force, or the connection is refused.
+    Required,
+    /// Switched off by name.
+    Off,
+}
+
+/// A kind of namespace, see namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Namespace {
+    Mount,
+    Pid,
+    Network,
+    Ipc,
+    Uts,
+    Cgroup,
+    User,
+}
+
+/// When a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// With the command; what it left behind is killed.
+    Command,
+    /// When its last process is gone.
+    Tree,
+}
+
+impl Device {
+    /// Every node that a policy may name.
+    pub const ALL: [Device; 5] = [Device::Null, Device::Zero, Device::Full, Device::Random, Device::Urandom];
+
+    /// Its name below /dev.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Null => "null",
+            Device::Zero => "zero",
+            Device::Full => "full",
+            Device::Random => "random",
+            Device::Urandom => "urandom",
+        }
+    }
+}
+
+impl Namespace {
+    /// Every kind, in the order in which they are printed.
+    pub const ALL: [Namespace; 7] = [
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Network,
+        Namespace::Ipc,
+        Namespace::Uts,
+        Namespace::Cgroup,
+        Namespace::User,
+    ];
+
+    /// The word for it in a policy file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Namespace::Mount => "mount",
+            Namespace::Pid => "pid",
+            Namespace::Network => "network",
+            Namespace::Ipc => "ipc",
+            Namespace::Uts => "uts",
+            Namespace::Cgroup => "cgroup",
+            Namespace::User => "user",
+        }
+    }
+}
