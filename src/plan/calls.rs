@@ -15,7 +15,7 @@ mod tests;
 mod words;
 
 pub use memory::deny_write_execute;
-pub use words::{allows, describe, list};
+pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};
 use crate::policy::model::{OnDeny, Syscalls};

@@ -15,7 +15,7 @@ use page::Page;
 use std::ffi::CStr;
 use std::fmt::Write;
 
-pub use super::items::{item, sentence};
+pub use super::items::sentence;
 
 /// The plan on one page: label, value, and at the right the place where it was written.
 pub fn explain(plan: &Plan, facts: &Facts) -> String {
@@ -73,7 +73,7 @@ fn written<'a>(plan: &'a Plan, key: &str) -> Option<&'a Origin> {
 }
 
 fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
-    // As many digits as log lines show; the whole is in `explain --json` and in no one's way here.
+    // As many digits as log lines show.
     let hash: String = plan.policy_hash.chars().take(12).collect();
     page.row("policy", format!("{}, sha256 {hash}", plan.policy), None);
     let front = match plan.front {

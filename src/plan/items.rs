@@ -26,14 +26,6 @@ pub fn sentence(plan: &Plan, step: Step, index: u16, errno: &str) -> String {
     }
 }
 
-/// The object of a failed step, empty where the step's own words say it.
-pub fn item(plan: &Plan, step: Step, index: u16) -> String {
-    match words(plan, step, usize::from(index)) {
-        Words::Object(words) | Words::Part(words) => words,
-        Words::None => String::new(),
-    }
-}
-
 fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
         Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,

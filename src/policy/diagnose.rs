@@ -41,11 +41,6 @@ enum Place {
 }
 
 impl InputError {
-    /// Every mistake, in the order of the file.
-    pub fn mistakes(&self) -> &[Mistake] {
-        &self.mistakes
-    }
-
     /// One line a mistake: `PATH:LINE:COLUMN: text`, for a log.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.mistakes.iter().map(Mistake::line)

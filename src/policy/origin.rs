@@ -59,12 +59,4 @@ impl<T> Sourced<T> {
     pub fn new(value: T, origin: Origin) -> Self {
         Sourced { value, origin }
     }
-
-    /// The value if anyone wrote one, else `default` with the origin [`Origin::Default`].
-    pub fn or_default(written: Option<&Self>, default: T) -> Self
-    where
-        T: Clone,
-    {
-        written.cloned().unwrap_or(Sourced { value: default, origin: Origin::Default })
-    }
 }

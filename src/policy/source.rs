@@ -36,11 +36,6 @@ impl Source {
         Source { name, text, lines }
     }
 
-    /// Where it was read from.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
     /// The text.
     pub fn text(&self) -> &str {
         &self.text

@@ -7,7 +7,6 @@ use super::rules::{self, Rule};
 use super::{everything, groups, memory, number, systemd};
 use nix::libc;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use syscalls::x86_64::Sysno;
 
 /// Whether a call with this name can be made, with at least some arguments.
@@ -44,22 +43,6 @@ fn first_few(names: &[&str]) -> String {
         0 => names.join(", "),
         more => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
-}
-
-/// One line for each call that the program knows: what becomes of it, then its name.
-pub fn list(filter: &Filter) -> String {
-    let mut text = String::new();
-    for call in Sysno::iter() {
-        let verdict = match filter.calls.get(&number(call)) {
-            Some(Verdict::Allow) => "allow",
-            Some(Verdict::AllowIf(..)) => "check",
-            Some(Verdict::Deny(denial)) => denial_name(*denial),
-            None => denial_name(filter.default),
-        };
-        // Writing into a string cannot fail.
-        let _ = writeln!(text, "{verdict:<6} {}", call.name());
-    }
-    text
 }
 
 /// The nearest group or call, if one is near.
@@ -100,14 +83,5 @@ fn within(filter: &Filter, call: Sysno, rule: Rule) -> bool {
                 || narrowed.is_some_and(|all| all.iter().all(|one| alternatives.contains(one)))
         }
         Some(Verdict::Deny(_)) | None => false,
-    }
-}
-
-fn denial_name(denial: Denial) -> &'static str {
-    match denial {
-        Denial::Kill => "kill",
-        Denial::Errno(libc::EPERM) => "EPERM",
-        Denial::Errno(libc::ENOSYS) => "ENOSYS",
-        Denial::Errno(_) => "errno",
     }
 }
