@@ -106,7 +106,12 @@ impl Attempt {
         }
         let one = |namespace, flag: i32| match namespace {
             Namespace::Mount => self.inside(flag as u64, mount),
-            _ => self.inside(flag as u64, || Ok(())),
+            Namespace::Pid
+            | Namespace::Network
+            | Namespace::Ipc
+            | Namespace::Uts
+            | Namespace::Cgroup
+            | Namespace::User => self.inside(flag as u64, || Ok(())),
         };
         let others = OTHERS.iter().map(|(namespace, flag)| (*namespace, one(*namespace, *flag)));
         others.chain([(Namespace::User, user)]).collect()

@@ -67,7 +67,12 @@ pub(super) fn namespaces(
     for namespace in Namespace::ALL {
         let (key, origin) = match namespace {
             Namespace::Network => ("network.mode = \"host\"", mode.map_or(&Origin::Default, |mode| &mode.origin)),
-            _ => ("left out of isolation.namespaces", origin),
+            Namespace::Mount
+            | Namespace::Pid
+            | Namespace::Ipc
+            | Namespace::Uts
+            | Namespace::Cgroup
+            | Namespace::User => ("left out of isolation.namespaces", origin),
         };
         if !wanted.contains(&namespace) {
             off.push(Off::new(format!("{} namespace", namespace.name()), format!("{key} ({origin})")));

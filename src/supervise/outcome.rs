@@ -113,10 +113,10 @@ impl fmt::Display for Outcome {
             Outcome::TimeLimit => f.write_str("outcome=time-limit"),
             Outcome::SetupFailed(error) => write!(f, "outcome=setup-failed step={}", error.step.name()),
             Outcome::Lost(None) => f.write_str("outcome=lost"),
-            Outcome::Lost(Some(status)) => match Outcome::of_status(status) {
-                Outcome::Signaled(number) => write!(f, "outcome=lost signal={}", signal_name(number)),
-                _ => write!(f, "outcome=lost status={}", libc::WEXITSTATUS(status)),
-            },
+            Outcome::Lost(Some(status)) if libc::WIFSIGNALED(status) => {
+                write!(f, "outcome=lost signal={}", signal_name(libc::WTERMSIG(status)))
+            }
+            Outcome::Lost(Some(status)) => write!(f, "outcome=lost status={}", libc::WEXITSTATUS(status)),
             Outcome::NotLaunched => f.write_str("outcome=not-launched"),
             Outcome::Stopped => f.write_str("outcome=stopped"),
             Outcome::Foreign => f.write_str("outcome=foreign-report"),
