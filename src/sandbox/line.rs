@@ -162,7 +162,12 @@ impl Line<'_> {
             return Ok(());
         }
         // No reaper will read the end of the cord. Here, because a change of ids or rights clears it.
-        sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))
+        sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))?;
+        // A supervisor that died before this sends no signal any more; the connection may lie in the cord all the same.
+        match sys::process::hung_up(self.cord).map_err(|errno| (5, errno))? {
+            true => sys::process::exit(0),
+            false => Ok(()),
+        }
     }
 
     fn close_descriptors(&mut self) -> Result<(), Refused> {

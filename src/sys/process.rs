@@ -144,6 +144,14 @@ pub fn poll_for_end(first: RawFd, second: RawFd) -> Result<Polled, Errno> {
     Ok(Polled { hung_up: entries[0].revents != 0, readable: entries[1].revents != 0 })
 }
 
+/// Whether the peer of a socket is gone, by poll(2) without waiting.
+pub fn hung_up(socket: RawFd) -> Result<bool, Errno> {
+    let mut entry = libc::pollfd { fd: socket, events: 0, revents: 0 };
+    // SAFETY: one entry, alive and writable.
+    let result = unsafe { libc::poll(&raw mut entry, 1, 0) };
+    Errno::result(result).map(|_| entry.revents & libc::POLLHUP != 0)
+}
+
 /// setsid(2).
 pub fn new_session() -> Result<(), Errno> {
     // SAFETY: takes nothing.
