@@ -147,3 +147,15 @@ fn a_start_that_fails_leaves_no_cgroup() {
     let left: Vec<_> = all.iter().filter(|path| path.to_string_lossy().contains(&name)).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn a_command_that_is_process_1_cannot_cut_itself_loose_from_its_supervisor() {
+    let server = scene("strict").set("isolation.init=false").probe("ignore , loose , say ready , wait").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "loose: EPERM");
+    assert_eq!(client.line(), "ready");
+    let session = host::watch(&host::tree(server.pid())[1..]);
+    assert_eq!(session.count(), 2, "the launcher and the command");
+    server.signal(nix::sys::signal::Signal::SIGKILL);
+    assert!(session.end_within(Duration::from_secs(1)), "something outlived the supervisor");
+}

@@ -6,6 +6,7 @@
 //! falls back on that; what only an attack calls kills. Under `all` it is refused instead: that word is for
 //! commands that were never looked at.
 
+mod death;
 mod groups;
 mod memory;
 mod rules;
@@ -14,6 +15,7 @@ mod systemd;
 mod tests;
 mod words;
 
+pub use death::keep_death_signal;
 pub use memory::deny_write_execute;
 pub use words::{allows, describe};
 

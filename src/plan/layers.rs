@@ -152,6 +152,19 @@ pub(super) fn tree(
     Ok(())
 }
 
+/// Where no reaper sees the end of the cord, the filter sees to it that the command keeps its parent-death signal.
+pub(super) fn sudden_death(first: First, filter: Option<&mut Filter>, off: &mut Vec<Off>) {
+    match (first, filter) {
+        (First::Reaper, _) => {}
+        (First::Command, Some(filter)) => calls::keep_death_signal(filter),
+        (First::Command, None) => {
+            let why = "without init and seccomp, a command can take off its parent-death signal and outlive a supervisor \
+                       that is killed";
+            off.push(Off::new("sudden death", why));
+        }
+    }
+}
+
 /// The settings of the PID namespace.
 pub(super) fn pid_limits(
     isolation: &Isolation,

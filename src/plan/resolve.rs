@@ -41,6 +41,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let landlock = landlock(&sight.root, &grants, abi, &namespaces, &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
+    layers::sudden_death(first, filter.as_mut(), &mut off);
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;
     let plan = Plan {

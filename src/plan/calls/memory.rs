@@ -28,17 +28,17 @@ pub fn deny_write_execute(filter: &mut Filter) {
     for (name, rule) in RULES {
         for call in named(name) {
             if let Some(verdict) = filter.calls.get_mut(&number(call)) {
-                narrow(verdict, rule);
+                // As PR_SET_MDWE answers.
+                narrow(verdict, rule, Denial::Errno(libc::EACCES));
             }
         }
     }
 }
 
-/// Both what `verdict` asks and what `rule` asks.
-fn narrow(verdict: &mut Verdict, rule: Rule) {
+/// Both what `verdict` asks and what `rule` asks; where it asked for nothing, the others meet `denial`.
+pub(super) fn narrow(verdict: &mut Verdict, rule: Rule, denial: Denial) {
     *verdict = match verdict {
-        // As PR_SET_MDWE answers.
-        Verdict::Allow => Verdict::AllowIf(both(&[Vec::new()], rule), Denial::Errno(libc::EACCES)),
+        Verdict::Allow => Verdict::AllowIf(both(&[Vec::new()], rule), denial),
         Verdict::AllowIf(alternatives, denial) => Verdict::AllowIf(both(alternatives, rule), *denial),
         Verdict::Deny(denial) => Verdict::Deny(*denial),
     };
@@ -51,10 +51,14 @@ fn both(alternatives: &[Vec<Condition>], rule: Rule) -> Vec<Vec<Condition>> {
 
 /// What [`deny_write_execute`] leaves of a grant of `call`, if it takes anything from it: a group is still the group.
 pub(super) fn narrowed(call: &str, grant: Rule) -> Option<Vec<Vec<Condition>>> {
-    let (_, rule) = RULES.iter().find(|(name, _)| *name == call)?;
+    RULES.iter().find(|(name, _)| *name == call).map(|(_, rule)| both_of(grant, rule))
+}
+
+/// Both what a grant asks and what `rule` asks.
+pub(super) fn both_of(grant: Rule, rule: Rule) -> Vec<Vec<Condition>> {
     let alternatives = match grant {
         [] => vec![Vec::new()],
         some => some.iter().map(|one| one.to_vec()).collect(),
     };
-    Some(both(&alternatives, rule))
+    both(&alternatives, rule)
 }

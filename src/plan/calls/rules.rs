@@ -22,7 +22,7 @@ pub(super) const fn is(argument: u8, value: u32) -> Condition {
     bits(argument, u32::MAX, value)
 }
 
-const fn is_not(argument: u8, value: u32) -> Condition {
+pub(super) const fn is_not(argument: u8, value: u32) -> Condition {
     Condition { argument, mask: u32::MAX as u64, value: value as u64, negated: true, wide: false }
 }
 

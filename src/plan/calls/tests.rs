@@ -306,6 +306,19 @@ fn a_narrowed_filter_has_the_words_of_the_one_it_was() {
     for allow in ["default", "all", "default network-client jit", "memory mprotect personality"] {
         let mut narrowed = filter(allow);
         deny_write_execute(&mut narrowed);
+        keep_death_signal(&mut narrowed);
         assert_eq!(describe(&narrowed), describe(&filter(allow)), "{allow}");
+    }
+}
+
+#[test]
+fn a_command_that_is_process_1_keeps_its_death_signal() {
+    let set = |option: i32| [1 << 32 | option as u64, 0, 0, 0, 0, 0];
+    for allow in ["default", "all", "prctl", "process trace"] {
+        let mut filter = filter(allow);
+        assert_eq!(answer(&filter, "prctl", set(libc::PR_SET_PDEATHSIG)), None, "{allow}");
+        keep_death_signal(&mut filter);
+        assert_eq!(answer(&filter, "prctl", set(libc::PR_SET_PDEATHSIG)), EPERM, "{allow}");
+        assert_eq!(answer(&filter, "prctl", set(libc::PR_SET_NAME)), None, "{allow}");
     }
 }
