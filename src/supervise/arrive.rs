@@ -3,6 +3,7 @@
 
 use super::admit::{Tell, Trouble};
 use super::door::Door;
+use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::turn::{Event, State};
 use super::watch::{Output, Timer};
@@ -11,7 +12,6 @@ use crate::plan::Step;
 use crate::sandbox::{Reply, SetupError};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -151,12 +151,18 @@ impl Supervisor {
         self.watch.set(Timer::Strays, self.strays_at.replace(at), at);
     }
 
-    /// Reaps children that nobody told us of.
+    /// Reaps children that nobody told us of. Not while a launcher owes an answer: it may have made a child that is in
+    /// nobody's books yet and dead already, whose status its session would miss.
     pub(super) fn look_for_strays(&mut self, now: Instant) {
-        let sessions = self.sessions.values().filter_map(|session| session.pid());
-        let launchers = self.services.iter().filter_map(|service| service.launcher_pid());
-        let known: BTreeSet<Pid> = sessions.chain(launchers).collect();
-        self.strays_at = self.strays.look(&known).map(|pause| now + pause);
+        let pause = match self.services.iter().any(|service| service.waiting().is_some()) {
+            true => Some(Strays::POSTPONED),
+            false => {
+                let sessions = self.sessions.values().filter_map(|session| session.pid());
+                let launchers = self.services.iter().filter_map(|service| service.launcher_pid());
+                self.strays.look(&sessions.chain(launchers).collect())
+            }
+        };
+        self.strays_at = pause.map(|pause| now + pause);
         if let Some(at) = self.strays_at {
             self.watch.set(Timer::Strays, None, at);
         }

@@ -19,6 +19,9 @@ pub(super) struct Strays {
 }
 
 impl Strays {
+    /// After which pause to try again to look.
+    pub(super) const POSTPONED: Duration = FIRST_PAUSE;
+
     /// A launcher is gone: look for a while, first after this pause.
     pub(super) fn expect(&mut self) -> Duration {
         self.looks_left = LOOKS;
