@@ -31,7 +31,9 @@ pub(super) struct UnixAddress {
 /// Why an address is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadAddress {
-    #[error("not an address; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock")]
+    #[error(
+        "not an address with a port; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock; names are not looked up"
+    )]
     Nothing,
     #[error("no path; write unix:/run/x.sock")]
     NoPath,
@@ -78,11 +80,14 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_an_example() {
+        let nothing = "not an address with a port; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock; \
+                       names are not looked up";
         let table = [
-            ("", "not an address; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock"),
-            ("7000", "not an address; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock"),
-            ("127.0.0.1", "not an address; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock"),
-            ("::1:70000", "not an address; write 127.0.0.1:7000, [::1]:7000 or unix:/run/x.sock"),
+            ("", nothing),
+            ("7000", nothing),
+            ("127.0.0.1", nothing),
+            ("localhost:7000", nothing),
+            ("::1:70000", nothing),
             ("unix:", "no path; write unix:/run/x.sock"),
             ("unix:/x,mode=888", "`888` is not a mode; write mode=0660"),
             ("unix:/x,mode=+7", "`+7` is not a mode; write mode=0660"),

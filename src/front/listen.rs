@@ -21,11 +21,13 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
             plans.push((arrangement.plan(transport, &facts)?, addresses));
         }
     }
-    // The mode of a socket is the one that was written; what else we may ever make is nobody else's.
+    // The mode of a socket is the one that was written.
     umask(Mode::empty());
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
     let mut told = Vec::new();
+    let mut kinds = Vec::new();
     for (plan, addresses) in plans {
+        kinds.push(plan.transport);
         let bound: Result<Vec<Bound>, _> = addresses.into_iter().map(Address::listen).collect();
         let mut listeners = Vec::new();
         for bound in bound.map_err(Failure::Host)? {
@@ -34,11 +36,14 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
         }
         supervisor.add(plan, listeners, options.max_sessions as usize).map_err(Failure::Host)?;
     }
+    // What else we may ever make is nobody else's.
     umask(Mode::from_bits_truncate(0o077));
     for (address, _, example) in &told {
         tracing::info!("listening on {address}: try  {example}");
     }
-    tracing::info!("what a session may do: {}", explanation(&options.what));
+    for kind in kinds {
+        tracing::info!("what a session may do: {}", explanation(&options.what, kind));
+    }
     if options.print_port {
         for (_, port, _) in &told {
             // Nobody reads it: no reason not to serve.
@@ -48,9 +53,16 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     supervisor.run(&mut Plain).map_err(Failure::Host)
 }
 
-/// The command that explains what this one serves.
-fn explanation(what: &What) -> String {
-    let mut words = vec!["spawnbox explain".to_string(), "--policy".to_string(), quote(&what.policy)];
+/// The command that explains what this one serves. A plan depends on the kind of connection, and so may a refusal.
+fn explanation(what: &What, kind: Transport) -> String {
+    let mut words = vec!["spawnbox explain".to_string()];
+    match kind {
+        // What `explain` takes it for where nothing is said.
+        Transport::Tcp => {}
+        Transport::Unix => words.push("--connection unix".to_string()),
+        Transport::Stdio => words.push("--connection stdio".to_string()),
+    }
+    words.extend(["--policy".to_string(), quote(&what.policy)]);
     for setting in &what.set {
         words.extend(["-s".to_string(), quote(setting)]);
     }
@@ -83,6 +95,8 @@ mod tests {
         };
         let expected =
             r#"spawnbox explain --policy strict -s 'files.read=["/etc/ssl"]' -- sh -c 'echo '\''a b'\''' ''"#;
-        assert_eq!(explanation(&what), expected);
+        assert_eq!(explanation(&what, Transport::Tcp), expected);
+        let unix = explanation(&what, Transport::Unix);
+        assert!(unix.starts_with("spawnbox explain --connection unix --policy strict "), "{unix}");
     }
 }
