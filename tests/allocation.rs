@@ -2,10 +2,17 @@
 //! Nothing allocates or frees between the clone and the exec: the program runs under an allocator that aborts then.
 //! A child that aborts says nothing and its connection is closed, so each scene here would fail.
 
-use crate::scene::{Scene, scene};
+use crate::scene::{Scene, scene, stage};
+use std::os::unix::process::ExitStatusExt;
 
 fn runs(scene: Scene) {
     scene.guarded().shell("echo whole").run().stdout("whole\n").exits(0);
+}
+
+#[test]
+fn an_allocation_would_be_noticed() {
+    let status = std::process::Command::new(stage::program("guarded")).arg("allocate").status().expect("it is there");
+    assert_eq!(status.signal(), Some(nix::libc::SIGABRT));
 }
 
 #[test]

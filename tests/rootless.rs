@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An ordinary user's sandbox: what it has all the same, and what is refused in words.
 
+use crate::isolation::unfiltered;
 use crate::scene::{host, scene};
 
 #[test]
@@ -10,6 +11,7 @@ fn an_ordinary_users_command_has_its_own_identity_and_no_rights() {
     let uid = if host::is_root() { crate::scene::NOBODY } else { nix::unistd::getuid().as_raw() };
     assert!(found.answer("ids").starts_with(&format!("uid {uid} {uid} {uid} ")), "{found}");
     assert_eq!(found.answer("capabilities"), "none");
+    assert_eq!(found.answer("bounding"), "none");
     assert_eq!(found.answer("no-new-privs"), "1");
     assert_eq!(found.answer("descriptors"), "0 1 2");
     assert_eq!(found.answer("pid"), "2 parent 1");
@@ -20,7 +22,11 @@ fn an_ordinary_user_sees_neither_host_nor_network() {
     let found =
         scene("strict").unprivileged().probe("open /etc/shadow , open /etc/passwd , list /proc , interfaces").run();
     assert_eq!(found.answer("open /etc/shadow"), "ENOENT");
+    assert_eq!(found.answer("open /etc/passwd"), "ENOENT");
     assert_eq!(found.answer("list /proc"), "ENOENT");
+    // The filter gives no socket to ask with; without it, the namespace answers.
+    assert_eq!(found.answer("interfaces"), "EPERM");
+    assert_eq!(unfiltered().unprivileged().probe("interfaces").run().answer("interfaces"), "lo");
 }
 
 #[test]

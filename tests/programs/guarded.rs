@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The main program under an allocator that aborts when a child allocates or frees between its clone and its exec.
-//! Memory there may be shared with the launcher, whose lock a child would take along into a process of its own.
+//! A child is a copy of its launcher, locks of the allocator included, and whoever holds them is not there any more.
+//! With `allocate` as its only argument it does what a step must never do, to show that this is noticed.
 // A global allocator is an unsafe trait; this program is never installed.
 #![allow(unsafe_code)]
 
@@ -15,6 +16,10 @@ struct Guard;
 static GUARD: Guard = Guard;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "allocate") {
+        AFTER_CLONE.store(true, Ordering::Relaxed);
+        drop(std::hint::black_box(Box::new(1)));
+    }
     spawnbox::front::main()
 }
 
