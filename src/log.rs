@@ -2,8 +2,14 @@
 //! The subscriber: everyone else only says tracing events.
 //! A line goes to one [`Sink`]; it is cut and cleaned here, so that no text can look like a second line.
 
+mod room;
+
+pub use room::Room;
+
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
@@ -68,9 +74,22 @@ impl Severity {
 
 impl Sink for Stderr {
     fn line(&self, severity: Severity, text: &str) {
-        let line = format!("spawnbox: {}{text}\n", severity.prefix());
-        // One write, so that lines of several processes do not mix.
-        let _lost = std::io::stderr().write_all(line.as_bytes());
+        static ROOM: Mutex<Room> = Mutex::new(Room::new());
+        let mut room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = |severity: Severity, text: &str| {
+            let line = format!("spawnbox: {}{text}\n", severity.prefix());
+            // One write, so that lines of several processes do not mix.
+            let _lost = std::io::stderr().write_all(line.as_bytes());
+        };
+        if !room.allows(std::io::stderr().as_fd()) {
+            return;
+        }
+        if let Some(note) = room.take_lost() {
+            write(Severity::Warning, &note);
+        }
+        if room.allows(std::io::stderr().as_fd()) {
+            write(severity, text);
+        }
     }
 }
 

@@ -159,3 +159,29 @@ fn a_command_that_is_process_1_cannot_cut_itself_loose_from_its_supervisor() {
     server.signal(nix::sys::signal::Signal::SIGKILL);
     assert!(session.end_within(Duration::from_secs(1)), "something outlived the supervisor");
 }
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_client_and_no_time_limit() {
+    let (read, write) = std::io::pipe().expect("pipes can be made");
+    // Full but for less than a line, however large the kernel's pipes are.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(&write, nix::fcntl::FcntlArg::F_SETFL(flags)).expect("a pipe can be made non-blocking");
+    while nix::unistd::write(&write, &[b'x'; 4096]).is_ok() {}
+    nix::fcntl::fcntl(&write, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).expect("and blocking again");
+    let room = stage::room();
+    let path = room.path("socket");
+    let mut command = Command::new(stage::program("spawnbox"));
+    command.args(["listen", &format!("unix:{}", path.display()), "--print-port", "-slimits.time=1s"]);
+    command.args(["--", "/bin/sleep", "60"]).current_dir("/").stdout(Stdio::piped()).stderr(write);
+    let mut child = command.spawn().expect("the program is there");
+    drop(command);
+    let mut stdout = child.stdout.take().expect("standard output is a pipe");
+    std::io::Read::read_exact(&mut stdout, &mut [0]).expect("it says where it listens");
+    let client = UnixStream::connect(&path).expect("it listens");
+    client.set_read_timeout(Some(patience())).expect("a time-out can be set");
+    let ended = std::io::Read::read(&mut &client, &mut [0]);
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(ended.expect("the time limit ends the session"), 0);
+    drop(read);
+}

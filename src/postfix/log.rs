@@ -3,8 +3,9 @@
 //! A line that cannot be delivered is lost, as Postfix loses it: logging must never stop mail.
 #![forbid(unsafe_code)]
 
-use crate::log::{Severity, Sink};
+use crate::log::{Room, Severity, Sink};
 use crate::sys::clock::{LocalTime, local_time};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,7 @@ struct Line {
     target: Target,
     tag: String,
     socket: Option<UnixDatagram>,
+    room: Room,
 }
 
 /// Facilities by name, as syslog(3) numbers them.
@@ -104,19 +106,30 @@ impl Sink for Log {
 
 impl Line {
     fn open(target: Target, name: &str, pid: u32) -> Line {
-        let mut line = Line { target, tag: format!("{name}[{pid}]"), socket: None };
+        let mut line = Line { target, tag: format!("{name}[{pid}]"), socket: None, room: Room::new() };
         line.connect();
         line
     }
 
     fn write(&mut self, time: &LocalTime, severity: Severity, text: &str) {
+        if !self.has_room() {
+            return;
+        }
+        if let Some(note) = self.room.take_lost() {
+            self.send(&self.render(time, Severity::Warning, &note));
+        }
         let line = self.render(time, severity, text);
-        if !self.send(&line) {
+        if self.has_room() && !self.send(&line) {
             // The logger was restarted: its socket is a new one. Postfix's own client of postlogd does not try again,
             // and loses its lines.
             self.connect();
             self.send(&line);
         }
+    }
+
+    /// Whether the logger takes a line now; without a socket the next one may.
+    fn has_room(&mut self) -> bool {
+        self.socket.as_ref().is_none_or(|socket| self.room.allows(socket.as_fd()))
     }
 
     fn send(&self, line: &str) -> bool {
@@ -157,7 +170,7 @@ mod tests {
     const TIME: LocalTime = LocalTime { month: 1, day: 3, hour: 4, minute: 5, second: 6 };
 
     fn line(target: Target) -> Line {
-        Line { target, tag: "postfix/spawnbox[7]".to_string(), socket: None }
+        Line { target, tag: "postfix/spawnbox[7]".to_string(), socket: None, room: Room::new() }
     }
 
     #[test]
