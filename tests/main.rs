@@ -9,6 +9,7 @@
 mod scene;
 
 mod refusals;
+mod check;
 mod connection;
 mod front;
 mod failure;

@@ -3,6 +3,7 @@
 
 use super::address::Address;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Hands each connection to a sandboxed command.
 #[derive(Debug, Parser)]
@@ -43,6 +44,14 @@ pub(super) enum Verb {
         spawnbox explain --policy policyd-spf --steps\n  \
         spawnbox explain -s network.mode=host -- sh")]
     Explain(Explain),
+    /// Check policies, and the entries of master.cf that start spawnbox
+    #[command(after_help = "Examples:\n  \
+        spawnbox check                   every policy in /etc/spawnbox\n  \
+        spawnbox check ./draft.toml\n  \
+        spawnbox check --master-cf       what Postfix will start\n\n\
+        Prints a line for each that is good, and every mistake. Changes nothing.\n\
+        Exit status: 0 all good, 1 this host cannot be looked at, 2 something is wrong.")]
+    Check(Check),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +91,22 @@ pub(super) struct Explain {
     pub(super) connection: Connection,
     #[command(flatten)]
     pub(super) what: What,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Policies by name, or policy files (with a slash) [default: all in /etc/spawnbox]
+    #[arg(value_name = "POLICY")]
+    pub(super) policies: Vec<String>,
+    /// Check each entry of master.cf whose command is spawnbox; needs root, as master(8) does
+    #[arg(long)]
+    pub(super) master_cf: bool,
+    /// Where main.cf and master.cf are [default: where postconf(1) finds them]
+    #[arg(short = 'c', long, value_name = "DIR", requires = "master_cf")]
+    pub(super) config_directory: Option<PathBuf>,
+    /// Print mistakes only
+    #[arg(short, long)]
+    pub(super) quiet: bool,
 }
 
 /// The kind of a connection.

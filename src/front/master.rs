@@ -16,7 +16,9 @@ mod service;
 mod refuse;
 mod report;
 
-use fatal::Fatal;
+pub(super) use fatal::Fatal;
+pub(super) use service::{Choice, Foreseen};
+
 use gate::{Gate, Inherited};
 use start::Start;
 use std::ffi::OsString;
@@ -43,6 +45,11 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What would become of a daemon with these words behind the program's name. Changes nothing and logs nothing.
+pub(super) fn foresee(words: &[String], config_directory: &str) -> Result<Foreseen, Fatal> {
+    service::foresee(&Start::foresee(words, config_directory)?)
 }
 
 fn run(arguments: &[OsString]) -> Result<(), Fatal> {

@@ -10,5 +10,7 @@ mod address;
 mod socket;
 mod run;
 mod explain;
+mod postconf;
+mod check;
 
 pub use choose::main;

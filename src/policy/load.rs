@@ -54,9 +54,21 @@ pub fn load_from(directory: &Path, word: &str, set: &[String]) -> Result<Policy,
 /// The built-in policy `name`, whatever files there are.
 pub fn builtin(name: &str) -> Result<Policy, InputError> {
     let mut reader = Reader::new();
-    let found = shipped::find(name).ok_or_else(|| unknown(name, builtin_names()))?;
+    let found = shipped::find(name).ok_or_else(|| unknown(name, builtin_names().map(str::to_owned).collect()))?;
     reader.take(Opened::Builtin(found.0, found.1))?;
     reader.finish(name.to_owned(), &[])
+}
+
+/// The names of the built-in policies.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    shipped::names()
+}
+
+/// The names of the policies in `directory`, sorted; none where it cannot be read.
+pub fn operators(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned));
+    files.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A policy that was found and not yet read.
@@ -246,15 +258,10 @@ fn unknown(word: &str, names: Vec<String>) -> Mistake {
     }
 }
 
-fn builtin_names() -> Vec<String> {
-    shipped::names().map(str::to_owned).collect()
-}
-
 /// The names to choose from: a help for people, so a directory that cannot be read has none.
 fn names_in(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let files = entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned));
-    let all: BTreeSet<String> = files.chain(builtin_names()).collect();
+    let builtin = builtin_names().map(str::to_owned);
+    let all: BTreeSet<String> = operators(directory).into_iter().chain(builtin).collect();
     all.into_iter().collect()
 }
 

@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod owner;
 pub mod words;
 pub mod main_cf;
+pub mod master_cf;
 pub mod expand;
 pub mod parameters;
 mod numbers;

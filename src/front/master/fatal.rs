@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 /// Why the daemon ends.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fatal {
+pub(in crate::front) enum Fatal {
     /// A word of the command line that is not UTF-8.
     #[error("argument {0} is not valid UTF-8")]
     NotText(usize),

@@ -22,15 +22,47 @@ const DEFAULT_POLICY: &str = "compatible";
 /// How many clients are served at once: what master's process limit counts.
 const CONCURRENCY: usize = 1;
 
+/// Everything about a service that can be known before it is started.
+pub(in crate::front) struct Foreseen {
+    pub(in crate::front) policy: Policy,
+    pub(in crate::front) choice: Choice,
+    pub(in crate::front) plan: Plan,
+    facts: host::Facts,
+}
+
+/// Who chose a service's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::front) enum Choice {
+    /// `policy=`.
+    Attribute,
+    /// The file of the service's name.
+    File,
+    /// No one.
+    Nobody,
+}
+
 /// A supervisor that listens, with a launcher that has shown that it can make a sandbox.
 pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervisor, Fatal> {
-    let (request, attributes) = request(start)?;
-    let policy = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref())?;
-    let request = with_policys_time(request, &policy);
-    let (plan, facts) = plan(&request, &policy)?;
+    let Foreseen { choice, plan, facts, .. } = foresee(start)?;
+    if choice == Choice::Nobody {
+        let service = &start.service;
+        tracing::info!(
+            "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or \
+             {DIRECTORY}/{service}.toml gives it less"
+        );
+    }
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
     supervisor.add(plan, listeners, CONCURRENCY)?;
     Ok(supervisor)
+}
+
+/// The plan of a service. Looks at the host and changes nothing.
+pub(super) fn foresee(start: &Start) -> Result<Foreseen, Fatal> {
+    let (request, attributes) = request(start)?;
+    let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref())?;
+    let request = with_policys_time(request, &policy);
+    let (plan, facts) = plan(&request, &policy)?;
+    Ok(Foreseen { policy, choice, plan, facts })
 }
 
 fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
@@ -61,21 +93,15 @@ fn of(what: &str) -> Origin {
 }
 
 /// `policy=`, or the file of the service's name in `directory`, or what comes nearest to spawn(8).
-fn find(directory: &Path, service: &str, named: Option<&str>) -> Result<Policy, InputError> {
-    if let Some(name) = named {
-        return load_from(directory, name, &[]);
-    }
+fn find(directory: &Path, service: &str, named: Option<&str>) -> Result<(Policy, Choice), InputError> {
     let file = directory.join(format!("{service}.toml"));
-    // A link that leads nowhere was meant to be a policy, and is refused as one.
-    if !service.contains('/') && file.symlink_metadata().is_ok() {
-        return load_from(directory, service, &[]);
-    }
-    let file = file.display();
-    tracing::info!(
-        "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or \
-         {file} gives it less"
-    );
-    load_from(directory, DEFAULT_POLICY, &[])
+    let (name, choice) = match named {
+        Some(name) => (name, Choice::Attribute),
+        // A link that leads nowhere was meant to be a policy, and is refused as one.
+        None if !service.contains('/') && file.symlink_metadata().is_ok() => (service, Choice::File),
+        None => (DEFAULT_POLICY, Choice::Nobody),
+    };
+    Ok((load_from(directory, name, &[])?, choice))
 }
 
 /// The limit of all services gives way to the one that the policy has for this service; the service's own does not.
@@ -109,7 +135,7 @@ mod tests {
         text.iter().for_each(|text| std::fs::write(directory.join("policy.toml"), text).unwrap());
         let policy = find(&directory, "policy", named);
         std::fs::remove_dir_all(&directory).unwrap();
-        let described = policy.map(|policy| (policy.name, policy.description.map(|text| text.value)));
+        let described = policy.map(|(policy, _)| (policy.name, policy.description.map(|text| text.value)));
         described.map(|(name, text)| format!("{name}: {}", text.unwrap_or_default())).map_err(|error| error.to_string())
     }
 

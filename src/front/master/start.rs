@@ -53,29 +53,25 @@ impl Start {
         let log = early_log(&environment, program);
         let words = arguments.iter().enumerate().skip(1).map(|(at, word)| word.to_str().ok_or(Fatal::NotText(at)));
         let words: Vec<String> = words.map(|word| word.map(str::to_string)).collect::<Result<_, _>>()?;
-        let mut start = parameters::Start {
-            process_name: program.to_string(),
-            service_name: program.to_string(),
-            config_directory: environment.get(MAIL_CONFIG).map_or("/etc/postfix", String::as_str).to_string(),
-            host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
-            process_id: std::process::id(),
-            overrides: Vec::new(),
-        };
-        let table = read_main_cf(&start)?;
-        let options = Options::parse(&words)?;
-        start.overrides = options.overrides.clone();
-        start.service_name = options.service.clone().unwrap_or(start.service_name);
-        let parameters = Parameters::fill(table, &start)?;
-        let mail_owner = owner::look_up(&parameters.mail_owner, &Host, &start.config_directory)?;
-        late_log(&log, &parameters, program, &mut environment);
-        let service = start.service_name;
-        if !options.foreground && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
+        let said = Said::read(program, &words, &environment)?;
+        late_log(&log, &said.parameters, program, &mut environment);
+        if !said.options.foreground && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
             eprintln!("{program}: fatal: {}", Fatal::ByHand);
             return Err(Fatal::ByHand);
         }
-        let transport = transport(&options, &service)?;
+        let transport = transport(&said.options, &said.service)?;
         let generation = environment.get(GENERATION).map_or(Ok(0), |text| generation(text))?;
+        let Said { service, options, parameters, mail_owner } = said;
         Ok(Start { service, transport, options, parameters, mail_owner, generation, environment })
+    }
+
+    /// What a daemon with this command line would read, for whoever wants to know before it is started. Logs nothing.
+    pub(super) fn foresee(words: &[String], config_directory: &str) -> Result<Start, Fatal> {
+        let mut environment = environment();
+        environment.insert(MAIL_CONFIG.to_string(), config_directory.to_string());
+        let Said { service, options, parameters, mail_owner } = Said::read("spawnbox", words, &environment)?;
+        let transport = transport(&options, &service)?;
+        Ok(Start { service, transport, options, parameters, mail_owner, generation: 0, environment })
     }
 
     /// A listener of the service on a copy of this descriptor.
@@ -91,6 +87,34 @@ impl Start {
             Transport::Inet => request::Transport::Tcp,
             Transport::Unix | Transport::Pass => request::Transport::Unix,
         }
+    }
+}
+
+/// What the command line and main.cf say.
+struct Said {
+    service: String,
+    options: Options,
+    parameters: Parameters,
+    mail_owner: (u32, u32),
+}
+
+impl Said {
+    fn read(program: &str, words: &[String], environment: &BTreeMap<String, String>) -> Result<Said, Fatal> {
+        let mut start = parameters::Start {
+            process_name: program.to_string(),
+            service_name: program.to_string(),
+            config_directory: environment.get(MAIL_CONFIG).map_or("/etc/postfix", String::as_str).to_string(),
+            host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
+            process_id: std::process::id(),
+            overrides: Vec::new(),
+        };
+        let table = read_main_cf(&start)?;
+        let options = Options::parse(words)?;
+        start.overrides = options.overrides.clone();
+        start.service_name = options.service.clone().unwrap_or(start.service_name);
+        let parameters = Parameters::fill(table, &start)?;
+        let mail_owner = owner::look_up(&parameters.mail_owner, &Host, &start.config_directory)?;
+        Ok(Said { service: start.service_name, options, parameters, mail_owner })
     }
 }
 

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether the program of a plan can be executed, so far as that can be seen without doing it.
+//! Looks at files from outside the sandbox, where a program has the same path as inside.
+
+use crate::plan::Plan;
+use crate::plan::model::{Access, Identity, Root};
+use crate::policy::Mistake;
+use std::ffi::{CStr, OsStr};
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// `BINPRM_BUF_SIZE`: what the kernel reads of a script's first line (Linux, include/uapi/linux/binfmts.h).
+const FIRST_LINE: u64 = 256;
+
+/// What is wrong with the program, if anything.
+pub(super) fn check(plan: &Plan) -> Option<Mistake> {
+    let paths: Vec<&Path> = plan.command.programs.iter().map(|program| path(program)).collect();
+    // A relative path is relative to a directory that Postfix chooses, and a private file system is empty from outside.
+    let unseen = |path: &&Path| !path.is_absolute() || plan.scratch.iter().any(|own| path.starts_with(&own.path));
+    if paths.iter().any(unseen) {
+        return None;
+    }
+    let found = paths.iter().find_map(|path| Some((*path, std::fs::metadata(path).ok()?)));
+    let Some((program, metadata)) = found else {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let mistake = Mistake::new(format!("this host has no {}", names.join(" and no ")));
+        return Some(mistake.help("correct the path, or install it"));
+    };
+    if !metadata.is_file() || !may_execute(&metadata, &plan.identity) {
+        let who = &plan.identity.name;
+        let mistake = Mistake::new(format!("{} is nothing that {who} may execute", program.display()));
+        return Some(mistake.help(format!("its mode is {:04o}", metadata.mode() & 0o7777)));
+    }
+    let interpreter = interpreter(program)?;
+    let needs = format!("{} needs {}, ", program.display(), interpreter.display());
+    if std::fs::metadata(&interpreter).is_err() {
+        return Some(
+            Mistake::new(format!("{needs}which this host does not have")).help("it is in the first line, after #!"),
+        );
+    }
+    if !shows(&plan.root, &interpreter) {
+        let help = format!("add it: files.execute = [\"{}\"]", interpreter.display());
+        return Some(Mistake::new(format!("{needs}which the policy does not let it execute")).help(help));
+    }
+    None
+}
+
+fn path(text: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(text.to_bytes()))
+}
+
+/// By the mode alone: access lists are not looked at, and supplementary groups the command has none.
+fn may_execute(metadata: &Metadata, identity: &Identity) -> bool {
+    let bit = if metadata.uid() == identity.uid {
+        0o100
+    } else if metadata.gid() == identity.gid {
+        0o010
+    } else {
+        0o001
+    };
+    metadata.mode() & bit != 0
+}
+
+/// What the first line of a script names. A program that cannot be read is none.
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    File::open(program).ok()?.take(FIRST_LINE).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let word = line.split(|byte| matches!(byte, b' ' | b'\t')).find(|word| !word.is_empty())?;
+    Some(PathBuf::from(OsStr::from_bytes(word)))
+}
+
+/// Whether the root lets this be executed, by the name that it has or by the one behind its links.
+fn shows(root: &Root, program: &Path) -> bool {
+    let Root::Empty { binds, .. } = root else { return true };
+    let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf());
+    binds.iter().any(|bind| bind.access == Access::Execute && real.starts_with(&bind.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{hosts, resolve};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// What is said about a program with this text and mode, under the policy `compatible`.
+    fn said(text: &str, mode: u32) -> String {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let file = std::env::temp_dir().join(format!("spawnbox-program-{}-{number}", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let name = file.display().to_string();
+        let mut policy = hosts::compatible();
+        policy.files.scratch.clear();
+        let plan = resolve(&hosts::master("nobody", &[&name]), &policy, &hosts::root_on_618()).unwrap();
+        let mistake = check(&plan);
+        std::fs::remove_file(&file).unwrap();
+        let text =
+            mistake.map_or("nothing".to_string(), |mistake| crate::policy::InputError::from(mistake).to_string());
+        text.replace(&name, "PROGRAM").replace('\n', " ")
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_executed_is_found() {
+        let table = [
+            (said("", 0o644), "error: PROGRAM is nothing that nobody may execute"),
+            (said("", 0o750), "error: PROGRAM is nothing that nobody may execute"),
+            (said("#! /no/such -w\n", 0o755), "error: PROGRAM needs /no/such, which this host does not have"),
+        ];
+        for (said, expected) in table {
+            assert!(said.starts_with(expected), "{said}");
+        }
+        assert_eq!(said("#!/bin/sh\nexit\n", 0o755), "nothing");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_found() {
+        let policy = hosts::compatible();
+        let say = |program: &str| {
+            let plan = resolve(&hosts::master("nobody", &[program]), &policy, &hosts::root_on_618()).unwrap();
+            check(&plan).map(|mistake| crate::policy::InputError::from(mistake).to_string())
+        };
+        assert!(say("/no/such").unwrap().starts_with("error: this host has no /no/such\n"));
+        assert!(say("no-such").unwrap().starts_with("error: this host has no /usr/bin/no-such and no /bin/no-such\n"));
+        // Each session has its own.
+        assert_eq!(say("/tmp/such"), None);
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox check`: what an administrator asks before anyone connects.
+
+use crate::scene::{Outcome, arguments, stage};
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+/// `spawnbox check --master-cf` on a configuration with these entries and lines of main.cf.
+fn checked(options: &[&str], main_cf: &str, entries: &str) -> Outcome {
+    let room = stage::room();
+    let main = room.file("main.cf", &format!("compatibility_level = 3.6\n{main_cf}"));
+    // As old as an administrator's: whoever reads a younger one reads it again until it is two seconds old.
+    let past = SystemTime::now() - Duration::from_secs(3600);
+    File::options().write(true).open(&main).and_then(|file| file.set_modified(past)).expect("the file is ours");
+    room.file("master.cf", entries);
+    let directory = room.whole().display().to_string();
+    arguments(&[&["check", "--master-cf", "-c", &directory], options].concat()).run()
+}
+
+#[test]
+fn an_entry_that_would_be_refused_is_told_in_spawn_words_and_by_its_name() {
+    needs!(root);
+    needs!(program "postconf");
+    let table = [
+        ("user=ghost argv=/bin/cat", "error: unknown user name: ghost\n--> master.cf: p/unix"),
+        ("user=nobody:ghosts argv=/bin/cat", "error: unknown group name: ghosts\n--> master.cf: p/unix"),
+        ("users=nobody argv=/bin/cat", "error: unknown attribute name: users=nobody\n--> master.cf: p/unix"),
+        ("argv=/bin/cat", "error: missing user= attribute\n--> master.cf: p/unix"),
+        ("user=nobody", "error: missing argv= attribute\n--> master.cf: p/unix"),
+        ("user=root argv=/bin/cat", "error: request to deliver as root\n--> master.cf: p/unix"),
+        ("user=nobody argv=/no/cat", "error: this host has no /no/cat\n--> master.cf: p/unix, argv="),
+        (
+            "policy=nosuch user=nobody argv=/bin/cat",
+            "error: the policy of p/unix cannot be used\n--> master.cf: p/unix",
+        ),
+        ("-o p_time_limit=10y user=nobody argv=/bin/cat", "parameter p_time_limit: bad time value or unit: 10y"),
+    ];
+    for (words, report) in table {
+        let outcome = checked(&[], "", &format!("p unix - n n - 0 spawnbox {words}\n"));
+        assert!(outcome.stderr.contains(report), "{words}\n{outcome}");
+        outcome.exits(2).stdout("");
+    }
+    checked(&[], "", "p unix - - n - 0 spawnbox user=nobody argv=/bin/cat\n")
+        .says("error: service p requires privileged operation")
+        .exits(2);
+}
+
+#[test]
+fn every_entry_is_told_of_and_not_only_the_first() {
+    needs!(root);
+    needs!(program "postconf");
+    let entry = |name: &str, user: &str| format!("{name} unix - n n - 0 spawnbox user={user} argv=/bin/cat\n");
+    let entries = [entry("a", "ghost"), entry("b", "nobody"), entry("c", "phantom")].concat();
+    let outcome =
+        checked(&[], "", &entries).says("unknown user name: ghost").says("unknown user name: phantom").exits(2);
+    assert!(outcome.stdout.starts_with("b/unix: ok, policy compatible (none is named)\n"), "{outcome}");
+}
+
+#[test]
+fn what_is_good_is_said_unless_nobody_wants_to_hear() {
+    needs!(root);
+    needs!(program "postconf");
+    let entry = "p unix - n n - 0 spawnbox policy=strict user=nobody argv=/bin/cat\n";
+    checked(&[], "", entry).exits(0).stdout("p/unix: ok, policy strict (policy=)\n");
+    checked(&["-q"], "", entry).exits(0).stdout("");
+    let none = checked(&[], "", "p unix - n n - 0 spawn user=nobody argv=/bin/cat\n").exits(0);
+    assert!(none.stdout.starts_with("no entry of "), "{none}");
+}
+
+#[test]
+fn an_entry_without_a_policy_is_told_how_to_do_better() {
+    needs!(root);
+    needs!(program "postconf");
+    needs!(program "policyd-spf");
+    let entry = "p unix - n n - 0 spawnbox user=policyd-spf argv=/usr/bin/policyd-spf\n";
+    let outcome = checked(&[], "", entry).exits(0);
+    assert!(outcome.stdout.contains("/etc/spawnbox/p.toml gives it less"), "{outcome}");
+    assert!(outcome.stdout.contains("policy=policyd-spf"), "{outcome}");
+}
+
+#[test]
+fn the_warning_that_postconf_gives_is_explained() {
+    needs!(root);
+    needs!(program "postconf");
+    let entry = "p unix - n n - 0 spawnbox user=nobody argv=/bin/cat\n";
+    let outcome = checked(&[], "p_time_limit = 1h\n", entry).exits(0);
+    assert!(outcome.stdout.contains("p_time_limit is in force (3600s), though postconf says `unused parameter: "));
+    let set_by_the_entry = "p unix - n n - 0 spawnbox -o p_time_limit=1h user=nobody argv=/bin/cat\n";
+    let outcome = checked(&[], "", set_by_the_entry).exits(0);
+    assert!(!outcome.stdout.contains("unused parameter"), "{outcome}");
+}
+
+#[test]
+fn only_root_sees_what_the_daemons_of_master_cf_will_find() {
+    let scene = arguments(&["check", "--master-cf"]).unprivileged();
+    scene.run().says("cannot check the entries of master.cf: master(8) starts them as root").exits(1);
+}
+
+#[test]
+fn each_mistake_of_each_policy_is_told() {
+    let room = stage::room();
+    let wrong = room.file("wrong.toml", "version = 1\n[limits]\nmemroy = \"64M\"\n[files]\nraed = []\n");
+    let missing = room.file("missing.toml", "version = 1\nextends = [\"strict\"]\nfiles.read = [\"/no/such\"]\n");
+    let words = [&wrong, &missing].map(|file| file.display().to_string());
+    let outcome = arguments(&["check", &words[0], &words[1], "strict"]).run().exits(2);
+    for report in [
+        format!("error: unknown key `memroy`\n --> {}:3:1\n", words[0]),
+        format!("error: unknown key `raed`\n --> {}:5:1\n", words[0]),
+        format!("error: /no/such: No such file or directory\n--> {}:3:15\n = help: correct it", words[1]),
+    ] {
+        assert!(outcome.stderr.contains(&report), "{report}\n{outcome}");
+    }
+    outcome.stdout("strict: ok, for a command that is named elsewhere\n");
+}
+
+#[test]
+fn a_script_whose_interpreter_the_policy_does_not_show_is_found() {
+    let room = stage::room();
+    let interpreter = room.file("interpreter", "");
+    stage::mode(&interpreter, 0o755);
+    let script = room.file("script", &format!("#!{}\n", interpreter.display()));
+    stage::mode(&script, 0o755);
+    let script = script.display();
+    let text =
+        format!("version = 1\nextends = [\"strict\"]\ncommand.argv = [\"{script}\"]\nfiles.execute = [\"{script}\"]\n");
+    let file = room.file("policy.toml", &text).display().to_string();
+    let words = format!(
+        "error: {script} needs {}, which the policy does not let it execute\n--> {file}:3:",
+        interpreter.display()
+    );
+    let outcome = arguments(&["check", &file]).run().exits(2);
+    assert!(outcome.stderr.starts_with(&words), "{outcome}");
+}
