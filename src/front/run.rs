@@ -7,7 +7,7 @@ use super::socket::refuse_descriptors;
 use crate::host::HostError;
 use crate::plan::Step;
 use crate::plan::request::{Front, Transport};
-use crate::supervise::{Advice, Client, Door, Ended, OnSignal, Outcome, Supervisor};
+use crate::supervise::{Advice, Client, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
@@ -31,7 +31,11 @@ struct Once {
 
 impl Door for Once {
     fn ended(&mut self, ended: &Ended<'_>, _: usize) -> Advice {
-        self.ended = Some(ended.outcome);
+        // Out of memory, the kernel kills the reaper along with the command, so nobody is left to say how that ended.
+        self.ended = Some(match (ended.outcome, ended.limit()) {
+            (Outcome::Lost(_), Some(Limit::Memory(_))) => Outcome::Signaled(libc::SIGKILL),
+            (outcome, _) => outcome,
+        });
         Advice::Drain
     }
 

@@ -24,5 +24,5 @@ mod strays;
 pub use client::Client;
 pub use door::{Advice, Door, Ended, Plain};
 pub use listener::Listener;
-pub use outcome::{Outcome, Usage};
+pub use outcome::{Limit, Outcome, Usage};
 pub use supervisor::{OnSignal, Supervisor};
