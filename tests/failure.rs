@@ -27,6 +27,9 @@ fn every_step_that_fails_is_named_with_its_reason() {
 }
 
 fn fails(step: Step) {
+    if step == Step::WriteExecute {
+        needs!(kernel 6, 3);
+    }
     match way(step) {
         Way::Fails(scene, sentence) => {
             let outcome = scene.shell("echo never").run();

@@ -57,7 +57,7 @@ fn memory_is_limited_for_the_whole_session() {
     needs!(root);
     needs!(controller "memory");
     let scene = scene("strict").set("limits.memory=\"32M\"").set("limits.address-space=\"1G\"");
-    scene.probe("memory 100000000").run().says("memory").exits(128 + 9);
+    scene.probe("memory 100000000").run().says("limit=memory:32M").exits(128 + 9);
 }
 
 #[test]
