@@ -79,8 +79,8 @@ fn smtpd_gets_the_verdict_of_policyd_spf(spawner: Spawner, attribute: &str) {
         log.says("prepend Received-SPF: Pass");
         honest.say("QUIT", "221");
         if spawner == Spawner::Ours {
-            let line = log.says("policyd-spf: session=2 policy=policyd-spf@");
-            assert!(line.contains("outcome=exited status=0"), "{line}");
+            // By the same process or another: that depends on whether the first session was over in time.
+            log.says_all(&["policyd-spf: session=", " policy=policyd-spf@", " outcome=exited status=0"]);
         }
         postfix.stop();
     });
