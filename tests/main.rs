@@ -20,6 +20,7 @@ mod limits;
 mod clients;
 mod death;
 mod postfix;
+mod compat;
 mod rootless;
 mod attacks;
 mod readme;

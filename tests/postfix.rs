@@ -2,10 +2,10 @@
 //! Under Debian's own Postfix: the word `spawn` in master.cf becomes `spawnbox`, and mail is answered as before.
 //! What both can do is played with both, so that what they have in common is shown, not claimed.
 
-mod instance;
+pub(crate) mod instance;
 mod life;
 mod postconf;
-mod private;
+pub(crate) mod private;
 mod resolver;
 mod smtp;
 

@@ -91,6 +91,11 @@ impl Postfix {
         host::children(self.master.id()).into_iter().filter(|pid| host::command_line(*pid).contains(&mark)).collect()
     }
 
+    /// master's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.master.id()
+    }
+
     /// `postfix stop`.
     pub(crate) fn stop(mut self) {
         self.signal(Signal::SIGTERM);

@@ -152,14 +152,22 @@ impl Log {
 
     /// Waits for a line that contains each of `texts` and returns it.
     pub(crate) fn says_all(&self, texts: &[&str]) -> String {
+        let line = self.find(|line| texts.iter().all(|text| line.contains(text)));
+        line.unwrap_or_else(|| panic!("the log does not say {texts:?}:\n{}", self.text()))
+    }
+
+    /// Waits for a line that is so, and returns it if it came.
+    pub(crate) fn find(&self, so: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + patience();
         let mut lines = self.kept.lines.lock().expect("no holder panics");
         loop {
-            if let Some(line) = lines.iter().find(|line| texts.iter().all(|text| line.contains(text))) {
-                return line.clone();
+            if let Some(line) = lines.iter().find(|line| so(line)) {
+                return Some(line.clone());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "the log does not say {texts:?}:\n{}", lines.join("\n"));
+            if left.is_zero() {
+                return None;
+            }
             lines = self.kept.grown.wait_timeout(lines, left).expect("no holder panics").0;
         }
     }

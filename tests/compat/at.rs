@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where a row is played: its service, the mail system around it, and the log. Every wait is bounded.
+
+use crate::postfix::instance::{Postfix, Spawner};
+use crate::postfix::private::Log;
+use crate::scene::stage::Room;
+use crate::scene::{Client, host, patience};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// A row's place.
+pub(super) struct At<'a> {
+    pub(super) name: &'a str,
+    pub(super) spawner: Spawner,
+    pub(super) room: &'a Room,
+    pub(super) postfix: &'a Postfix,
+    pub(super) log: &'a Log,
+}
+
+impl At<'_> {
+    /// A client of the row's service.
+    pub(super) fn client(&self) -> Client {
+        Client::connect(&self.postfix.socket(self.name))
+    }
+
+    /// What a client gets that sends nothing.
+    pub(super) fn answer(&self) -> String {
+        self.client().finish().rest()
+    }
+
+    /// A client that is being served: the command, `cat`, has answered.
+    pub(super) fn served(&self) -> Client {
+        let mut client = self.client().send(b"are you there\n");
+        assert_eq!(client.line(), "are you there");
+        client
+    }
+
+    /// Waits for a line of the row's daemon that is this text, in which `*` stands for anything, and returns it.
+    pub(super) fn says(&self, text: &str) -> String {
+        self.find(&format!(" {}/{}[", self.name, self.spawner.name()), text)
+    }
+
+    /// The same of any daemon of this name: before the log's tag was read, no row can be told from another.
+    pub(super) fn anyone_says(&self, text: &str) -> String {
+        self.find(&format!("/{}[", self.spawner.name()), text)
+    }
+
+    /// The same of a process without the first half of its tag.
+    pub(super) fn half_tagged_says(&self, text: &str) -> String {
+        self.find(&format!(" {}[", self.spawner.name()), text)
+    }
+
+    /// The same of master.
+    pub(super) fn master_says(&self, text: &str) -> String {
+        self.find(" postfix/master[", text)
+    }
+
+    fn find(&self, tag: &str, text: &str) -> String {
+        let text = self.fill(text);
+        let line = self.log.find(|line| line.contains(tag) && fits(&text, said(line)));
+        line.unwrap_or_else(|| panic!("no line{tag}…]: {text}\n{}", self.said().join("\n")))
+    }
+
+    /// What the row's daemon has logged so far.
+    pub(super) fn said(&self) -> Vec<String> {
+        let tag = format!(" {}/{}[", self.name, self.spawner.name());
+        self.log.text().lines().filter(|line| line.contains(&tag)).map(|line| said(line).to_string()).collect()
+    }
+
+    /// The process that logged this line.
+    pub(super) fn pid_of(&self, line: &str) -> u32 {
+        let pid = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(pid, _)| pid.parse());
+        pid.expect("a tag with a process id").expect("a process id is a number")
+    }
+
+    /// The daemons of the row's service.
+    pub(super) fn daemons(&self) -> Vec<u32> {
+        self.postfix.daemons(self.name)
+    }
+
+    /// Its only daemon.
+    pub(super) fn daemon(&self) -> u32 {
+        let [daemon] = self.daemons()[..] else { panic!("not one daemon: {:?}", self.daemons()) };
+        daemon
+    }
+
+    /// Waits until a second client is served, which is when the first one's daemon is free or has company.
+    pub(super) fn served_by_another(&self) {
+        let mut client = self.client();
+        assert_eq!(client.line(), "started");
+    }
+
+    /// Hands this descriptor to the row's service, as a daemon in front of it would: see util/pass_accept.c.
+    pub(super) fn pass(&self, descriptor: OwnedFd) {
+        let path = self.postfix.socket(self.name);
+        let stream = UnixStream::connect(path.trim_start_matches("unix:")).expect("master listens");
+        let (bytes, fds) = ([IoSlice::new(b"\0")], [descriptor.as_raw_fd()]);
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, MsgFlags::empty(), None).expect("the daemon takes it");
+        // Attributes of the client, which the daemon reads and drops, and their end.
+        (&stream).write_all(b"name\0value\0\0").expect("the daemon reads");
+        stream.set_read_timeout(Some(patience())).expect("a time-out can be set");
+        let _end = (&stream).read(&mut [0; 16]);
+    }
+
+    /// Whether the other side has ended this connection, or sent something, by now.
+    pub(super) fn is_over(&self, client: &Client) -> bool {
+        poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).expect("a socket can be polled")
+            > 0
+    }
+
+    /// Waits until this is so.
+    pub(super) fn eventually(&self, what: &str, so: impl Fn() -> bool) {
+        host::eventually(what, patience(), so);
+    }
+
+    /// A file that every command can read.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.room.path(&self.fill(name))
+    }
+
+    /// A file where every command can write.
+    pub(super) fn spool(&self, name: &str) -> PathBuf {
+        self.path("spool").join(name)
+    }
+
+    /// Puts the row's words in the place of what begins with `@`.
+    pub(super) fn fill(&self, text: &str) -> String {
+        fill(text, self.name, self.spawner, self.room)
+    }
+}
+
+/// See [`At::fill`].
+pub(super) fn fill(text: &str, name: &str, spawner: Spawner, room: &Room) -> String {
+    let room = room.whole().display().to_string();
+    text.replace("@script", "@room/@name.sh")
+        .replace("@spool", "@room/spool")
+        .replace("@room", &room)
+        .replace("@name", name)
+        .replace("@spawn", spawner.name())
+}
+
+/// What a line of the log says, without who says it.
+fn said(line: &str) -> &str {
+    line.split_once("]: ").map_or("", |(_, text)| text)
+}
+
+/// Whether a text is what the pattern says, in which `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(start) else { return false };
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| fits(rest, &text[at..]))
+}
