@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line of a program that stands alone. Words only: nothing is looked up here.
+// The comments on options are what --help prints: brackets there are a grammar's, not links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use super::address::Address;
 use clap::{Args, Parser, Subcommand, ValueEnum};
