@@ -45,11 +45,18 @@ impl Arrangement {
             group: None,
             argv,
             time_limit: None,
+            concurrency: None,
             environment: Vec::new(),
             directory: None,
             mail_owner: None,
         };
         Ok(Arrangement { policy, request })
+    }
+
+    /// With a limit on sessions that wins over the policy's.
+    pub(super) fn with_concurrency(mut self, most: Option<u32>) -> Arrangement {
+        self.request.concurrency = most.map(|most| Sourced::new(most.into(), Origin::CommandLine));
+        self
     }
 
     /// Looks at the host for what the policy names.

@@ -116,6 +116,7 @@ fn request(policy: &Policy, transport: Transport) -> Request {
         group: None,
         argv,
         time_limit: None,
+        concurrency: None,
         environment: Vec::new(),
         directory: None,
         mail_owner: None,

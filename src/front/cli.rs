@@ -70,9 +70,10 @@ pub(super) struct Listen {
     /// Name for log lines [default: the policy's, or the program's where a command is given]
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
-    /// Most sessions at once; further clients wait in the kernel's queue
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) max_sessions: u32,
+    /// Most sessions at once for each kind of socket; further clients wait in the kernel's queue
+    /// [default: the policy's connection.concurrency, or 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) max_sessions: Option<u32>,
     #[command(flatten)]
     pub(super) what: What,
 }

@@ -13,6 +13,7 @@ use std::io::Write;
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let arrangement = Arrangement::new(&options.what, options.service.as_deref(), Front::Listen)?;
+    let arrangement = arrangement.with_concurrency(options.max_sessions);
     let facts = arrangement.observe()?;
     let mut plans = Vec::new();
     for transport in [Transport::Tcp, Transport::Unix] {
@@ -34,7 +35,7 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
             told.push((bound.address, bound.port, bound.example));
             listeners.push(bound.listener);
         }
-        supervisor.add(plan, listeners, options.max_sessions as usize).map_err(Failure::Host)?;
+        supervisor.add(plan, listeners).map_err(Failure::Host)?;
     }
     // What else we may ever make is nobody else's.
     umask(Mode::from_bits_truncate(0o077));

@@ -72,7 +72,7 @@ pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
-    let service = supervisor.add(plan, Vec::new(), 1).map_err(Failure::Host)?;
+    let service = supervisor.add(plan, Vec::new()).map_err(Failure::Host)?;
     supervisor.begin(service, connection, client);
     let mut once = Once::default();
     supervisor.run(&mut once).map_err(Failure::Host)?;

@@ -161,6 +161,8 @@ fn ends(plan: &Plan, facts: &Facts, page: &mut Page) {
         "the supervisor keeps no copy of the connection"
     };
     page.row("", hold, written(plan, "connection.hold"));
+    let sessions = format!("sessions in one process: {}", plan.concurrency);
+    page.row("at once", sessions, written(plan, "connection.concurrency"));
 }
 
 /// A word as a shell would want it, control characters escaped: a plan must not write to the terminal.

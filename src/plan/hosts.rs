@@ -165,6 +165,7 @@ pub(crate) fn listen(argv: &[&str]) -> Request {
         group: None,
         argv: Some(Sourced::new(argv.iter().map(|word| (*word).to_string()).collect(), Origin::CommandLine)),
         time_limit: None,
+        concurrency: None,
         environment: Vec::new(),
         directory: None,
         mail_owner: None,

@@ -5,9 +5,10 @@
 use super::layers::First;
 use super::model::{CgroupLimits, Namespace, Off};
 use super::refuse::{Lack, Refusal, Where};
+use super::request::{Front, Request};
 use crate::host::facts::{Cgroup, Controller, Facts, Resource};
-use crate::policy::Sourced;
 use crate::policy::model::Limits;
+use crate::policy::{Policy, Sourced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -131,4 +132,15 @@ pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: 
         off.push(Off::new("time limit", "no limits.time is set"));
     }
     time
+}
+
+/// The most sessions at once: the front door's, else the policy's. Under master one, unless more is asked for by name:
+/// only then does its process limit mean what it means for spawn(8).
+pub(super) fn concurrency(request: &Request, policy: &Policy) -> usize {
+    let written = request.concurrency.as_ref().or(policy.connection.concurrency.as_ref());
+    let default = match request.front {
+        Front::Master | Front::Run => 1,
+        Front::Listen => 1000,
+    };
+    written.map_or(default, |written| usize::try_from(written.value).unwrap_or(usize::MAX))
 }

@@ -59,6 +59,8 @@ pub struct Plan {
     pub init: bool,
     /// Wall time from accept to the end; absent is unlimited.
     pub time_limit: Option<Duration>,
+    /// The most sessions at once in one process.
+    pub concurrency: usize,
     /// The supervisor keeps its own copy of the connection.
     pub hold: bool,
     /// When a session is over.

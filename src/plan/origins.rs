@@ -24,6 +24,7 @@ pub(super) fn collect(request: &Request, policy: &Policy, chosen: &Chosen) -> Or
     command(policy, &mut origins);
     limits(request, policy, &mut origins);
     isolation(policy, &mut origins);
+    connection(request, policy, &mut origins);
     origins
 }
 
@@ -77,6 +78,10 @@ fn isolation(policy: &Policy, origins: &mut Origins) {
     put(origins, "isolation.pid-max", isolation.pid_max.as_ref());
     put(origins, "isolation.memfd-noexec", isolation.memfd_noexec.as_ref());
     put(origins, "isolation.unique-pid", isolation.unique_pid.as_ref());
+}
+
+fn connection(request: &Request, policy: &Policy, origins: &mut Origins) {
     put(origins, "connection.hold", policy.connection.hold.as_ref());
     put(origins, "connection.ends", policy.connection.ends.as_ref());
+    put(origins, "connection.concurrency", request.concurrency.as_ref().or(policy.connection.concurrency.as_ref()));
 }

@@ -23,6 +23,8 @@ pub struct Request {
     pub argv: Option<Sourced<Vec<String>>>,
     /// `NAME_time_limit`.
     pub time_limit: Option<Sourced<Duration>>,
+    /// `NAME_concurrency`, `--max-sessions`.
+    pub concurrency: Option<Sourced<u64>>,
     /// Exactly this environment comes before the policy's own additions, in this order.
     pub environment: Vec<(String, String)>,
     /// Working directory when the policy names none; absent means `/`.

@@ -68,6 +68,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         memory_deny_write_execute,
         init: first == First::Reaper,
         time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),
+        concurrency: limits::concurrency(request, policy),
         hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
         ends: ends(policy, first)?,
         steps: Vec::new(),

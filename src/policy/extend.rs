@@ -141,7 +141,11 @@ fn isolation(below: Isolation, above: Isolation) -> Isolation {
 }
 
 fn connection(below: Connection, above: Connection) -> Connection {
-    Connection { hold: above.hold.or(below.hold), ends: above.ends.or(below.ends) }
+    Connection {
+        hold: above.hold.or(below.hold),
+        ends: above.ends.or(below.ends),
+        concurrency: above.concurrency.or(below.concurrency),
+    }
 }
 
 /// Both lists, sorted by key; of two entries with one key the later stands.

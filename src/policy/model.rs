@@ -190,6 +190,8 @@ pub struct Connection {
     pub hold: Option<Sourced<bool>>,
     /// When the session is over.
     pub ends: Option<Sourced<Ends>>,
+    /// The most sessions that one process serves at once.
+    pub concurrency: Option<Sourced<u64>>,
 }
 
 impl Policy {

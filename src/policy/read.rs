@@ -15,6 +15,9 @@ use toml::Spanned;
 /// A PID namespace needs this many ids (`RESERVED_PIDS` + 1, Linux kernel/pid.c), and has at most 2^22.
 const PID_MAX: std::ops::RangeInclusive<i64> = 301..=4_194_304;
 
+/// One process cannot have more descriptors than this times five: `fs.nr_open` is 2^20 unless somebody raised it.
+const CONCURRENCY: std::ops::RangeInclusive<i64> = 1..=1_000_000;
+
 /// Reads what `file`, the shape of `source`, means. `extends` is not looked at.
 pub(super) fn read(file: File, source: &Source) -> Result<Layer, InputError> {
     let mut check = Check::new(source);
@@ -207,7 +210,11 @@ fn isolation(check: &mut Check<'_>, written: file::Isolation) -> Isolation {
 }
 
 fn connection(check: &mut Check<'_>, written: file::Connection) -> Connection {
-    Connection { hold: check.plain(written.hold), ends: check.word("ends", written.ends) }
+    Connection {
+        hold: check.plain(written.hold),
+        ends: check.word("ends", written.ends),
+        concurrency: check.count("concurrency", written.concurrency, CONCURRENCY),
+    }
 }
 
 fn forced(check: &mut Check<'_>, written: List<String>, limits: &Limits) -> BTreeSet<&'static str> {

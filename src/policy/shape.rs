@@ -256,7 +256,10 @@ mod tests {
             ("descripton = \"\"", "2:1: unknown key `descripton`: not a key here (did you mean `description`?)"),
             ("[limits]\nmemroy = 1", "3:1: unknown key `memroy`: not a key of this table (did you mean `memory`?)"),
             ("limits.open_files = 1", "2:8: unknown key `open_files`: not a key here (did you mean `open-files`?)"),
-            ("[connection]\nx = 1", "3:1: unknown key `x`: not a key of this table (known here: hold, ends)"),
+            (
+                "[connection]\nx = 1",
+                "3:1: unknown key `x`: not a key of this table (known here: hold, ends, concurrency)",
+            ),
             (
                 "[files]\nread = [{ path = \"/a\", wy = \"\" }]",
                 "3:24: unknown key `wy`: not a key here (did you mean `why`?)",

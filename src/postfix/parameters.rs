@@ -168,6 +168,20 @@ impl Parameters {
         })
     }
 
+    /// `NAME_concurrency`, where it is set: how many commands one process runs at once.
+    pub fn concurrency(&self) -> Result<Option<u32>, ParameterError> {
+        let name = self.concurrency_name();
+        match self.table.get(&name) {
+            Some(_) => parse_count(&name, &text(&self.table, &name)?).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The name of the parameter that [`Parameters::concurrency`] reads.
+    pub fn concurrency_name(&self) -> String {
+        format!("{}_concurrency", self.service_name)
+    }
+
     /// The time limit of the service's command. spawn(8) asks for it with its first client, and so must the caller.
     ///
     /// `NAME_time_limit` is the name that Postfix has always read; `NAME_command_time_limit` is the name that its

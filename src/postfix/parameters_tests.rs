@@ -93,6 +93,21 @@ fn the_time_limit_is_the_services_own_or_the_global_one() {
 }
 
 #[test]
+fn the_concurrency_is_absent_or_at_least_one() {
+    let concurrency = |overrides| {
+        let filled = fill("other_concurrency = 7", overrides).unwrap();
+        filled.concurrency().map_err(|error| error.to_string())
+    };
+    let refused = |complaint: &str| Err(complaint.to_string());
+    let small = refused("invalid policy_concurrency parameter value 0 < 1");
+    assert_eq!(concurrency(&[("policy_concurrency", "0")]), small);
+    let bad = refused("bad numerical configuration: policy_concurrency = many");
+    assert_eq!(concurrency(&[("policy_concurrency", "many")]), bad);
+    assert_eq!(concurrency(&[]), Ok(None));
+    assert_eq!(concurrency(&[("policy_concurrency", "$other_concurrency")]), Ok(Some(7)));
+}
+
+#[test]
 fn a_bad_time_limit_is_refused_in_postfix_words() {
     for (value, complaint) in [
         ("0", "invalid policy_time_limit: 0 (min 1)"),

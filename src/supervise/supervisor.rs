@@ -99,14 +99,14 @@ impl Supervisor {
         })
     }
 
-    /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for up to `limit` sessions
-    /// at once. Returns its number. A service that cannot be added leaves the others as they are.
-    pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>, limit: usize) -> Result<usize, HostError> {
+    /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for as many sessions at
+    /// once as the plan says. Returns its number. A service that cannot be added leaves the others as they are.
+    pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>) -> Result<usize, HostError> {
         if let Some(slice) = &mut self.slice {
             slice.enable(&plan.cgroup.controllers())?;
         }
         let number = self.services.len();
-        let fit = self.files.sessions();
+        let (limit, fit) = (plan.concurrency, self.files.sessions());
         if limit > fit {
             tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
         }

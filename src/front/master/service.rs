@@ -19,8 +19,6 @@ use std::sync::Arc;
 
 /// The policy of a service that names none and has no file.
 const DEFAULT_POLICY: &str = "compatible";
-/// How many clients are served at once: what master's process limit counts.
-const CONCURRENCY: usize = 1;
 
 /// Everything about a service that can be known before it is started.
 pub(in crate::front) struct Foreseen {
@@ -52,7 +50,7 @@ pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervi
         );
     }
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
-    supervisor.add(plan, listeners, CONCURRENCY)?;
+    supervisor.add(plan, listeners)?;
     Ok(supervisor)
 }
 
@@ -81,6 +79,9 @@ fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
         group: attributes.group.clone().map(|group| Sourced::new(group, of("user="))),
         argv: Some(Sourced::new(attributes.argv.clone(), of("argv="))),
         time_limit: Some(Sourced::new(limit.limit, of(&limit.parameter))),
+        concurrency: parameters
+            .concurrency()?
+            .map(|most| Sourced::new(most.into(), of(&parameters.concurrency_name()))),
         environment,
         directory: Some(PathBuf::from(&parameters.queue_directory)),
         mail_owner: Some(start.mail_owner),
