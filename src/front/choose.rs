@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
     };
     match reader {
         Reader::StandardError => log::init(log::Stderr),
-        Reader::Syslog => log::init(Log::open(Target::Syslog { facility: DAEMON }, "spawnbox", std::process::id())),
+        Reader::Syslog => log::init(Log::open(Target::Syslog { facility: DAEMON }, "spawnbox")),
     }
     match Cli::try_parse() {
         Ok(cli) => serve(&cli.verb, reader),

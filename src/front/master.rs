@@ -60,9 +60,9 @@ fn run(arguments: &[OsString]) -> Result<(), Fatal> {
     // The client that cannot be served must be accepted all the same, so the sockets stay here until that is known.
     let copies = listeners.iter().map(|fd| start.listener(fd)).collect::<Result<_, _>>()?;
     match service::prepare(&start, copies) {
-        Ok(supervisor) => {
+        Ok((supervisor, concurrency)) => {
             drop(listeners);
-            gate.enter()?;
+            gate.serve(concurrency);
             Ok(supervisor.run(&mut gate)?)
         }
         Err(fatal) => refuse::first_client(&mut gate, &listeners, fatal),

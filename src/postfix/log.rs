@@ -37,7 +37,7 @@ pub struct Log(Arc<Mutex<Line>>);
 #[derive(Debug)]
 struct Line {
     target: Target,
-    tag: String,
+    name: String,
     socket: Option<UnixDatagram>,
     room: Room,
 }
@@ -83,13 +83,13 @@ fn number(severity: Severity) -> u32 {
 
 impl Log {
     /// Opens the log. `name` is `SYSLOG_NAME/PROGRAM`. Connects at once, so that it works in a chroot as well.
-    pub fn open(target: Target, name: &str, pid: u32) -> Log {
-        Log(Arc::new(Mutex::new(Line::open(target, name, pid))))
+    pub fn open(target: Target, name: &str) -> Log {
+        Log(Arc::new(Mutex::new(Line::open(target, name))))
     }
 
     /// Sends what follows elsewhere, or under another name: main.cf was read.
-    pub fn reopen(&self, target: Target, name: &str, pid: u32) {
-        *self.lock() = Line::open(target, name, pid);
+    pub fn reopen(&self, target: Target, name: &str) {
+        *self.lock() = Line::open(target, name);
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -105,8 +105,8 @@ impl Sink for Log {
 }
 
 impl Line {
-    fn open(target: Target, name: &str, pid: u32) -> Line {
-        let mut line = Line { target, tag: format!("{name}[{pid}]"), socket: None, room: Room::new() };
+    fn open(target: Target, name: &str) -> Line {
+        let mut line = Line { target, name: name.to_string(), socket: None, room: Room::new() };
         line.connect();
         line
     }
@@ -115,10 +115,12 @@ impl Line {
         if !self.has_room() {
             return;
         }
+        // Asked each time: a daemon that goes on in a copy of itself is another process.
+        let pid = std::process::id();
         if let Some(note) = self.room.take_lost() {
-            self.send(&self.render(time, Severity::Warning, &note));
+            self.send(&self.render(time, pid, Severity::Warning, &note));
         }
-        let line = self.render(time, severity, text);
+        let line = self.render(time, pid, severity, text);
         if self.has_room() && !self.send(&line) {
             // The logger was restarted: its socket is a new one. Postfix's own client of postlogd does not try again,
             // and loses its lines.
@@ -144,18 +146,18 @@ impl Line {
         self.socket = UnixDatagram::unbound().and_then(|socket| socket.connect(path).map(|()| socket)).ok();
     }
 
-    fn render(&self, time: &LocalTime, severity: Severity, text: &str) -> String {
-        let prefix = severity.prefix();
+    fn render(&self, time: &LocalTime, pid: u32, severity: Severity, text: &str) -> String {
+        let (name, prefix) = (&self.name, severity.prefix());
         let month = MONTHS[usize::from(time.month) % MONTHS.len()];
         let clock = format!("{:02}:{:02}:{:02}", time.hour, time.minute, time.second);
         match &self.target {
             Target::Syslog { facility } => {
                 let priority = facility | number(severity);
-                format!("<{priority}>{month} {:2} {clock} {}: {prefix}{text}", time.day, self.tag)
+                format!("<{priority}>{month} {:2} {clock} {name}[{pid}]: {prefix}{text}", time.day)
             }
             Target::Postlog { host, .. } => {
                 let label = host.split('.').next().unwrap_or_default();
-                format!("{month} {:02} {clock} {label} {}: {prefix}{text}", time.day, self.tag)
+                format!("{month} {:02} {clock} {label} {name}[{pid}]: {prefix}{text}", time.day)
             }
         }
     }
@@ -170,7 +172,7 @@ mod tests {
     const TIME: LocalTime = LocalTime { month: 1, day: 3, hour: 4, minute: 5, second: 6 };
 
     fn line(target: Target) -> Line {
-        Line { target, tag: "postfix/spawnbox[7]".to_string(), socket: None, room: Room::new() }
+        Line { target, name: "postfix/spawnbox".to_string(), socket: None, room: Room::new() }
     }
 
     #[test]
@@ -182,7 +184,7 @@ mod tests {
             (Severity::Fatal, "<18>Feb  3 04:05:06 postfix/spawnbox[7]: fatal: text"),
             (Severity::Panic, "<18>Feb  3 04:05:06 postfix/spawnbox[7]: panic: text"),
         ] {
-            assert_eq!(line(Target::Syslog { facility: 16 }).render(&TIME, severity, "text"), text);
+            assert_eq!(line(Target::Syslog { facility: 16 }).render(&TIME, 7, severity, "text"), text);
         }
     }
 
@@ -190,7 +192,7 @@ mod tests {
     fn a_postlog_line_has_the_hosts_first_label() {
         let target = Target::Postlog { socket: PathBuf::from("/x"), host: "mx.example.org".to_string() };
         let text = "Feb 03 04:05:06 mx postfix/spawnbox[7]: fatal: text";
-        assert_eq!(line(target).render(&TIME, Severity::Fatal, "text"), text);
+        assert_eq!(line(target).render(&TIME, 7, Severity::Fatal, "text"), text);
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let socket = directory.join("postlog");
         let target = Target::Postlog { socket: socket.clone(), host: "mx".to_string() };
-        let log = Log::open(target, "postfix/spawnbox", 7);
+        let log = Log::open(target, "postfix/spawnbox");
         log.line(Severity::Info, "nobody listens");
         for text in ["first", "second"] {
             let listener = UnixDatagram::bind(&socket).unwrap();

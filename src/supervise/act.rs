@@ -2,6 +2,7 @@
 //! What `turn` decided is carried out here, and what the operator or the door decided about all sessions at once.
 //! Holds no rule of its own: an action's result is an event again.
 
+use super::admit::Admission;
 use super::door::{Advice, Door, Ended};
 use super::outcome::Outcome;
 use super::supervisor::{Phase, Supervisor};
@@ -108,7 +109,20 @@ impl Supervisor {
     pub(super) fn heed(&mut self, advice: Advice) {
         match advice {
             Advice::Continue => {}
+            Advice::Hold => self.each_admission(Admission::hold),
+            Advice::Accept => self.each_admission(Admission::release),
             Advice::Drain => self.drain(),
+            Advice::Leave => {
+                self.leaving = true;
+                self.drain();
+            }
+        }
+    }
+
+    fn each_admission(&mut self, act: impl Fn(&mut Admission)) {
+        for number in 0..self.services.len() {
+            act(&mut self.services[number].admission);
+            self.set_listening(number);
         }
     }
 

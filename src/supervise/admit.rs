@@ -17,6 +17,8 @@ pub(super) struct Admission {
     live: usize,
     paused: Option<Instant>,
     told: Option<Instant>,
+    /// The front door does not want a connection now.
+    held: bool,
     closed: bool,
 }
 
@@ -68,17 +70,22 @@ pub(super) enum Tell {
 impl Admission {
     /// Up to `limit` sessions at once.
     pub(super) fn new(limit: usize) -> Admission {
-        Admission { limit, live: 0, paused: None, told: None, closed: false }
+        Admission { limit, live: 0, paused: None, told: None, held: false, closed: false }
     }
 
     /// Whether a connection may be accepted now.
     pub(super) fn is_open(&self) -> bool {
-        !self.closed && self.paused.is_none() && self.live < self.limit
+        !self.closed && !self.held && self.paused.is_none() && self.live < self.limit
     }
 
     /// Whether it will never be again.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Sessions that there can be.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Sessions that are not over.
@@ -99,6 +106,16 @@ impl Admission {
     /// No connection is accepted any more.
     pub(super) fn close(&mut self) {
         self.closed = true;
+    }
+
+    /// The front door keeps the service from accepting.
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// The front door does so no longer.
+    pub(super) fn release(&mut self) {
+        self.held = false;
     }
 
     /// Pauses, and returns until when.
@@ -143,6 +160,10 @@ mod tests {
         admission.begin();
         assert!(!admission.is_open());
         admission.end();
+        assert!(admission.is_open());
+        admission.hold();
+        assert!(!admission.is_open());
+        admission.release();
         assert!(admission.is_open());
         admission.close();
         assert!(!admission.is_open());

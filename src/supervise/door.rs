@@ -12,12 +12,17 @@ use std::time::Duration;
 
 /// What a front door hears from the loop, and what it decides. Each method is called from the one thread.
 pub trait Door {
+    /// The loop begins. A door that must not accept yet says [`Advice::Hold`].
+    fn opens(&mut self) -> Advice {
+        Advice::Continue
+    }
+
     /// A descriptor of the door's own that is watched for input or end of file.
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// The watched descriptor is ready. After [`Advice::Drain`] it is not watched any more.
+    /// The watched descriptor is ready. After [`Advice::Drain`] or [`Advice::Leave`] it is not watched any more.
     fn ready(&mut self) -> Advice {
         Advice::Drain
     }
@@ -60,6 +65,13 @@ pub trait Door {
 pub enum Advice {
     /// Go on.
     Continue,
+    /// Accept nothing until the door says [`Advice::Accept`].
+    Hold,
+    /// Accept again.
+    Accept,
+    /// Accept nothing more, and end this process at once and well: a copy of it goes on with the sessions that there are,
+    /// and their limits. Where only a parent hears how a command ended, the same as [`Advice::Drain`].
+    Leave,
     /// Accept nothing more, and return after the last session.
     Drain,
 }

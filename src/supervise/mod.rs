@@ -8,6 +8,7 @@ mod supervisor;
 pub mod door;
 mod arrive;
 mod act;
+mod part;
 pub mod turn;
 pub mod outcome;
 mod service;

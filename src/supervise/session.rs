@@ -11,9 +11,10 @@ use crate::plan::{Plan, Step};
 use crate::sandbox::{Cgroup, Cord, Launcher, Message, Record, SetupError, Slice};
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A session that is not over.
 #[derive(Debug)]
@@ -45,6 +46,16 @@ pub(super) struct Session {
 struct First {
     pid: Pid,
     pidfd: OwnedFd,
+    kin: Kin,
+}
+
+/// Whose child the first process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    /// Ours: we reap it.
+    Ours,
+    /// That of a process which is gone; somebody else reaps it.
+    Orphan,
 }
 
 impl Session {
@@ -119,7 +130,14 @@ impl Session {
 
     /// The first process is there.
     pub(super) fn launched(&mut self, pid: Pid, pidfd: OwnedFd) {
-        self.first = Some(First { pid, pidfd });
+        self.first = Some(First { pid, pidfd, kin: Kin::Ours });
+    }
+
+    /// Its first process is not our child any more.
+    pub(super) fn orphan(&mut self) {
+        if let Some(first) = &mut self.first {
+            first.kin = Kin::Orphan;
+        }
     }
 
     /// Its first process, while it is not reaped.
@@ -188,17 +206,23 @@ impl Session {
     /// Reaps the first process if it is dead.
     pub(super) fn reap(&mut self, watch: &Watch) -> Option<Event> {
         let first = self.first.as_ref()?;
-        let reaped = match wait::reap(first.pid) {
-            Ok(None) => return None,
-            Ok(Some(reaped)) => reaped,
-            // Somebody else has reaped it, which nobody should: it is gone all the same.
-            Err(_) => Reaped { status: 0, processor: Duration::ZERO, resident: 0 },
+        let reaped = match first.kin {
+            Kin::Ours => match wait::reap(first.pid) {
+                Ok(None) => return None,
+                Ok(Some(reaped)) => Some(reaped),
+                // Somebody else has reaped it, which nobody should: it is gone all the same.
+                Err(_) => None,
+            },
+            Kin::Orphan if !is_dead(&first.pidfd) => return None,
+            Kin::Orphan => None,
         };
         watch.remove(&first.pidfd);
         self.first = None;
-        self.usage.processor = reaped.processor;
-        self.usage.memory = reaped.resident;
-        Some(Event::Died(reaped.status))
+        if let Some(Reaped { processor, resident, .. }) = reaped {
+            self.usage.processor = processor;
+            self.usage.memory = resident;
+        }
+        Some(Event::Died(reaped.map(|reaped| reaped.status)))
     }
 
     /// Kills everything in the cgroup; without one, the first process. The cord is cut too: it needs no right.
@@ -256,4 +280,11 @@ impl Session {
     pub(super) fn left_behind(&self) -> Option<String> {
         self.cgroup.as_ref().map(|cgroup| cgroup.path().display().to_string())
     }
+}
+
+/// Whether a process has ended: its pidfd can be read then, whoever its parent is, see pidfd_open(2).
+fn is_dead(pidfd: &OwnedFd) -> bool {
+    let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    // Where the kernel does not say, it is alive: the next alarm asks again.
+    poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }

@@ -62,6 +62,8 @@ pub struct Supervisor {
     pub(super) signals: Option<SignalFd>,
     pub(super) idle_at: Option<Instant>,
     pub(super) next: u64,
+    /// This process is to end as soon as a copy of it can go on with the sessions.
+    pub(super) leaving: bool,
 }
 
 impl Supervisor {
@@ -96,6 +98,7 @@ impl Supervisor {
             signals,
             idle_at: None,
             next: 1,
+            leaving: false,
         })
     }
 
@@ -119,6 +122,11 @@ impl Supervisor {
         service.set_listening(&self.watch).map_err(watched)?;
         self.services.push(service);
         Ok(number)
+    }
+
+    /// How many sessions of a service there can be at once.
+    pub fn most_sessions(&self, service: usize) -> usize {
+        self.services.get(service).map_or(0, |service| service.admission.limit())
     }
 
     /// Begins a session with these descriptors as its connection: one, or three.
@@ -159,6 +167,8 @@ impl Supervisor {
         if self.services.iter().all(|service| service.listeners.is_empty()) {
             self.drain();
         }
+        let advice = door.opens();
+        self.heed(advice);
         self.settle(door);
         self.set_idle(door);
         while !self.is_over() {
@@ -171,6 +181,7 @@ impl Supervisor {
                 self.settle(door);
             }
             self.set_idle(door);
+            self.leave_to_a_copy();
         }
         self.leave()
     }
@@ -203,7 +214,7 @@ impl Supervisor {
             Token::Signals => self.take_signal(door),
             Token::Door => {
                 let advice = door.ready();
-                if let (Advice::Drain, Some(fd)) = (advice, door.watched()) {
+                if let (Advice::Drain | Advice::Leave, Some(fd)) = (advice, door.watched()) {
                     self.watch.remove(fd);
                 }
                 self.heed(advice);

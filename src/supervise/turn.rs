@@ -61,8 +61,8 @@ pub enum Event {
     Foreign,
     /// No process holds the far end of the cord any more.
     Closed,
-    /// Its first process is dead and reaped: its wait status.
-    Died(i32),
+    /// Its first process is dead: its wait status, where we have reaped it.
+    Died(Option<i32>),
     /// It has had its time.
     TimeLimit,
     /// The operator wants it to end.

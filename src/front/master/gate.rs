@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Between the loop and master(8): who is told when, who may accept, when it is enough.
-//! A client is always a pair of messages, taken and available: master counts a finished job only on that change.
+//! A client is always a pair of messages, taken and available: master counts a finished job only on that change. With
+//! room for more the pair is sent at once, since a process that is available must accept, and one that is taken need not.
 
 use super::fatal::Fatal;
-use super::lock::Lock;
+use super::lock::{Lock, Taken, Waiter};
 use super::report::report;
 use super::start::Start;
 use crate::postfix::protocol::{self, FLOW_FDS, LISTEN_FD, STATUS_FD, Status};
 use crate::supervise::{Advice, Door, Ended};
 use crate::sys::inherit;
 use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -27,11 +29,38 @@ pub(super) struct Gate {
     status: OwnedFd,
     generation: u32,
     lock: Lock,
+    /// Waits for the lock in our place.
+    waiter: Option<Waiter>,
+    /// The status channel and the waiter as one descriptor.
+    watch: Epoll,
+    phase: Phase,
+    on_end: OnEnd,
     max_use: u32,
     max_idle: Duration,
     used: u32,
-    /// Nothing is accepted any more, so the lock is left to others.
-    draining: bool,
+    /// Clients that are served at once.
+    concurrency: usize,
+}
+
+/// Whether this process takes clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It has room: master was told so.
+    Room,
+    /// It has none: master was told that it is taken.
+    Full,
+    /// Never again.
+    Closed,
+}
+
+/// What the end of the status channel means. master closes it at a reload, when it dies, and where a service that has
+/// the parameter `stress` has reached its process limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnEnd {
+    /// Give up the place among master's processes: a long command must not keep new clients waiting.
+    Leave,
+    /// Keep it while something is served: under stress, the limit is there to be kept.
+    Stay,
 }
 
 impl Inherited {
@@ -63,16 +92,28 @@ impl Gate {
             return Err(Fatal::Descriptor { number, errno: Errno::EBADF });
         }
         listeners.truncate(wanted);
-        let gate = Gate {
-            status,
-            generation: start.generation,
-            lock,
-            max_use: parameters.max_use,
-            max_idle: parameters.max_idle,
-            used: 0,
-            draining: false,
-        };
-        Ok((gate, listeners))
+        let under_stress = start.options.overrides.iter().any(|(name, _)| name == "stress");
+        let on_end = if under_stress { OnEnd::Stay } else { OnEnd::Leave };
+        let limits = (parameters.max_use, parameters.max_idle);
+        Ok((Gate::new(status, start.generation, lock, on_end, limits)?, listeners))
+    }
+
+    fn new(
+        status: OwnedFd,
+        generation: u32,
+        lock: Lock,
+        on_end: OnEnd,
+        (max_use, max_idle): (u32, Duration),
+    ) -> Result<Gate, Fatal> {
+        let watch = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Fatal::Wait)?;
+        watch.add(&status, EpollEvent::new(EpollFlags::EPOLLIN, STATUS)).map_err(Fatal::Wait)?;
+        let (waiter, phase, used, concurrency) = (None, Phase::Room, 0, 1);
+        Ok(Gate { status, generation, lock, waiter, watch, phase, on_end, max_use, max_idle, used, concurrency })
+    }
+
+    /// So many clients are served at once.
+    pub(super) fn serve(&mut self, concurrency: usize) {
+        self.concurrency = concurrency;
     }
 
     /// Waits until this process is the one that may accept.
@@ -100,41 +141,105 @@ impl Gate {
         protocol::notify(&self.status, nix::unistd::getpid().as_raw(), self.generation, status)
     }
 
-    fn drain(&mut self) -> Advice {
-        self.draining = true;
-        Advice::Drain
+    /// Becomes the one that may accept, now or later.
+    fn seek(&mut self) -> Advice {
+        // Nothing else is to be done meanwhile, and spawn(8) waits like that too.
+        let taken = match self.concurrency {
+            1 => self.lock.take().map(|()| Taken::Now),
+            _ => self.lock.seek(),
+        };
+        match taken {
+            Ok(Taken::Now) => Advice::Accept,
+            Ok(Taken::Later(waiter)) => {
+                let added = self.watch.add(waiter.watched(), EpollEvent::new(EpollFlags::EPOLLIN, WAITER));
+                self.waiter = Some(waiter);
+                added.map_or_else(|errno| self.cannot_lock(errno), |()| Advice::Hold)
+            }
+            Err(errno) => self.cannot_lock(errno),
+        }
+    }
+
+    /// Without the lock nothing can be accepted, and another process does better.
+    fn cannot_lock(&mut self, errno: Errno) -> Advice {
+        tracing::error!("{}", Fatal::Lock(errno));
+        self.close(Advice::Drain)
+    }
+
+    fn close(&mut self, advice: Advice) -> Advice {
+        self.phase = Phase::Closed;
+        self.waiter = None;
+        self.lock.release();
+        advice
+    }
+
+    /// master is gone, or was reloaded.
+    fn end(&mut self) -> Advice {
+        match self.on_end {
+            OnEnd::Leave => self.close(Advice::Leave),
+            OnEnd::Stay => self.close(Advice::Drain),
+        }
     }
 }
 
+/// What in a gate's watch is ready.
+const STATUS: u64 = 0;
+const WAITER: u64 = 1;
+
 impl Door for Gate {
+    fn opens(&mut self) -> Advice {
+        self.seek()
+    }
+
     fn watched(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.status())
+        Some(self.watch.0.as_fd())
     }
 
-    /// master sends nothing, so this is its end: idle processes exit at once, others when they have served.
+    /// master sends nothing, so what is to be read there is its end.
     fn ready(&mut self) -> Advice {
-        self.drain()
-    }
-
-    fn accepted(&mut self, _service: usize, _live: usize) -> Advice {
-        self.leave();
-        self.used += 1;
-        // A client that has been accepted is served, whether or not master is there.
-        let _gone = self.notify(Status::Taken);
-        if self.used >= self.max_use { self.drain() } else { Advice::Continue }
-    }
-
-    fn ended(&mut self, _ended: &Ended<'_>, _live: usize) -> Advice {
-        if self.notify(Status::Available).is_err() || self.draining {
-            return self.drain();
+        let mut events = [EpollEvent::empty(); 2];
+        let count = self.watch.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        let ready = |what| events[..count].iter().any(|event| event.data() == what);
+        match self.waiter.take_if(|_| ready(WAITER)) {
+            _ if ready(STATUS) => self.end(),
+            Some(waiter) => match waiter.finish() {
+                Ok(()) => Advice::Accept,
+                Err(errno) => self.cannot_lock(errno),
+            },
+            None => Advice::Continue,
         }
-        match self.enter() {
-            Ok(()) => Advice::Continue,
-            Err(fatal) => {
-                // Without the lock nothing can be accepted, and another process does better.
-                tracing::error!("{fatal}");
-                self.drain()
-            }
+    }
+
+    fn accepted(&mut self, _service: usize, live: usize) -> Advice {
+        self.used = self.used.saturating_add(1);
+        let full = live >= self.concurrency;
+        if full {
+            self.phase = Phase::Full;
+            self.lock.release();
+        }
+        // A client that has been accepted is served, whether or not master is there.
+        let told = self.notify(Status::Taken);
+        match full {
+            true => Advice::Hold,
+            false if told.and_then(|()| self.notify(Status::Available)).is_err() => self.end(),
+            false => Advice::Continue,
+        }
+    }
+
+    fn ended(&mut self, _ended: &Ended<'_>, live: usize) -> Advice {
+        let was_full = self.phase == Phase::Full;
+        if self.phase == Phase::Closed {
+            return Advice::Continue;
+        }
+        self.phase = Phase::Room;
+        if was_full && self.notify(Status::Available).is_err() {
+            return self.end();
+        }
+        // With several at once it goes when nobody is served, and turns no client away until then: a process that waited
+        // for its last client would keep the places of all the others.
+        match (self.used >= self.max_use, was_full) {
+            (true, _) if live == 0 => self.close(Advice::Drain),
+            (_, true) => self.seek(),
+            (_, false) => Advice::Continue,
         }
     }
 
@@ -148,72 +253,5 @@ impl Door for Gate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{hosts, resolve};
-    use crate::supervise::{Client, Outcome, Usage};
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-
-    /// A gate that lets this many clients in, and master's end of the channel.
-    fn gate(max_use: u32) -> (Gate, OwnedFd) {
-        let (status, master) =
-            socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_NONBLOCK).unwrap();
-        let max_idle = Duration::from_secs(100);
-        let gate = Gate { status, generation: 8, lock: Lock::None, max_use, max_idle, used: 0, draining: false };
-        (gate, master)
-    }
-
-    fn end(gate: &mut Gate) -> Advice {
-        let request = hosts::master("nobody", &["/bin/cat"]);
-        let plan = resolve(&request, &hosts::compatible(), &hosts::root_on_618()).unwrap();
-        let (outcome, time, usage) = (Outcome::Exited(0), Duration::ZERO, Usage::default());
-        let client = Client::Given;
-        let ended = Ended { service: 0, session: 1, plan: &plan, client: &client, outcome, trouble: None, time, usage };
-        gate.ended(&ended, 0)
-    }
-
-    fn told(master: &OwnedFd) -> Vec<u8> {
-        let mut bytes = [0; 64];
-        let length = nix::unistd::read(master, &mut bytes).unwrap_or(0);
-        bytes[..length].to_vec()
-    }
-
-    #[test]
-    fn master_is_told_of_each_client_twice() {
-        let (mut gate, master) = gate(100);
-        let message = |status| protocol::encode(nix::unistd::getpid().as_raw(), 8, status).to_vec();
-        for _ in 0..2 {
-            assert_eq!(gate.accepted(0, 1), Advice::Continue);
-            assert_eq!(told(&master), message(Status::Taken));
-            assert_eq!(end(&mut gate), Advice::Continue);
-            assert_eq!(told(&master), message(Status::Available));
-        }
-    }
-
-    #[test]
-    fn the_last_client_that_max_use_allows_is_served_and_no_other() {
-        let (mut gate, master) = gate(2);
-        assert_eq!(gate.accepted(0, 1), Advice::Continue);
-        assert_eq!(end(&mut gate), Advice::Continue);
-        assert_eq!(gate.accepted(0, 1), Advice::Drain);
-        assert_eq!(end(&mut gate), Advice::Drain);
-        assert_eq!(told(&master).len(), 4 * protocol::LENGTH);
-    }
-
-    #[test]
-    fn without_master_the_client_is_served_and_no_other() {
-        let (mut gate, master) = gate(100);
-        assert_eq!(gate.accepted(0, 1), Advice::Continue);
-        drop(master);
-        assert_eq!(gate.ready(), Advice::Drain);
-        assert_eq!(end(&mut gate), Advice::Drain);
-    }
-
-    #[test]
-    fn a_reload_that_nobody_looked_at_yet_is_seen_when_master_is_told() {
-        let (mut gate, master) = gate(100);
-        drop(master);
-        assert_eq!(gate.accepted(0, 1), Advice::Continue);
-        assert_eq!(end(&mut gate), Advice::Drain);
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

@@ -39,8 +39,9 @@ pub(in crate::front) enum Choice {
     Nobody,
 }
 
-/// A supervisor that listens, with a launcher that has shown that it can make a sandbox.
-pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervisor, Fatal> {
+/// A supervisor that listens, with a launcher that has shown that it can make a sandbox; and how many clients it
+/// serves at once.
+pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Supervisor, usize), Fatal> {
     let Foreseen { choice, plan, facts, .. } = foresee(start)?;
     if choice == Choice::Nobody {
         let service = &start.service;
@@ -50,8 +51,9 @@ pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<Supervi
         );
     }
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
-    supervisor.add(plan, listeners)?;
-    Ok(supervisor)
+    let number = supervisor.add(plan, listeners)?;
+    let concurrency = supervisor.most_sessions(number);
+    Ok((supervisor, concurrency))
 }
 
 /// The plan of a service. Looks at the host and changes nothing.

@@ -174,7 +174,7 @@ fn early_log(environment: &BTreeMap<String, String>, program: &str) -> Log {
         None => Target::Syslog { facility: MAIL_FACILITY },
     };
     let name = set(MAIL_LOGTAG).unwrap_or_else(|| "postfix".to_string());
-    let log = Log::open(target, &format!("{name}/{program}"), std::process::id());
+    let log = Log::open(target, &format!("{name}/{program}"));
     crate::log::init(log.clone());
     log
 }
@@ -195,7 +195,7 @@ fn late_log(log: &Log, parameters: &Parameters, program: &str, environment: &mut
         }
     };
     environment.insert(MAIL_LOGTAG.to_string(), parameters.syslog_name.clone());
-    log.reopen(target, &format!("{}/{program}", parameters.syslog_name), std::process::id());
+    log.reopen(target, &format!("{}/{program}", parameters.syslog_name));
 }
 
 /// The errno of a failure of std's.

@@ -95,8 +95,8 @@ pub(super) fn running(rules: Rules, event: Event) -> (State, Action) {
             First::Command => (State::Running, Action::Nothing),
         },
         Event::Died(status) => clear(match rules.first {
-            First::Reaper => Outcome::Lost(Some(status)),
-            First::Command => Outcome::of_status(status),
+            First::Reaper => Outcome::Lost(status),
+            First::Command => status.map_or(Outcome::Lost(None), Outcome::of_status),
         }),
         Event::TimeLimit => kill(Outcome::TimeLimit),
         Event::Stop => kill(Outcome::Stopped),

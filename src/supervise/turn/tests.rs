@@ -20,7 +20,7 @@ const EVENTS: [Event; 16] = [
     Event::Setup(ERROR),
     Event::Foreign,
     Event::Closed,
-    Event::Died(9),
+    Event::Died(Some(9)),
     Event::TimeLimit,
     Event::Stop,
     Event::KillRefused,
@@ -93,7 +93,7 @@ fn drive_to_the_end(rules: Rules, mut state: State, mut world: World) {
             State::Running => Event::TimeLimit,
             State::Ended(_) => Event::Alarm,
             State::Killing(_, Rung::Tree | Rung::First) => Event::KillRefused,
-            State::Killing(_, Rung::Complained) => Event::Died(9),
+            State::Killing(_, Rung::Complained) => Event::Died(Some(9)),
             State::Clearing(..) => Event::NotCleared,
             State::Over => return assert_eq!(world.finished, 1),
         };
@@ -172,13 +172,13 @@ fn a_session_over_before_its_process_is_known_is_cut_and_killed_on_arrival() {
 fn the_outcome_is_the_first_cause() {
     let rules = every_rule()[0];
     let table = [
-        (vec![Event::Status(256), Event::TimeLimit, Event::Died(9)], Outcome::Exited(1)),
-        (vec![Event::TimeLimit, Event::Status(9), Event::Died(9)], Outcome::TimeLimit),
-        (vec![Event::Setup(ERROR), Event::Closed, Event::Died(111 << 8)], Outcome::SetupFailed(ERROR)),
-        (vec![Event::Setup(ERROR), Event::Status(111 << 8), Event::Died(0)], Outcome::SetupFailed(ERROR)),
-        (vec![Event::Status(0), Event::Status(0), Event::Died(0)], Outcome::Foreign),
-        (vec![Event::Closed, Event::Died(31)], Outcome::Lost(Some(31))),
-        (vec![Event::Foreign, Event::Died(9)], Outcome::Foreign),
+        (vec![Event::Status(256), Event::TimeLimit, Event::Died(Some(9))], Outcome::Exited(1)),
+        (vec![Event::TimeLimit, Event::Status(9), Event::Died(Some(9))], Outcome::TimeLimit),
+        (vec![Event::Setup(ERROR), Event::Closed, Event::Died(Some(111 << 8))], Outcome::SetupFailed(ERROR)),
+        (vec![Event::Setup(ERROR), Event::Status(111 << 8), Event::Died(None)], Outcome::SetupFailed(ERROR)),
+        (vec![Event::Status(0), Event::Status(0), Event::Died(None)], Outcome::Foreign),
+        (vec![Event::Closed, Event::Died(Some(31))], Outcome::Lost(Some(31))),
+        (vec![Event::Foreign, Event::Died(Some(9))], Outcome::Foreign),
     ];
     for (events, outcome) in table {
         let end = events.iter().fold(State::Running, |state, event| turn(rules, state, *event).0);

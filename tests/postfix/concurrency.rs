@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Many commands in one process: `NAME_concurrency`, what master makes of it, and what a reload does to it.
+
+use super::instance::Postfix;
+use super::private::in_private;
+use crate::scene::stage::room;
+use crate::scene::{Client, host, patience};
+use nix::sys::signal::Signal;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+/// A service that sends back what it is sent, as this many processes of this many clients.
+fn echo(processes: u32, concurrency: u32) -> String {
+    format!("echo unix - n n - {processes} spawnbox -o echo_concurrency={concurrency} user=nobody argv=/bin/cat\n")
+}
+
+fn asked(address: &str) -> Client {
+    Client::connect(address).send(b"are you there\n")
+}
+
+fn served(address: &str) -> Client {
+    let mut client = asked(address);
+    assert_eq!(client.line(), "are you there");
+    client
+}
+
+/// Whether nobody answers for a moment.
+fn waits(client: &mut Client) -> bool {
+    let Client::Unix(stream) = client else { panic!("not a UNIX client") };
+    stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a time-out can be set");
+    let nothing = stream.read(&mut [0]).is_err();
+    stream.set_read_timeout(Some(patience())).expect("a time-out can be set");
+    nothing
+}
+
+#[test]
+fn fifty_clients_at_once_have_one_process_and_the_next_one_waits_for_room() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let postfix = Postfix::start(&room, "", &echo(1, 50));
+        let address = postfix.socket("echo");
+        let mut clients: Vec<Client> = (0..50).map(|_| served(&address)).collect();
+        assert_eq!(postfix.daemons("echo").len(), 1);
+        let mut late = asked(&address);
+        assert!(waits(&mut late), "more clients than the service allows are served");
+        assert_eq!(clients.swap_remove(7).finish().rest(), "");
+        assert_eq!(late.line(), "are you there");
+        drop((clients, late));
+        log.says_all(&["echo: session=51 policy=compatible@", "outcome=exited status=0"]);
+        assert!(!log.text().contains("warning"), "{}", log.text());
+        postfix.stop();
+    });
+}
+
+#[test]
+fn processes_with_room_take_turns_at_the_lock() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |_log| {
+        let postfix = Postfix::start(&room, "", &echo(2, 2));
+        let address = postfix.socket("echo");
+        let mut clients: Vec<Client> = (0..4).map(|_| served(&address)).collect();
+        assert_eq!(postfix.daemons("echo").len(), 2);
+        let mut late = asked(&address);
+        assert!(waits(&mut late));
+        // Whichever process gets room first serves the next client, while the other one waits for its turn.
+        for turn in 0..8 {
+            assert_eq!(clients.remove(turn % 2).finish().rest(), "");
+            assert_eq!(late.line(), "are you there");
+            clients.push(std::mem::replace(&mut late, asked(&address)));
+        }
+        drop((clients, late));
+        postfix.stop();
+    });
+}
+
+#[test]
+fn a_reload_frees_the_place_of_a_process_that_serves_and_its_command_keeps_its_limit() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "echo unix - n n - 1 spawnbox -o echo_concurrency=2 user=nobody argv=/bin/cat\n\
+                     one unix - n n - 1 spawnbox user=nobody argv=/bin/cat\n";
+        let postfix = Postfix::start(&room, "echo_time_limit = 3\none_time_limit = 3\n", entry);
+        for service in ["echo", "one"] {
+            let address = postfix.socket(service);
+            let began = Instant::now();
+            let mut old = served(&address);
+            let before = host::watch(&postfix.daemons(service));
+            postfix.signal(Signal::SIGHUP);
+            let newer = served(&address);
+            assert!(began.elapsed() < Duration::from_secs(3), "{service}: the new client waited for the old one");
+            assert!(before.end_within(patience()), "{service}");
+            old = old.send(b"still there\n");
+            assert_eq!(old.line(), "still there");
+            assert_eq!(old.rest(), "");
+            assert!(began.elapsed() >= Duration::from_secs(3), "{service}: the limit came early");
+            assert_eq!(newer.finish().rest(), "");
+        }
+        for service in ["echo", "one"] {
+            log.says(&format!("command time limit exceeded (3s, set by {service}_time_limit)"));
+        }
+        postfix.stop();
+    });
+}
+
+#[test]
+fn what_goes_on_after_a_reload_says_how_it_ended_and_ends_with_postfix() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "ask unix - n n - 1 spawnbox user=nobody argv=/bin/sh -c { read status; exit $status }\n\
+                     echo unix - n n - 1 spawnbox user=nobody argv=/bin/cat\n";
+        let postfix = Postfix::start(&room, "", entry);
+        let asker = Client::connect(&postfix.socket("ask"));
+        let guest = served(&postfix.socket("echo"));
+        host::eventually("the shell is there", patience(), || !host::processes("read status").is_empty());
+        let before = host::watch(&[postfix.daemons("ask"), postfix.daemons("echo")].concat());
+        postfix.signal(Signal::SIGHUP);
+        assert!(before.end_within(patience()));
+        assert_eq!(asker.send(b"7\n").rest(), "");
+        log.says("warning: command /bin/sh exit status 7");
+        log.says_all(&["ask: session=1 policy=compatible@", "outcome=exited status=7"]);
+        postfix.stop();
+        assert_eq!(guest.rest(), "");
+    });
+}
+
+#[test]
+fn max_use_turns_nobody_away_while_several_are_served() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "echo unix - n n - 1 spawnbox -o max_use=2 -o echo_concurrency=3 user=nobody argv=/bin/cat\n";
+        let postfix = Postfix::start(&room, "", entry);
+        let address = postfix.socket("echo");
+        let stays = served(&address);
+        let daemon = postfix.daemons("echo");
+        for _ in 0..4 {
+            assert_eq!(served(&address).finish().rest(), "");
+        }
+        assert_eq!(postfix.daemons("echo"), daemon);
+        let daemon = host::watch(&daemon);
+        assert_eq!(stays.finish().rest(), "");
+        assert!(daemon.end_within(patience()), "it goes on after its last client");
+        assert_eq!(served(&address).finish().rest(), "");
+        log.says_all(&["echo: session=5 policy=compatible@"]);
+        assert!(!log.text().contains("warning"), "{}", log.text());
+        postfix.stop();
+    });
+}
+
+#[test]
+fn no_client_is_lost_to_reloads() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let postfix = Postfix::start(&room, "", &echo(2, 50));
+        let address = postfix.socket("echo");
+        std::thread::scope(|scope| {
+            let crowd: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..15).for_each(|_| assert_eq!(served(&address).finish().rest(), ""))))
+                .collect();
+            while !crowd.iter().all(|one| one.is_finished()) {
+                postfix.signal(Signal::SIGHUP);
+                std::thread::park_timeout(Duration::from_millis(200));
+            }
+        });
+        for words in ["panic", "fatal", "throttling"] {
+            assert!(!log.text().contains(words), "{}", log.text());
+        }
+        postfix.stop();
+    });
+}
