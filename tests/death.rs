@@ -101,6 +101,14 @@ fn an_ordinary_users_killed_supervisor_takes_everything_along() {
 }
 
 #[test]
+fn a_killed_supervisor_takes_everything_along_without_a_pid_namespace() {
+    needs!(root);
+    needs!(cgroup);
+    let namespaces = "isolation.namespaces=[\"mount\", \"ipc\", \"uts\", \"cgroup\", \"user\"]";
+    ends_with_its_supervisor(scene("strict").set(namespaces), "mark-killed-no-pid");
+}
+
+#[test]
 fn the_next_start_removes_what_a_killed_supervisor_left() {
     needs!(root);
     needs!(cgroup);

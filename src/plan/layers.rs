@@ -144,7 +144,7 @@ pub(super) fn tree(
             off.push(Off::new("control group", format!("{why}; the PID namespace ends a session's tree")));
         }
         Cgroup::At { .. } if !pid => {
-            let why = "without a PID namespace, what a command left behind outlives a supervisor that is killed";
+            let why = "without a PID namespace, a command that stops its reaper outlives a supervisor that is killed";
             off.push(Off::new("sudden death", why));
         }
         Cgroup::At { .. } => {}

@@ -10,6 +10,7 @@ use crate::sys::process::{self, Side};
 use crate::sys::{self, socket};
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -95,10 +96,8 @@ fn serve(prepared: &mut Prepared) -> ! {
 }
 
 fn launch(prepared: &mut Prepared, session: u64, cord: OwnedFd, cgroup: Option<OwnedFd>) {
-    let cgroup = cgroup.as_ref().map(AsFd::as_fd);
-    let (outcome, pidfd) = match process::clone_sibling(prepared.namespaces, cgroup) {
-        Ok(Side::Child) => line::run(prepared, cord.as_raw_fd()),
-        Ok(Side::Parent((pid, pidfd))) => (Ok(pid), Some(pidfd)),
+    let (outcome, pidfd) = match clone(prepared, &cord, cgroup.as_ref()) {
+        Ok((pid, pidfd)) => (Ok(pid), Some(pidfd)),
         Err(errno) => (Err(errno), None),
     };
     let reply = wire::encode_reply(session, outcome);
@@ -106,4 +105,21 @@ fn launch(prepared: &mut Prepared, session: u64, cord: OwnedFd, cgroup: Option<O
     if socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptors).is_err() {
         process::exit(1);
     }
+}
+
+fn clone(prepared: &mut Prepared, cord: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<(Pid, OwnedFd), Errno> {
+    // Here, while the rights are there: the reaper has none when it needs it.
+    let kill = match cgroup {
+        Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
+        Some(_) | None => None,
+    };
+    match process::clone_sibling(prepared.namespaces, cgroup.map(AsFd::as_fd))? {
+        Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd)),
+        Side::Parent(made) => Ok(made),
+    }
+}
+
+fn open_kill(cgroup: &OwnedFd) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(cgroup, c"cgroup.kill", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }

@@ -19,6 +19,8 @@ pub static AFTER_CLONE: AtomicBool = AtomicBool::new(false);
 
 /// Where every child keeps its end of the cord.
 pub(super) const CORD: RawFd = 3;
+/// Where a reaper that must kill its cgroup keeps the descriptor for it.
+const KILL: RawFd = 4;
 
 /// djb's "system call failed": visible even where the record was lost.
 const FAILED: i32 = 111;
@@ -39,13 +41,14 @@ type Refused = (u16, Errno);
 struct Line<'a> {
     prepared: &'a mut Prepared,
     cord: RawFd,
+    kill: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
 }
 
 /// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
-pub(super) fn run(prepared: &mut Prepared, cord: RawFd) -> ! {
+pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>) -> ! {
     AFTER_CLONE.store(true, Ordering::Relaxed);
-    let mut line = Line { prepared, cord, stdio: [None, None, None] };
+    let mut line = Line { prepared, cord, kill, stdio: [None, None, None] };
     for position in 0..line.prepared.steps.len() {
         let step = line.prepared.steps[position];
         if let Err((index, errno)) = line.take(step) {
@@ -173,7 +176,14 @@ impl Line<'_> {
     fn close_descriptors(&mut self) -> Result<(), Refused> {
         sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
         self.cord = CORD;
-        sys::process::close_from(CORD + 1).map_err(|errno| (1, errno))
+        let Some(kill) = &mut self.kill else {
+            return sys::process::close_from(CORD + 1).map_err(|errno| (1, errno));
+        };
+        if *kill != KILL {
+            sys::process::duplicate_onto(*kill, KILL, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
+            *kill = KILL;
+        }
+        sys::process::close_from(KILL + 1).map_err(|errno| (1, errno))
     }
 
     /// Makes the command's process and goes on in it; the process that was here stays behind.
@@ -181,11 +191,14 @@ impl Line<'_> {
         // Blocked before the clone, or a command that ends at once would end unseen.
         sys::signal::set_mask(u64::MAX).map_err(|errno| (0, errno))?;
         let signals = sys::signal::child_signal_descriptor().map_err(|errno| (1, errno))?;
+        if self.prepared.kills_cgroup {
+            sys::process::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(|errno| (4, errno))?;
+        }
         match sys::process::clone_child().map_err(|errno| (2, errno))? {
             Side::Child => Ok(()),
             Side::Parent(command) => {
                 sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
-                reaper::run(self.cord, signals, command, self.prepared.ends)
+                reaper::run(self.cord, self.kill, signals, (command, self.prepared.ends))
             }
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct Prepared {
     pub(super) reaper_filter: filter::Program,
     /// PID 1 is a reaper, not the command itself.
     pub(super) init: bool,
+    /// No PID namespace ends with the first process: it is the subreaper, and kills its cgroup when it ends.
+    pub(super) kills_cgroup: bool,
     /// PID 1 waits for the last process, not for the command.
     pub(super) ends: Ends,
     /// Bit n-1 for each signal n that is ignored.
@@ -111,6 +113,7 @@ impl Prepared {
             filters,
             reaper_filter: filter::reaper()?,
             init: plan.init,
+            kills_cgroup: !plan.namespaces.contains(&Namespace::Pid),
             ends: plan.ends,
             ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
-//! Its end is the end of every process in its PID namespace. It holds 0-2 (/dev/null), the cord and a signalfd,
-//! has the command's user and no rights, and runs under a filter of its own.
+//! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup.
+//! It holds 0-2 (/dev/null), the cord and a signalfd, has the command's user and no rights, and runs under a filter
+//! of its own.
 
 use super::report::Record;
 use crate::plan::model::Ends;
@@ -13,28 +14,28 @@ use std::os::fd::RawFd;
 /// Length of a `struct signalfd_siginfo`.
 const SIGNAL_LENGTH: usize = 128;
 
-/// Stays until the session is over.
-pub(super) fn run(cord: RawFd, signals: RawFd, command: Pid, ends: Ends) -> ! {
+/// Stays until the session is over. `kill` is `cgroup.kill` of a session without a PID namespace.
+pub(super) fn run(cord: RawFd, kill: Option<RawFd>, signals: RawFd, (command, ends): (Pid, Ends)) -> ! {
     let mut command = Some(command);
     loop {
         match process::poll_for_end(cord, signals) {
             // The command reads the cord, so its end alone is of interest here.
-            Ok(polled) if polled.hung_up => process::exit(0),
+            Ok(polled) if polled.hung_up => end(kill, 0),
             Ok(polled) if polled.readable => {
                 let mut signal = [0; SIGNAL_LENGTH];
                 // One SIGCHLD may stand for many; what matters is that the descriptor is empty again.
                 let _ = process::read(signals, &mut signal);
-                reap(cord, &mut command, ends);
+                reap(cord, kill, &mut command, ends);
             }
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => process::exit(errno as i32),
+            Err(errno) => end(kill, errno as i32),
         }
     }
 }
 
 /// Reaps whatever has ended. Ends the sandbox with the command, or with the last process.
 /// A command that was reaped is forgotten: its number may be another's, whose status is nobody's concern.
-fn reap(cord: RawFd, command: &mut Option<Pid>, ends: Ends) {
+fn reap(cord: RawFd, kill: Option<RawFd>, command: &mut Option<Pid>, ends: Ends) {
     loop {
         match process::reap_any() {
             Ok(Some((pid, status))) if Some(pid) == *command => {
@@ -42,14 +43,23 @@ fn reap(cord: RawFd, command: &mut Option<Pid>, ends: Ends) {
                 // A supervisor that is gone needs no record.
                 let _ = process::write(cord, &Record::Status(status).encode());
                 match ends {
-                    Ends::Command => process::exit(0),
+                    Ends::Command => end(kill, 0),
                     Ends::Tree => {}
                 }
             }
             Ok(Some(_)) => {}
             Ok(None) => return,
             // ECHILD: no process is left.
-            Err(_) => process::exit(0),
+            Err(_) => end(kill, 0),
         }
     }
+}
+
+/// Ends the sandbox: this process, and by it or before it every other.
+fn end(kill: Option<RawFd>, status: i32) -> ! {
+    if let Some(kill) = kill {
+        // This process is in that cgroup too. A refusal is the supervisor's to notice, if there is one.
+        let _ = process::write(kill, b"1");
+    }
+    process::exit(status)
 }
