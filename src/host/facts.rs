@@ -2,7 +2,6 @@
 //! The facts as plain data, so that `plan` can be tested against hosts that are not here.
 //! No observing in this file: a test writes these values down as literals.
 
-use crate::policy::model::Namespace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -54,6 +53,19 @@ pub struct Kernel {
     pub minor: u32,
     /// The release as uname(2) gives it.
     pub release: String,
+}
+
+/// A kind of namespace, see namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Namespace {
+    Mount,
+    Pid,
+    Network,
+    Ipc,
+    Uts,
+    Cgroup,
+    User,
 }
 
 /// What came of trying something.
@@ -159,6 +171,32 @@ impl Kernel {
     /// Whether the kernel is at least this old.
     pub fn at_least(&self, major: u32, minor: u32) -> bool {
         (self.major, self.minor) >= (major, minor)
+    }
+}
+
+impl Namespace {
+    /// Every kind, in the order in which they are printed.
+    pub const ALL: [Namespace; 7] = [
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Network,
+        Namespace::Ipc,
+        Namespace::Uts,
+        Namespace::Cgroup,
+        Namespace::User,
+    ];
+
+    /// The word for it in a policy file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Namespace::Mount => "mount",
+            Namespace::Pid => "pid",
+            Namespace::Network => "network",
+            Namespace::Ipc => "ipc",
+            Namespace::Uts => "uts",
+            Namespace::Cgroup => "cgroup",
+            Namespace::User => "user",
+        }
     }
 }
 

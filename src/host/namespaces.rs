@@ -3,9 +3,8 @@
 //! Root makes the other namespaces, changes its ids and makes the user namespace last; an ordinary user has the
 //! right to the others only inside a user namespace, and makes a second one last.
 
-use super::facts::{Kernel, Trial};
+use super::facts::{Kernel, Namespace, Trial};
 use super::trial::{outcome, within};
-use crate::policy::model::Namespace;
 use crate::sys::{self, probe};
 use nix::errno::Errno;
 use nix::libc;

@@ -2,9 +2,8 @@
 //! Observing the machine that runs the tests.
 
 use super::*;
-use crate::host::facts::{Cgroup, PathFact};
+use crate::host::facts::{Cgroup, Namespace, PathFact};
 use crate::host::met;
-use crate::policy::model::Namespace;
 use crate::sys::credentials;
 
 #[test]

@@ -2,6 +2,8 @@
 //! What a policy chooses by one word each: the values that `words` spells.
 //! No meaning here beyond the choice itself: `plan` decides what follows from it.
 
+pub use crate::host::facts::Namespace;
+
 /// What the root directory of the command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
@@ -62,19 +64,6 @@ pub enum Layer {
     Off,
 }
 
-/// A kind of namespace, see namespaces(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Namespace {
-    Mount,
-    Pid,
-    Network,
-    Ipc,
-    Uts,
-    Cgroup,
-    User,
-}
-
 /// When a session is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {
@@ -96,32 +85,6 @@ impl Device {
             Device::Full => "full",
             Device::Random => "random",
             Device::Urandom => "urandom",
-        }
-    }
-}
-
-impl Namespace {
-    /// Every kind, in the order in which they are printed.
-    pub const ALL: [Namespace; 7] = [
-        Namespace::Mount,
-        Namespace::Pid,
-        Namespace::Network,
-        Namespace::Ipc,
-        Namespace::Uts,
-        Namespace::Cgroup,
-        Namespace::User,
-    ];
-
-    /// The word for it in a policy file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Namespace::Mount => "mount",
-            Namespace::Pid => "pid",
-            Namespace::Network => "network",
-            Namespace::Ipc => "ipc",
-            Namespace::Uts => "uts",
-            Namespace::Cgroup => "cgroup",
-            Namespace::User => "user",
         }
     }
 }
