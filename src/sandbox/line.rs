@@ -2,15 +2,17 @@
 //! The line: the child's steps from the clone to the exec, in the order of the plan.
 //! Nothing here allocates, logs, looks up or decides. A step that fails is reported up the cord, and the child ends.
 
+mod host_proc;
+
 use super::prepare::{Mount, Prepared, Program};
 use super::reaper;
 use super::report::{Record, SetupError};
 use crate::plan::Step;
 use crate::sys;
 use crate::sys::process::Side;
+use host_proc::{own_number_before, write_file};
 use nix::errno::Errno;
 use nix::libc;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -283,33 +285,4 @@ fn raise_loopback() -> Result<(), Errno> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
     sys::process::raise_loopback(socket.as_fd())
-}
-
-/// Writes a file below the host's /proc in one call, as the kernel demands of maps and sysctls.
-fn write_file(proc: &OwnedFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
-    use rustix::fs::{Mode, OFlags, openat};
-    let file = openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-    match sys::process::write(file.as_raw_fd(), bytes)? {
-        written if written == bytes.len() => Ok(()),
-        _ => Err(Errno::EIO),
-    }
-}
-
-/// This process's number on the host, less one, as text: the host's /proc knows it as the target of `self`.
-fn own_number_before<'a>(proc: &OwnedFd, digits: &'a mut [u8; 20]) -> Result<&'a [u8], Errno> {
-    let mut buffer = [0; 20];
-    let length = rustix::fs::readlinkat_raw(proc, c"self", &mut buffer)
-        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
-    let mut number =
-        buffer[..length].iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit.wrapping_sub(b'0'))) - 1;
-    let mut position = digits.len();
-    loop {
-        position -= 1;
-        digits[position] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return Ok(&digits[position..]);
-        }
-    }
 }
