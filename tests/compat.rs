@@ -17,6 +17,8 @@ mod refusals;
 mod connection;
 mod limits;
 mod confined;
+mod life;
+mod log;
 
 use crate::postfix::instance::Spawner;
 use row::Row;
@@ -26,7 +28,8 @@ use std::thread;
 fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
     let does = [connection::rows(), limits::rows(), confined::rows()].into_iter().flatten();
-    sees.chain(does).collect()
+    let lives = [life::rows(), log::rows()].into_iter().flatten();
+    sees.chain(does).chain(lives).collect()
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A row's place.
 pub(super) struct At<'a> {
@@ -19,6 +20,8 @@ pub(super) struct At<'a> {
     pub(super) room: &'a Room,
     pub(super) postfix: &'a Postfix,
     pub(super) log: &'a Log,
+    /// How long a wait may take.
+    pub(super) patience: Duration,
 }
 
 impl At<'_> {
@@ -59,10 +62,22 @@ impl At<'_> {
         self.find(" postfix/master[", text)
     }
 
+    /// What the row's daemon has logged; where that is nothing, what all say lately.
+    fn near(&self) -> Vec<String> {
+        let (own, all) = (self.said(), self.log.text());
+        let lately = all.lines().rev().take(25).map(str::to_string);
+        if own.is_empty() { lately.collect() } else { own }
+    }
+
+    /// Waits for a line that is so, whoever says it.
+    pub(super) fn line(&self, so: impl Fn(&str) -> bool) -> Option<String> {
+        self.log.find(self.patience, so)
+    }
+
     fn find(&self, tag: &str, text: &str) -> String {
         let text = self.fill(text);
-        let line = self.log.find(|line| line.contains(tag) && fits(&text, said(line)));
-        line.unwrap_or_else(|| panic!("no line{tag}…]: {text}\n{}", self.said().join("\n")))
+        let line = self.line(|line| line.contains(tag) && fits(&text, said(line)));
+        line.unwrap_or_else(|| panic!("no line{tag}…]: {text}\n{}", self.near().join("\n")))
     }
 
     /// What the row's daemon has logged so far.
@@ -115,7 +130,12 @@ impl At<'_> {
 
     /// Waits until this is so.
     pub(super) fn eventually(&self, what: &str, so: impl Fn() -> bool) {
-        host::eventually(what, patience(), so);
+        host::eventually(what, self.patience, so);
+    }
+
+    /// What the processes of the row's service lock.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.path("postfix/queue/pid").join(format!("unix.{}", self.name))
     }
 
     /// A file that every command can read.

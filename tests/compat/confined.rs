@@ -71,7 +71,7 @@ fn shared() -> Vec<Row> {
         row("log_of_the_command", "A command reaches syslog.")
             .runs("user=nobody argv=/usr/bin/logger -t @name hello")
             .prints("")
-            .sees(|at| assert!(at.log.find(|line| line.contains(&format!("{}: hello", at.name))).is_some())),
+            .sees(|at| assert!(at.line(|line| line.contains(&format!("{}: hello", at.name))).is_some())),
         row("devices", "The harmless devices are there.")
             .script("head -c 3 /dev/zero | wc -c; head -c 2 /dev/urandom | wc -c; echo x >/dev/null && echo null")
             .prints("3\n2\nnull\n"),

@@ -96,6 +96,14 @@ impl Postfix {
         self.master.id()
     }
 
+    /// Changes a file of the configuration, in which `old` must stand.
+    pub(crate) fn change(&self, name: &str, old: &str, new: &str) {
+        let path = self.directory.join("config").join(name);
+        let text = fs::read_to_string(&path).expect("the file is there");
+        assert!(text.contains(old), "no {old:?} in {name}");
+        write_old(&path, &text.replace(old, new));
+    }
+
     /// `postfix stop`.
     pub(crate) fn stop(mut self) {
         self.signal(Signal::SIGTERM);
@@ -159,16 +167,19 @@ fn make_daemons(directory: &Path) {
     symlink(program("spawnbox"), daemons.join("spawnbox")).expect("Postfix has no daemon of this name");
 }
 
-/// main.cf and master.cf, as old as if an administrator had written them: a daemon reads a main.cf that is younger than
-/// two seconds again and again until it is older.
 fn write_config(config: &Path, main: &str, master: &str) {
     fs::create_dir(config).expect("the scene's directory can be written");
     mode(config, 0o755);
     for (name, text) in [("main.cf", main), ("master.cf", master)] {
-        let path = config.join(name);
-        fs::write(&path, text).expect("the scene's directory can be written");
-        mode(&path, 0o644);
-        let past = SystemTime::now() - Duration::from_secs(3600);
-        File::options().write(true).open(&path).and_then(|file| file.set_modified(past)).expect("the file is ours");
+        write_old(&config.join(name), text);
     }
+}
+
+/// A file as old as if an administrator had written it: a daemon reads a main.cf that is younger than two seconds again
+/// and again until it is older.
+fn write_old(path: &Path, text: &str) {
+    fs::write(path, text).expect("the scene's directory can be written");
+    mode(path, 0o644);
+    let past = SystemTime::now() - Duration::from_secs(3600);
+    File::options().write(true).open(path).and_then(|file| file.set_modified(past)).expect("the file is ours");
 }

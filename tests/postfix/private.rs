@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Plays `scene` in a world of its own. `directory` is where its files go.
 pub(crate) fn in_private(directory: &Path, scene: impl FnOnce(&Log) + Send) {
@@ -152,13 +152,13 @@ impl Log {
 
     /// Waits for a line that contains each of `texts` and returns it.
     pub(crate) fn says_all(&self, texts: &[&str]) -> String {
-        let line = self.find(|line| texts.iter().all(|text| line.contains(text)));
+        let line = self.find(patience(), |line| texts.iter().all(|text| line.contains(text)));
         line.unwrap_or_else(|| panic!("the log does not say {texts:?}:\n{}", self.text()))
     }
 
-    /// Waits for a line that is so, and returns it if it came.
-    pub(crate) fn find(&self, so: impl Fn(&str) -> bool) -> Option<String> {
-        let deadline = Instant::now() + patience();
+    /// Waits so long for a line that is so, and returns it if it came.
+    pub(crate) fn find(&self, limit: Duration, so: impl Fn(&str) -> bool) -> Option<String> {
+        let deadline = Instant::now() + limit;
         let mut lines = self.kept.lines.lock().expect("no holder panics");
         loop {
             if let Some(line) = lines.iter().find(|line| so(line)) {
