@@ -21,6 +21,7 @@ mod clients;
 mod death;
 mod postfix;
 mod compat;
+mod install;
 mod rootless;
 mod attacks;
 mod readme;

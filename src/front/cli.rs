@@ -54,6 +54,14 @@ pub(super) enum Verb {
         Prints a line for each that is good, and every mistake. Changes nothing.\n\
         Exit status: 0 all good, 1 this host cannot be looked at, 2 something is wrong.")]
     Check(Check),
+    /// Put the program and its units where Postfix and systemd find them
+    #[command(after_help = "Examples:\n  \
+        spawnbox install-postfix --dry-run    what would be done, file by file\n  \
+        spawnbox install-postfix\n  \
+        spawnbox install-postfix --remove     the way back\n\n\
+        Never touches master.cf: it prints the commands for that.\n\
+        Exit status: 0 done, 1 something is in the way and nothing was changed.")]
+    InstallPostfix(InstallPostfix),
 }
 
 #[derive(Debug, Args)]
@@ -110,6 +118,22 @@ pub(super) struct Check {
     /// Print mistakes only
     #[arg(short, long)]
     pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InstallPostfix {
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Remove what was installed; refused while an entry of master.cf still starts spawnbox
+    #[arg(long)]
+    pub(super) remove: bool,
+    /// Where main.cf and master.cf are [default: where postconf(1) finds them]
+    #[arg(short = 'c', long, value_name = "DIR")]
+    pub(super) config_directory: Option<PathBuf>,
+    /// Where units are read and written, without telling systemd [default: /etc/systemd/system, if systemd runs]
+    #[arg(long, value_name = "DIR")]
+    pub(super) unit_directory: Option<PathBuf>,
 }
 
 /// The kind of a connection.

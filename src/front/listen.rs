@@ -75,7 +75,7 @@ fn explanation(what: &What, kind: Transport) -> String {
 }
 
 /// A word as a shell takes it.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_string(),

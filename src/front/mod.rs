@@ -12,5 +12,6 @@ mod run;
 mod explain;
 mod postconf;
 mod check;
+mod install;
 
 pub use choose::main;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Asking postconf(1), for the verbs that an administrator runs by hand. Never for a daemon, which reads main.cf itself.
 
+use super::listen::quote;
 use crate::host::HostError;
 use crate::postfix::master_cf::{self, ChrootDefault, Entry};
 use std::path::{Path, PathBuf};
@@ -13,16 +14,32 @@ const PLACES: [&str; 3] = ["/usr/sbin/postconf", "/usr/local/sbin/postconf", "/u
 pub(super) struct Postconf {
     program: PathBuf,
     directory: PathBuf,
+    /// It is not the one that Postfix itself uses.
+    named: bool,
 }
 
 impl Postconf {
     /// The configuration in `directory`, or the one that Postfix itself uses.
     pub(super) fn of(directory: Option<&Path>) -> Result<Postconf, HostError> {
-        let mut postconf = Postconf { program: find()?, directory: directory.unwrap_or(Path::new("")).to_path_buf() };
-        if directory.is_none() {
+        let named = directory.is_some();
+        let directory = directory.unwrap_or(Path::new("")).to_path_buf();
+        let mut postconf = Postconf { program: find()?, directory, named };
+        if !named {
             postconf.directory = postconf.value("config_directory")?.into();
         }
         Ok(postconf)
+    }
+
+    /// The command with which an administrator gives an entry another command.
+    pub(super) fn to_change(&self, entry: &Entry, command: &str) -> String {
+        // `postconf -F SERVICE/TYPE/command` takes the arguments for a part of the command, and would drop them.
+        let assignment = format!("{}={}", entry.title(), entry.with_command(command));
+        format!("postconf{} -M {}", self.option(), quote(&assignment))
+    }
+
+    /// The option that every command of Postfix has for a configuration that is not the usual one.
+    pub(super) fn option(&self) -> String {
+        if self.named { format!(" -c {}", self.directory.display()) } else { String::new() }
     }
 
     /// Where main.cf and master.cf are.
@@ -50,7 +67,7 @@ impl Postconf {
 
     fn ask(&self, words: &[&str]) -> Result<String, HostError> {
         let mut command = Command::new(&self.program);
-        if !self.directory.as_os_str().is_empty() {
+        if self.named {
             command.arg("-c").arg(&self.directory);
         }
         let output = command.args(words).output().map_err(|error| self.failed(words[0], &error.to_string()))?;

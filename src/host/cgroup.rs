@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// The unit that the package installs with `Delegate=yes`, for sessions and nothing else.
-const UNIT: &str = "system.slice/spawnbox-sessions.service";
+pub(crate) const UNIT: &str = "system.slice/spawnbox-sessions.service";
 /// Root's own directory where no systemd owns the tree.
 const OWN: &str = "spawnbox";
 const CONTROLLERS: [Controller; 3] = [Controller::Cpu, Controller::Memory, Controller::Pids];

@@ -11,6 +11,8 @@ pub mod accounts;
 pub mod paths;
 mod error;
 
+#[cfg(test)]
+pub(crate) use cgroup::UNIT as SESSIONS_UNIT;
 pub use error::{HostError, errno_text};
 pub use facts::Facts;
 pub use observe::{Machine, observe};

@@ -23,6 +23,7 @@ pub struct Entry {
     chroot: Column,
     limit: String,
     arguments: Vec<String>,
+    line: String,
 }
 
 /// What stands in a column with yes or no.
@@ -81,6 +82,7 @@ impl Entry {
             limit: columns[6].clone(),
             command: columns[7].clone(),
             arguments: arguments.to_vec(),
+            line: line.trim().to_string(),
         })
     }
 
@@ -92,6 +94,17 @@ impl Entry {
     /// Whether it starts us, by whatever path.
     pub fn is_ours(&self) -> bool {
         base_name(&self.command) == "spawnbox"
+    }
+
+    /// The entry with another command, as `postconf -M` takes it. spawn(8) knows no `policy=`, so that goes with us.
+    pub fn with_command(&self, command: &str) -> String {
+        let (before, rest) = split_word(&self.line, COLUMNS - 1);
+        let rest = split_word(rest, 1).1;
+        let (attributes, argv) = rest.split_at(rest.find("argv=").unwrap_or(rest.len()));
+        let ours = |word: &&str| command == "spawn" && word.starts_with("policy=");
+        let attributes: Vec<&str> = attributes.split_whitespace().filter(|word| !ours(word)).collect();
+        let words = before.split_whitespace().chain([command]).chain(attributes);
+        format!("{} {argv}", words.collect::<Vec<_>>().join(" ")).trim_end().to_string()
     }
 
     /// Whether an `-o` of the entry sets this parameter.
@@ -133,6 +146,16 @@ impl Column {
     }
 }
 
+/// The first `count` words, and what follows them.
+fn split_word(text: &str, count: usize) -> (&str, &str) {
+    let mut rest = text;
+    for _ in 0..count {
+        rest = rest.trim_start_matches(BLANK);
+        rest = &rest[rest.find(BLANK).unwrap_or(rest.len())..];
+    }
+    (&text[..text.len() - rest.len()], rest.trim_start_matches(BLANK))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +187,26 @@ mod tests {
             ("p unix - n n - - spawnbox -o { a = b c } argv=/x { y z }", "-n|p|-t|unix|-o|a = b c|argv=/x|y z"),
         ] {
             assert_eq!(words(line), expected);
+        }
+    }
+
+    #[test]
+    fn another_command_leaves_everything_else_as_it_is() {
+        for (line, command, expected) in [
+            ("p  unix -  n n - 0  spawn user=a argv=/b  c", "spawnbox", "p unix - n n - 0 spawnbox user=a argv=/b  c"),
+            (
+                "p unix - n n - 0 spawn -o { a = b } user=a argv=/b",
+                "spawnbox",
+                "p unix - n n - 0 spawnbox -o { a = b } user=a argv=/b",
+            ),
+            (
+                "p unix - n n - 0 spawnbox policy=x user=a argv=/b policy=y",
+                "spawn",
+                "p unix - n n - 0 spawn user=a argv=/b policy=y",
+            ),
+            ("p unix - n n - 0 spawn", "spawnbox", "p unix - n n - 0 spawnbox"),
+        ] {
+            assert_eq!(parse(line).unwrap()[0].with_command(command), expected);
         }
     }
 
