@@ -4,7 +4,7 @@
 use crate::postfix::instance::{Postfix, Spawner};
 use crate::postfix::private::Log;
 use crate::scene::stage::Room;
-use crate::scene::{Client, host, patience};
+use crate::scene::{Client, host};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{IoSlice, Read, Write};
@@ -118,7 +118,7 @@ impl At<'_> {
         sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, MsgFlags::empty(), None).expect("the daemon takes it");
         // Attributes of the client, which the daemon reads and drops, and their end.
         (&stream).write_all(b"name\0value\0\0").expect("the daemon reads");
-        stream.set_read_timeout(Some(patience())).expect("a time-out can be set");
+        stream.set_read_timeout(Some(self.patience)).expect("a time-out can be set");
         let _end = (&stream).read(&mut [0; 16]);
     }
 
@@ -126,6 +126,12 @@ impl At<'_> {
     pub(super) fn is_over(&self, client: &Client) -> bool {
         poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).expect("a socket can be polled")
             > 0
+    }
+
+    /// Whether a connection on which nothing is sent stays open for a second.
+    pub(super) fn stays(&self, client: &Client) -> bool {
+        let second = PollTimeout::from(1000_u16);
+        poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLIN)], second).expect("a socket can be polled") == 0
     }
 
     /// Waits until this is so.

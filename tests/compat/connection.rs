@@ -155,7 +155,7 @@ fn clients() -> Vec<Row> {
             .entries("@name pass - n n - 0 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
             .sees(|at| {
                 let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("descriptors are left");
-                ours.set_read_timeout(Some(crate::scene::patience())).expect("a time-out can be set");
+                ours.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
                 at.pass(theirs.into());
                 assert_eq!(Client::Unix(ours).send(b"hello\n").finish().rest(), "hello\n");
             }),

@@ -129,8 +129,8 @@ fn strikes() -> Vec<Row> {
         }),
         row("limit_covers_one_client", "The limit runs from the fork of each command.")
             .columns("unix - n n - 1")
-            .script("sleep 0.7; echo ended")
-            .settings("@name_time_limit = 1")
+            .script("sleep 2; echo ended")
+            .settings("@name_time_limit = 3")
             .prints("ended\n")
             .prints("ended\n"),
         row("limit_is_over_with_the_command", "A command that ends in time is not touched.")

@@ -118,8 +118,8 @@ fn descriptors() -> Vec<Row> {
             .script("echo out; echo err >&2")
             .prints("out\nerr\n"),
         row("input_comes_from_client", "What the client sends is what the command reads.")
-            .runs("user=nobody argv=/usr/bin/rev")
-            .sees(|at| assert_eq!(at.client().send(b"abc\ndef\n").finish().rest(), "cba\nfed\n")),
+            .runs("user=nobody argv=/usr/bin/tr a-f A-F")
+            .sees(|at| assert_eq!(at.client().send(b"abc\ndef\n").finish().rest(), "ABC\nDEF\n")),
         row("keepalive_inet", "Accepted TCP sockets have SO_KEEPALIVE.")
             .entries("127.0.0.1:2601 inet n n n - 0 @spawn user=nobody argv=/usr/bin/perl -MSocket -e {print unpack('i', getsockopt(STDIN, SOL_SOCKET, SO_KEEPALIVE))}")
             .sees(|_| assert_eq!(crate::scene::Client::connect("127.0.0.1:2601").finish().rest(), "1")),
