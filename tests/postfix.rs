@@ -4,6 +4,7 @@
 
 mod concurrency;
 pub(crate) mod instance;
+mod identity;
 mod life;
 mod postconf;
 pub(crate) mod private;

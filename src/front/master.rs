@@ -60,9 +60,10 @@ fn run(arguments: &[OsString]) -> Result<(), Fatal> {
     // The client that cannot be served must be accepted all the same, so the sockets stay here until that is known.
     let copies = listeners.iter().map(|fd| start.listener(fd)).collect::<Result<_, _>>()?;
     match service::prepare(&start, copies) {
-        Ok((supervisor, concurrency)) => {
+        Ok((mut supervisor, concurrency)) => {
             drop(listeners);
             gate.serve(concurrency);
+            supervisor.lower(start.mail_owner)?;
             Ok(supervisor.run(&mut gate)?)
         }
         Err(fatal) => refuse::first_client(&mut gate, &listeners, fatal),

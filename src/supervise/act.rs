@@ -46,13 +46,13 @@ impl Supervisor {
             Action::Cut => session.cut(&self.watch),
             Action::KillLauncher => self.lose_launcher(number),
             Action::Linger => self.set_alarm(id, LINGER),
-            Action::KillTree => match session.kill_tree(&self.watch) {
+            Action::KillTree => match self.rights.whole(|| session.kill_tree(&self.watch)) {
                 Ok(()) => self.set_alarm(id, KILL),
                 Err(_) => self.events.push_back((id, Event::KillRefused)),
             },
             Action::KillFirst => {
                 // Refused or not, the cord is cut and may end it yet; what was refused is told with the complaint.
-                let _ = session.kill_first();
+                let _ = self.rights.whole(|| session.kill_first());
                 self.set_alarm(id, KILL);
             }
             Action::Complain => {
@@ -60,7 +60,7 @@ impl Supervisor {
                 self.set_alarm(id, COMPLAIN);
             }
             Action::Clear => {
-                let cleared = session.clear(&self.watch);
+                let cleared = self.rights.whole(|| session.clear(&self.watch));
                 self.events.push_back((id, if cleared { Event::Cleared } else { Event::NotCleared }));
             }
             Action::ClearLater(attempts) => self.set_alarm(id, CLEAR * 2_u32.pow(attempts.into())),

@@ -119,7 +119,10 @@ impl Supervisor {
         let Some(session) = waiting else {
             crate::log::panic(format_args!("process {pid} was made for session {id}, which does not wait for it"));
             // Its cord is cut or never was ours; it is reaped as a stray.
-            let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            let kill = || rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            if let Err(error) = self.rights.whole(kill) {
+                tracing::error!("cannot kill process {pid}: {error}");
+            }
             return self.expect_strays();
         };
         session.launched(pid, pidfd);

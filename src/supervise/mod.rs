@@ -14,6 +14,7 @@ pub mod outcome;
 mod service;
 mod trial;
 mod files;
+mod rights;
 mod shown;
 mod session;
 mod admit;

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::door::{Advice, Door};
 use super::files::OpenFiles;
 use super::listener::Listener;
+use super::rights::Rights;
 use super::service::{Renewal, Service};
 use super::session::Session;
 use super::strays::Strays;
@@ -56,6 +57,7 @@ pub struct Supervisor {
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) slice: Option<Slice>,
     files: OpenFiles,
+    pub(super) rights: Rights,
     pub(super) strays: Strays,
     pub(super) strays_at: Option<Instant>,
     pub(super) phase: Phase,
@@ -92,6 +94,7 @@ impl Supervisor {
             events: VecDeque::new(),
             slice: slice(place)?,
             files: OpenFiles::raise(),
+            rights: Rights::Own,
             strays: Strays::default(),
             strays_at: None,
             phase,
@@ -124,19 +127,16 @@ impl Supervisor {
         Ok(number)
     }
 
-    /// How many sessions of a service there can be at once.
-    pub fn most_sessions(&self, service: usize) -> usize {
-        self.services.get(service).map_or(0, |service| service.admission.limit())
-    }
-
     /// Begins a session with these descriptors as its connection: one, or three.
     pub fn begin(&mut self, service: usize, connection: Vec<OwnedFd>, client: Client) {
         let (id, now) = (self.next, Instant::now());
         self.next += 1;
         let Some(home) = self.services.get_mut(service) else { return };
-        let renewal = home.renew(&self.watch, &self.files, now);
-        let plan = &home.plan;
-        let (session, event) = Session::new((id, service), plan, self.slice.as_ref(), (connection, client), now);
+        let (renewal, (session, event)) = self.rights.whole(|| {
+            let renewal = home.renew(&self.watch, &self.files, now);
+            let with = (connection, client);
+            (renewal, Session::new((id, service), &home.plan, self.slice.as_ref(), with, now))
+        });
         home.admission.begin();
         match event {
             Some(event) => {
@@ -199,7 +199,7 @@ impl Supervisor {
             service.lose_launcher(&self.watch);
         }
         match (self.slice.take(), self.sessions.len()) {
-            (Some(slice), 0) => slice.remove(),
+            (Some(slice), 0) => self.rights.whole(|| slice.remove()),
             (None, 0) => Ok(()),
             // The next start sweeps their cgroups.
             (Some(_) | None, count) => Err(HostError {
@@ -263,7 +263,7 @@ impl Supervisor {
             Timer::Resume(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
                 service.admission.resume();
-                service.repair(&mut self.watch, &self.files, now);
+                self.rights.whole(|| service.repair(&mut self.watch, &self.files, now));
                 self.ask(number);
                 self.set_listening(number);
             }
