@@ -2,13 +2,11 @@
 //! Nothing outlives a session: not what has run away, not what is stopped, not after the supervisor itself is killed.
 //! And what hangs on its way delays nobody else.
 
-use crate::scene::{Scene, Server, host, scene, stage};
+use crate::scene::{Scene, Server, a_second, host, scene, stage};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Every process of the session, by its mark, but for the supervisor and its launcher, whose command lines name it too.
 fn session_of(server: &Server, mark: &str) -> Vec<u32> {
@@ -37,9 +35,9 @@ fn ends_with_its_limit(actions: &str, mark: &str, processes: usize) {
     let cgroup = host::cgroup_of(session[0]).expect("a session has a cgroup");
     let watched = host::watch(&session);
     let line = server.logs("outcome=time-limit");
-    assert!(watched.end_within(A_SECOND), "still there a second after: {line}");
+    assert!(watched.end_within(a_second()), "still there a second after: {line}");
     assert_eq!(client.rest(), "");
-    host::eventually("the cgroup is removed", A_SECOND, || !cgroup.exists());
+    host::eventually("the cgroup is removed", a_second(), || !cgroup.exists());
 }
 
 #[test]
@@ -63,7 +61,7 @@ fn an_ordinary_users_runaway_dies_with_the_time_limit() {
     let (server, client, session) = with_session(limited, "ignore , escape stopped", "mark-ordinary");
     let watched = host::watch(&session);
     server.logs("outcome=time-limit");
-    assert!(watched.end_within(A_SECOND), "still there a second after the limit");
+    assert!(watched.end_within(a_second()), "still there a second after the limit");
     assert_eq!(client.rest(), "");
 }
 
@@ -75,7 +73,7 @@ fn what_a_command_leaves_behind_ends_with_it() {
     let watched = host::watch(&session_of(&server, "mark-left"));
     assert_eq!(watched.count(), 2);
     client.send(b"\n").rest();
-    assert!(watched.end_within(A_SECOND), "the runaway lives on");
+    assert!(watched.end_within(a_second()), "the runaway lives on");
 }
 
 /// `kill -9` of the supervisor ends every process that it had.
@@ -85,7 +83,7 @@ fn ends_with_its_supervisor(scene: Scene, mark: &str) {
     assert!(session.iter().all(|pid| tree.contains(pid)));
     let watched = host::watch(&tree);
     server.signal(Signal::SIGKILL);
-    assert!(watched.end_within(A_SECOND), "something outlived the supervisor");
+    assert!(watched.end_within(a_second()), "something outlived the supervisor");
     assert_eq!(client.rest(), "");
 }
 
@@ -117,10 +115,10 @@ fn the_next_start_removes_what_a_killed_supervisor_left() {
     let watched = host::watch(&session);
     server.signal(Signal::SIGKILL);
     server.end();
-    assert!(watched.end_within(A_SECOND), "something outlived the supervisor");
+    assert!(watched.end_within(a_second()), "something outlived the supervisor");
     assert!(cgroup.exists(), "nobody was left to remove it");
     let _next = scene("strict").shell("echo hello").listen();
-    host::eventually("the left cgroup is removed", A_SECOND, || !cgroup.exists());
+    host::eventually("the left cgroup is removed", a_second(), || !cgroup.exists());
 }
 
 /// A directory with a program whose execution hangs as on a dead file system: opening a file with a write lease on it

@@ -65,7 +65,7 @@ fn a_signal_ends_what_run_started() {
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("the child is ours");
     let status = outcome::wait(&mut child, patience(), "an interrupted run");
     assert_eq!(status.code(), Some(128 + Signal::SIGINT as i32));
-    assert!(watched.end_within(Duration::from_secs(1)), "something outlived the run");
+    assert!(watched.end_within(crate::scene::a_second()), "something outlived the run");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_supervisor_that_may_not_kill_ends_a_session_by_its_cord() {
     assert_eq!(client.line(), "ready");
     let session = host::watch(&host::tree(server.pid())[2..]);
     server.logs("outcome=time-limit");
-    assert!(session.end_within(Duration::from_secs(1)), "the session lives on");
+    assert!(session.end_within(crate::scene::a_second()), "the session lives on");
     assert_eq!(client.rest(), "");
     let (_, log) = server.stop();
     assert!(!log.contains("error"), "{log}");

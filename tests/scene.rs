@@ -23,9 +23,14 @@ pub(crate) const NOBODY: u32 = 65534;
 
 /// How long anything may take that takes a moment.
 pub(crate) fn patience() -> Duration {
+    20 * a_second()
+}
+
+/// A second of a real machine: what is promised within one second is promised for those, not for emulated ones.
+pub(crate) fn a_second() -> Duration {
     let factor =
         std::env::var("SPAWNBOX_PATIENCE").map_or(1, |text| text.parse().expect("SPAWNBOX_PATIENCE is a number"));
-    Duration::from_secs(20) * factor
+    Duration::from_secs(1) * factor
 }
 
 /// A run of the program under the policy of this name; `default` names none.

@@ -75,7 +75,7 @@ fn the_time_limit_ends_the_command_with_all_that_it_started() {
         host::eventually("both sleep", patience(), || asleep().len() == 2);
         let sleepers = host::watch(&asleep());
         assert_eq!(client.rest(), "");
-        assert!(sleepers.end_within(Duration::from_secs(1)), "something outlived the limit");
+        assert!(sleepers.end_within(crate::scene::a_second()), "something outlived the limit");
         assert!(began.elapsed() < Duration::from_secs(3) + patience() / 4, "the limit came late");
         log.says("command time limit exceeded (3s, set by hang_time_limit)");
         log.says("warning: command /bin/sh killed by signal 9");
@@ -197,7 +197,7 @@ fn nothing_outlives_postfix_stop() {
         assert!(tree.len() >= 3, "daemon, first process and command: {tree:?}");
         let watched = host::watch(&tree);
         postfix.stop();
-        assert!(watched.end_within(Duration::from_secs(1) + patience() / 4));
+        assert!(watched.end_within(crate::scene::a_second() + patience() / 4));
         assert_eq!(client.rest(), "");
     });
 }
