@@ -161,3 +161,34 @@ fn a_file_that_was_replaced_is_seen_as_it_is_now() {
     std::fs::rename(room.file("resolv.conf.new", "after\n"), &resolvers).unwrap();
     host::eventually("a session sees the new file", scene::patience(), || server.connect().rest() == "after\n");
 }
+
+#[test]
+fn a_launcher_that_prepares_slowly_holds_nobody_up() {
+    needs!(program "strace");
+    let room = stage::room();
+    let resolvers = room.file("resolv.conf", "before\n");
+    // Each part of the root takes 0.2 s to be taken up, and there are more than ten.
+    let slow =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=open_tree", "-e", "inject=open_tree:delay_enter=200ms"];
+    let server = scene("strict")
+        .set(&format!("files.read=[{:?}]", resolvers.display().to_string()))
+        .shell(&format!("cat {}", resolvers.display()))
+        .through(&slow)
+        .listen();
+    assert_eq!(server.connect().rest(), "before\n");
+    std::fs::rename(room.file("resolv.conf.new", "after\n"), &resolvers).unwrap();
+    // The look at the files is taken at most once a second: the session that sees the new one comes well after it began.
+    let seen = std::cell::RefCell::new(Vec::new());
+    host::eventually("a session sees the new file", scene::patience(), || {
+        seen.borrow_mut().push(server.connect().rest());
+        seen.borrow().last().is_some_and(|text| text == "after\n")
+    });
+    let slowest = server.log().lines().filter_map(time_of).fold(0.0, f64::max);
+    assert!(seen.borrow().len() > 2 && slowest < 2.0, "a session waited for the launcher: {}", server.log());
+}
+
+/// The seconds in a session's line.
+fn time_of(line: &str) -> Option<f64> {
+    let (_, rest) = line.split_once(" time=")?;
+    rest.split_once('s')?.0.parse().ok()
+}

@@ -51,14 +51,7 @@ impl Launcher {
     /// Makes a launcher for `plan` and waits until it has prepared everything.
     /// Must be called while the process has one thread.
     pub fn start(plan: &Plan) -> Result<Launcher, HostError> {
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
-        let pid = match process::fork().map_err(|e| HostError::new("make the launcher", e))? {
-            Side::Child => launch::run(plan, theirs),
-            Side::Parent(pid) => pid,
-        };
-        drop(theirs);
-        let launcher = Launcher { socket: ours, pid };
+        let launcher = Launcher::begin(plan)?;
         match launcher.await_ready() {
             Ok(()) => Ok(launcher),
             Err(error) => {
@@ -68,18 +61,37 @@ impl Launcher {
         }
     }
 
+    /// Makes a launcher for `plan` and waits for nothing: [`Launcher::prepared`] says when it can be asked.
+    /// Must be called while the process has one thread.
+    pub fn begin(plan: &Plan) -> Result<Launcher, HostError> {
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
+        nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
+            .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))?;
+        match process::fork().map_err(|e| HostError::new("make the launcher", e))? {
+            Side::Child => launch::run(plan, theirs),
+            Side::Parent(pid) => Ok(Launcher { socket: ours, pid }),
+        }
+    }
+
+    /// Whether everything is prepared, or why it never will be; `None` while it is still being prepared.
+    /// To be heard once, before the first request.
+    pub fn prepared(&self) -> Option<Result<(), HostError>> {
+        let mut bytes = [0; wire::READY_LENGTH];
+        match socket::receive(self.socket.as_fd(), &mut bytes) {
+            Ok(length) => Some(wire::decode_ready(&bytes[..length])),
+            Err(Errno::EAGAIN) => None,
+            Err(errno) => Some(Err(HostError::new("hear from the launcher", errno))),
+        }
+    }
+
     fn await_ready(&self) -> Result<(), HostError> {
         let told = |e| HostError::new("hear from the launcher", e);
         let mut entries = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         if poll(&mut entries, PollTimeout::from(PREPARATION_MS)).map_err(told)? == 0 {
             return Err(told(Errno::ETIMEDOUT));
         }
-        let mut bytes = [0; wire::READY_LENGTH];
-        let length = socket::receive(self.socket.as_fd(), &mut bytes).map_err(told)?;
-        wire::decode_ready(&bytes[..length])?;
-        nix::fcntl::fcntl(&self.socket, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
-            .map(drop)
-            .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))
+        self.prepared().unwrap_or(Err(told(Errno::EAGAIN)))
     }
 
     /// Kills a launcher that is of no use and reaps it.

@@ -3,6 +3,7 @@
 
 use super::admit::{Tell, Trouble};
 use super::door::Door;
+use super::renewal::Renewal;
 use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::turn::{Event, State};
@@ -66,6 +67,9 @@ impl Supervisor {
     /// Asks a service's launcher for every session that waits to be asked for.
     pub(super) fn ask(&mut self, number: usize) {
         let Some(service) = self.services.get_mut(number) else { return };
+        if service.hands_over() {
+            return;
+        }
         while let (Some(launcher), Some(id)) = (&service.launcher, service.queue.front().copied()) {
             let waiting = self.sessions.get_mut(&id).filter(|session| session.state == State::Queued);
             match waiting.map(|session| session.ask(launcher)) {
@@ -110,7 +114,28 @@ impl Supervisor {
                 }
             }
         }
+        let now = Instant::now();
+        let renewal = self.services.get_mut(number).map(|service| service.take_over(&mut self.watch, now));
+        self.renewed(number, renewal.unwrap_or(Renewal::Kept));
         self.ask(number);
+    }
+
+    /// Takes what a service's next launcher has to say.
+    pub(super) fn hear_coming(&mut self, number: usize) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        let renewal = service.hear_coming(&mut self.watch, Instant::now());
+        self.renewed(number, renewal);
+    }
+
+    fn renewed(&mut self, number: usize, renewal: Renewal) {
+        match renewal {
+            Renewal::Kept => {}
+            Renewal::Replaced => {
+                self.expect_strays();
+                self.ask(number);
+                self.set_listening(number);
+            }
+        }
     }
 
     /// The first process of a session is there.
@@ -138,10 +163,13 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(number) else { return };
         let lost = service.lose_launcher(&self.watch);
         let name = &service.plan.service;
-        tracing::warn!(
-            "{name}: the launcher is gone, and {} sessions that waited for it; making a new one",
-            lost.len()
-        );
+        match lost.len() {
+            0 => tracing::warn!("{name}: the launcher is gone; making a new one"),
+            1 => tracing::warn!("{name}: the launcher is gone, and a session that waited for it; making a new one"),
+            count => tracing::warn!(
+                "{name}: the launcher is gone, and {count} sessions that waited for it; making a new one"
+            ),
+        }
         self.events.extend(lost.into_iter().map(|id| (id, Event::LauncherGone)));
         // After a pause, so that a launcher which dies at once does not keep us busy.
         service.pause(&mut self.watch, Instant::now());
@@ -161,7 +189,7 @@ impl Supervisor {
             true => Some(Strays::POSTPONED),
             false => {
                 let sessions = self.sessions.values().filter_map(|session| session.pid());
-                let launchers = self.services.iter().filter_map(|service| service.launcher_pid());
+                let launchers = self.services.iter().flat_map(|service| service.launcher_pids());
                 self.strays.look(&sessions.chain(launchers).collect())
             }
         };

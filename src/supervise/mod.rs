@@ -15,6 +15,7 @@ mod service;
 mod trial;
 mod files;
 mod rights;
+mod renewal;
 mod shown;
 mod session;
 mod admit;

@@ -5,6 +5,7 @@
 use super::admit::{Admission, Tell};
 use super::files::OpenFiles;
 use super::listener::Listener;
+use super::renewal::Coming;
 use super::shown::Shown;
 use super::trial;
 use super::turn::Rules;
@@ -18,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// How long a launcher may be silent while somebody waits for it.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
-/// How long a service pauses that has no launcher.
-const REPAIR: Duration = Duration::from_secs(5);
 
 /// One service.
 #[derive(Debug)]
@@ -30,20 +29,22 @@ pub(super) struct Service {
     pub(super) admission: Admission,
     pub(super) launcher: Option<Launcher>,
     /// What the launcher shows of the host.
-    shown: Shown,
+    pub(super) shown: Shown,
+    /// The next launcher, until it can take the place of the one that there is.
+    pub(super) coming: Option<Coming>,
     pub(super) listeners: Vec<Listener>,
     /// The listeners are in the watch.
     listening: bool,
     /// Sessions that the launcher could not be asked for yet, in order.
     pub(super) queue: VecDeque<u64>,
     /// Sessions that it was asked for and has not answered.
-    unanswered: BTreeSet<u64>,
+    pub(super) unanswered: BTreeSet<u64>,
     /// When the launcher last said something, or was first asked after it owed nothing.
     heard: Instant,
     /// When the moment to look at its silence is set.
     silence: Option<Instant>,
     /// Whether the launcher's socket is watched for room to write.
-    output: Output,
+    pub(super) output: Output,
 }
 
 impl Service {
@@ -69,6 +70,7 @@ impl Service {
             admission: Admission::new(limit),
             launcher: Some(launcher),
             shown,
+            coming: None,
             listeners,
             listening: false,
             queue: VecDeque::new(),
@@ -79,9 +81,10 @@ impl Service {
         })
     }
 
-    /// Its launcher's process, while it has one.
-    pub(super) fn launcher_pid(&self) -> Option<Pid> {
-        self.launcher.as_ref().map(Launcher::pid)
+    /// The processes of its launchers.
+    pub(super) fn launcher_pids(&self) -> impl Iterator<Item = Pid> {
+        let coming = self.coming.as_ref().map(|coming| &coming.launcher);
+        self.launcher.iter().chain(coming).map(Launcher::pid)
     }
 
     /// Puts the listeners into the watch or takes them out, as the admission says.
@@ -171,78 +174,18 @@ impl Service {
         }
     }
 
-    /// Lets go of the launcher and kills it, if it is there. Whoever waited for it is returned.
+    /// Lets go of the launcher, and of the next one, and kills them. Whoever waited for it is returned.
     pub(super) fn lose_launcher(&mut self, watch: &Watch) -> Vec<u64> {
-        if let Some(launcher) = self.launcher.take() {
+        self.output = Output::Unwanted;
+        let coming = self.coming.take().map(|coming| coming.launcher);
+        for launcher in self.launcher.take().into_iter().chain(coming) {
             watch.remove(&launcher);
-            self.output = Output::Unwanted;
             // Not reaped yet, so the number is its own; one that is dead takes the signal too. Reaped as a stray.
             let _ = nix::sys::signal::kill(launcher.pid(), nix::sys::signal::Signal::SIGKILL);
         }
         let asked = std::mem::take(&mut self.unanswered);
         asked.into_iter().chain(std::mem::take(&mut self.queue)).collect()
     }
-
-    /// Makes a launcher where there is none; where that fails, pauses.
-    pub(super) fn repair(&mut self, watch: &mut Watch, files: &OpenFiles, now: Instant) {
-        if self.launcher.is_some() || self.admission.is_closed() {
-            return;
-        }
-        match self.watched_launcher(watch, files, now) {
-            Ok(launcher) => self.launcher = Some(launcher),
-            Err(error) => {
-                let before = self.admission.paused();
-                let (until, tell) = self.admission.pause_for(now, REPAIR);
-                watch.set(Timer::Resume(self.number), before, until);
-                if tell == Tell::Now {
-                    let service = &self.plan.service;
-                    tracing::error!("{service}: {error}; accepting nobody until that is better");
-                }
-            }
-        }
-    }
-
-    /// Makes the launcher again if what it shows of the host was replaced, unless somebody waits for its answer.
-    pub(super) fn renew(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Renewal {
-        if self.launcher.is_none() || !self.unanswered.is_empty() || !self.shown.is_stale(now) {
-            return Renewal::Kept;
-        }
-        match self.watched_launcher(watch, files, now) {
-            Ok(launcher) => {
-                if let Some(old) = self.launcher.replace(launcher) {
-                    // It owes no answer, so nobody misses it: it reads the end of file and ends.
-                    watch.remove(&old);
-                }
-                Renewal::Replaced
-            }
-            Err(error) => {
-                let service = &self.plan.service;
-                tracing::warn!("{service}: {error}; sessions see the host's files as they were before they changed");
-                Renewal::Kept
-            }
-        }
-    }
-
-    fn watched_launcher(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Result<Launcher, HostError> {
-        self.shown = Shown::of(&self.plan, now);
-        let launcher = launcher(&self.plan, files)?;
-        match watch.add(&launcher, Token::Launcher(self.number)) {
-            Ok(()) => Ok(launcher),
-            Err(errno) => {
-                launcher.end();
-                Err(HostError::new("watch the launcher", errno))
-            }
-        }
-    }
-}
-
-/// What became of an old launcher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Renewal {
-    /// It is still there.
-    Kept,
-    /// It has been let go of, and is to be reaped.
-    Replaced,
 }
 
 fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {

@@ -5,15 +5,15 @@
 
 use crate::plan::Plan;
 use crate::plan::model::Root;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Between two looks. A look is one stat(2) for each part.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A part's device and inode; `None` where it cannot be looked at.
-type Identity = Option<(u64, u64)>;
+/// A part's device, as major and minor number, and its inode; `None` where it cannot be looked at.
+type Identity = Option<(u32, u32, u64)>;
 
 /// What a launcher was made with.
 #[derive(Debug)]
@@ -41,10 +41,22 @@ impl Shown {
             return false;
         }
         self.looked = now;
-        self.parts.iter().any(|(path, before)| identity(path).is_some_and(|there| Some(there) != *before))
+        self.parts.iter_mut().any(|(path, before)| match (identity(path), &before) {
+            (None, _) => false,
+            (there, None) => {
+                *before = there;
+                false
+            }
+            (there, Some(_)) => there != *before,
+        })
     }
 }
 
-fn identity(path: &PathBuf) -> Identity {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+/// Looks at what the kernel has in its caches only (`RESOLVE_CACHED`, Linux 5.12): a server that does not answer must
+/// not hold us up. What is not cached is unknown, and seen at a later look.
+fn identity(path: &Path) -> Identity {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    let found = statx(found, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
+    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
 }

@@ -7,7 +7,7 @@ use super::door::{Advice, Door};
 use super::files::OpenFiles;
 use super::listener::Listener;
 use super::rights::Rights;
-use super::service::{Renewal, Service};
+use super::service::Service;
 use super::session::Session;
 use super::strays::Strays;
 use super::turn::Event;
@@ -132,10 +132,10 @@ impl Supervisor {
         let (id, now) = (self.next, Instant::now());
         self.next += 1;
         let Some(home) = self.services.get_mut(service) else { return };
-        let (renewal, (session, event)) = self.rights.whole(|| {
-            let renewal = home.renew(&self.watch, &self.files, now);
+        let (session, event) = self.rights.whole(|| {
+            home.renew(&mut self.watch, &self.files, now);
             let with = (connection, client);
-            (renewal, Session::new((id, service), &home.plan, self.slice.as_ref(), with, now))
+            Session::new((id, service), &home.plan, self.slice.as_ref(), with, now)
         });
         home.admission.begin();
         match event {
@@ -152,10 +152,6 @@ impl Supervisor {
         self.watch.cancel(Timer::Idle, self.idle_at.take());
         self.sessions.insert(id, session);
         self.ask(service);
-        match renewal {
-            Renewal::Kept => {}
-            Renewal::Replaced => self.expect_strays(),
-        }
     }
 
     /// Serves until the door, a signal, or the lack of listeners says that it is enough.
@@ -220,6 +216,7 @@ impl Supervisor {
                 self.heed(advice);
             }
             Token::Launcher(service) => self.hear_launcher(service),
+            Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Cord(id) => self.hear_session(id),
             Token::First(id) => {

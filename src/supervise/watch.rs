@@ -20,6 +20,8 @@ pub(super) enum Token {
     Door,
     /// A service's launcher.
     Launcher(usize),
+    /// A service's next launcher.
+    Coming(usize),
     /// A listener of a service.
     Listener(usize, usize),
     /// A session's cord.
@@ -141,6 +143,7 @@ impl Token {
             Token::Listener(service, listener) => (3, (service as u64) << 24 | listener as u64),
             Token::Cord(session) => (4, session),
             Token::First(session) => (5, session),
+            Token::Coming(service) => (6, service as u64),
         };
         kind << 56 | rest
     }
@@ -154,6 +157,7 @@ impl Token {
             3 => Some(Token::Listener((rest >> 24) as usize, (rest & 0xff_ffff) as usize)),
             4 => Some(Token::Cord(rest)),
             5 => Some(Token::First(rest)),
+            6 => Some(Token::Coming(rest as usize)),
             _ => None,
         }
     }
@@ -169,6 +173,7 @@ mod tests {
             Token::Signals,
             Token::Door,
             Token::Launcher(3),
+            Token::Coming(4),
             Token::Listener(65535, 0xff_ffff),
             Token::Cord(1 << 50),
             Token::First(0),

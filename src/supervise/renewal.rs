@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A launcher that takes the place of another: of one that is gone, or of one that shows what is no longer there.
+//! Preparing may take long, on a dead file system for ever, so nobody waits for it: until the next launcher is ready the
+//! old one serves, and where there is none the sessions stay in the queue.
+
+use super::admit::Tell;
+use super::files::OpenFiles;
+use super::service::Service;
+use super::shown::Shown;
+use super::watch::{Output, Timer, Token, Watch};
+use crate::sandbox::{HostError, Launcher};
+use std::time::{Duration, Instant};
+
+/// How long a service pauses that cannot have a launcher.
+const REPAIR: Duration = Duration::from_secs(5);
+
+/// The next launcher.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub(super) launcher: Launcher,
+    state: Preparation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Preparation {
+    Running,
+    /// It waits for the last answers of the one before.
+    Done,
+}
+
+/// What became of the launcher that was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// Nothing.
+    Kept,
+    /// It, or the one that should have taken its place, is to be reaped; the service can be asked.
+    Replaced,
+}
+
+impl Service {
+    /// Begins a launcher where there is none; where that fails, pauses.
+    pub(super) fn repair(&mut self, watch: &mut Watch, files: &OpenFiles, now: Instant) {
+        if self.launcher.is_some() || self.coming.is_some() || self.admission.is_closed() {
+            return;
+        }
+        if let Err(error) = self.begin_launcher(watch, files, now) {
+            self.cannot_prepare(watch, &error, now);
+        }
+    }
+
+    /// Begins another launcher if what this one shows of the host was replaced.
+    pub(super) fn renew(&mut self, watch: &mut Watch, files: &OpenFiles, now: Instant) {
+        if self.launcher.is_none() || self.coming.is_some() || !self.shown.is_stale(now) {
+            return;
+        }
+        if let Err(error) = self.begin_launcher(watch, files, now) {
+            self.cannot_prepare(watch, &error, now);
+        }
+    }
+
+    /// Takes what the next launcher says. Where it is ready and no answer is owed, it is the launcher from here on.
+    pub(super) fn hear_coming(&mut self, watch: &mut Watch, now: Instant) -> Renewal {
+        let Some(coming) = &mut self.coming else { return Renewal::Kept };
+        match coming.launcher.prepared() {
+            None => Renewal::Kept,
+            Some(Ok(())) => {
+                coming.state = Preparation::Done;
+                // What it says from here on are answers, and nobody has asked it yet.
+                watch.remove(&coming.launcher);
+                self.take_over(watch, now)
+            }
+            Some(Err(error)) => {
+                if let Some(coming) = self.coming.take() {
+                    watch.remove(&coming.launcher);
+                }
+                self.cannot_prepare(watch, &error, now);
+                Renewal::Replaced
+            }
+        }
+    }
+
+    /// Puts a ready launcher in the place of one that owes no answer.
+    pub(super) fn take_over(&mut self, watch: &mut Watch, now: Instant) -> Renewal {
+        let ready = self.coming.as_ref().is_some_and(|coming| coming.state == Preparation::Done);
+        if !ready || !self.unanswered.is_empty() {
+            return Renewal::Kept;
+        }
+        let Some(Coming { launcher, .. }) = self.coming.take() else { return Renewal::Kept };
+        if let Err(errno) = watch.add(&launcher, Token::Launcher(self.number)) {
+            self.cannot_prepare(watch, &HostError::new("watch the launcher", errno), now);
+            return Renewal::Replaced;
+        }
+        self.output = Output::Unwanted;
+        if let Some(old) = self.launcher.replace(launcher) {
+            // Nobody misses it: it reads the end of file and ends.
+            watch.remove(&old);
+        }
+        Renewal::Replaced
+    }
+
+    /// Whether requests are held back, so that the launcher owes no answer soon.
+    pub(super) fn hands_over(&self) -> bool {
+        self.coming.as_ref().is_some_and(|coming| coming.state == Preparation::Done)
+    }
+
+    fn begin_launcher(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Result<(), HostError> {
+        self.shown = Shown::of(&self.plan, now);
+        let launcher = Launcher::begin(&self.plan)?;
+        let watched = files.restore(&launcher).and_then(|()| {
+            let added = watch.add(&launcher, Token::Coming(self.number));
+            added.map_err(|errno| HostError::new("watch the launcher", errno))
+        });
+        match watched {
+            Ok(()) => {
+                self.coming = Some(Coming { launcher, state: Preparation::Running });
+                Ok(())
+            }
+            Err(error) => {
+                launcher.end();
+                Err(error)
+            }
+        }
+    }
+
+    fn cannot_prepare(&mut self, watch: &mut Watch, error: &HostError, now: Instant) {
+        let service = &self.plan.service;
+        if self.launcher.is_some() {
+            tracing::warn!("{service}: {error}; sessions see the host's files as they were before they changed");
+            return;
+        }
+        let before = self.admission.paused();
+        let (until, tell) = self.admission.pause_for(now, REPAIR);
+        watch.set(Timer::Resume(self.number), before, until);
+        if tell == Tell::Now {
+            tracing::error!("{service}: {error}; accepting nobody until that is better");
+        }
+    }
+}
