@@ -25,4 +25,5 @@ mod install;
 mod rootless;
 mod attacks;
 mod readme;
+mod manual;
 mod soak;

@@ -4,7 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{check, explain, install, listen, master, run};
+use super::{check, explain, install, listen, manual, master, run};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use clap::Parser;
@@ -53,7 +53,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).
     let unable = match verb {
         Verb::Run(_) => run::UNABLE,
-        Verb::Listen(_) | Verb::Explain(_) | Verb::Check(_) | Verb::InstallPostfix(_) => 1,
+        Verb::Listen(_) | Verb::Explain(_) | Verb::Check(_) | Verb::InstallPostfix(_) | Verb::Man(_) => 1,
     };
     let done = match verb {
         Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
@@ -61,6 +61,10 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Explain(options) => explain::explain(options).map(|()| ExitCode::SUCCESS),
         Verb::Check(options) => check::check(options),
         Verb::InstallPostfix(options) => install::install(options),
+        Verb::Man(options) => {
+            manual::print(options);
+            Ok(ExitCode::SUCCESS)
+        }
     };
     done.unwrap_or_else(|failure| fail(&failure, reader, unable))
 }

@@ -62,6 +62,12 @@ pub(super) enum Verb {
         Never touches master.cf: it prints the commands for that.\n\
         Exit status: 0 done, 1 something is in the way and nothing was changed.")]
     InstallPostfix(InstallPostfix),
+    /// Print the manual
+    #[command(after_help = "Examples:\n  \
+        spawnbox man | man -l -\n  \
+        spawnbox man spawnbox-policy | man -l -\n  \
+        spawnbox man >/usr/local/share/man/man8/spawnbox.8")]
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +140,22 @@ pub(super) struct InstallPostfix {
     /// Where units are read and written, without telling systemd [default: /etc/systemd/system, if systemd runs]
     #[arg(long, value_name = "DIR")]
     pub(super) unit_directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Which page
+    #[arg(value_enum, default_value_t = Page::Spawnbox)]
+    pub(super) page: Page,
+}
+
+/// A manual page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Page {
+    /// spawnbox(8): the program, and what differs from spawn(8)
+    Spawnbox,
+    /// spawnbox-policy(5): every key of a policy
+    SpawnboxPolicy,
 }
 
 /// The kind of a connection.

@@ -47,7 +47,7 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// What would become of a daemon with these words behind the program's name. Changes nothing and logs nothing.
+/// What would become of a daemon with these words behind the program's name. Changes nothing.
 pub(super) fn foresee(words: &[String], config_directory: &str) -> Result<Foreseen, Fatal> {
     service::foresee(&Start::foresee(words, config_directory)?)
 }

@@ -13,5 +13,6 @@ mod explain;
 mod postconf;
 mod check;
 mod install;
+mod manual;
 
 pub use choose::main;

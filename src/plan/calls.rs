@@ -42,6 +42,12 @@ pub struct CallError {
     pub origin: Origin,
 }
 
+/// Our own groups, for tests of what is written about them.
+#[cfg(test)]
+pub(crate) fn group_names() -> impl Iterator<Item = &'static str> {
+    groups::GROUPS.iter().map(|group| group.name)
+}
+
 /// What one word stands for.
 enum Word {
     All,

@@ -17,6 +17,8 @@ pub mod load;
 mod shipped;
 mod trust;
 mod file;
+#[cfg(test)]
+pub(crate) mod keys;
 mod shape;
 mod read;
 mod check;

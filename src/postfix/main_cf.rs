@@ -52,6 +52,12 @@ impl Table {
         self.values.insert(name.to_string(), value.to_string());
     }
 
+    /// Every name that has a value.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
     /// The value as it was written.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)

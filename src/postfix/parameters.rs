@@ -199,6 +199,21 @@ impl Parameters {
     }
 }
 
+/// The name of every parameter that is filled in, whatever main.cf says, for tests of what is written about them.
+#[cfg(test)]
+pub(crate) fn names() -> Vec<String> {
+    let start = Start {
+        process_name: "spawnbox".to_string(),
+        service_name: "policy".to_string(),
+        config_directory: "/etc/postfix".to_string(),
+        host_name: "mx.example".to_string(),
+        process_id: 1,
+        overrides: Vec::new(),
+    };
+    let filled = Parameters::fill(Parameters::table(&start), &start).expect("every default is good");
+    filled.table.names().map(str::to_string).collect()
+}
+
 /// The table while it is filled, and the values as they were when each was.
 struct Fill {
     table: Table,

@@ -65,7 +65,7 @@ impl Start {
         Ok(Start { service, transport, options, parameters, mail_owner, generation, environment })
     }
 
-    /// What a daemon with this command line would read, for whoever wants to know before it is started. Logs nothing.
+    /// What a daemon with this command line would read, for whoever wants to know before it is started. Opens no log.
     pub(super) fn foresee(words: &[String], config_directory: &str) -> Result<Start, Fatal> {
         let mut environment = environment();
         environment.insert(MAIL_CONFIG.to_string(), config_directory.to_string());

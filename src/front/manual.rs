@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox man`: the manual pages, which are built into the program so that they are those of its version.
+
+use super::cli::{Man, Page};
+use std::io::Write;
+
+const SPAWNBOX: &str = include_str!("../manual/spawnbox.8");
+const POLICY: &str = include_str!("../manual/spawnbox-policy.5");
+
+/// Prints a page as mdoc(7).
+pub(super) fn print(options: &Man) {
+    let text = match options.page {
+        Page::Spawnbox => SPAWNBOX,
+        Page::SpawnboxPolicy => POLICY,
+    };
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+#[path = "manual_tests.rs"]
+mod tests;
