@@ -19,6 +19,9 @@ mod limits;
 mod confined;
 mod life;
 mod log;
+mod chroot;
+mod master;
+mod protocol;
 
 use crate::postfix::instance::Spawner;
 use row::Row;
@@ -28,7 +31,7 @@ use std::thread;
 fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
     let does = [connection::rows(), limits::rows(), confined::rows()].into_iter().flatten();
-    let lives = [life::rows(), log::rows()].into_iter().flatten();
+    let lives = [life::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
     sees.chain(does).chain(lives).collect()
 }
 

@@ -146,7 +146,7 @@ fn clients() -> Vec<Row> {
                 assert_eq!(connect().send(b"y\n").finish().rest(), "y\n");
             }),
         row("wakeup_column", "Wake up time: master connects and writes W; a command runs for that.")
-            .columns("unix - n n 1 0")
+            .columns("unix - n n 600 0")
             .script("head -c 1 >@spool/@name")
             .sees(|at| {
                 at.eventually("a command ran", || std::fs::read(at.spool(at.name)).is_ok_and(|seen| seen == b"W"))

@@ -202,5 +202,28 @@ fn settings() -> Vec<Row> {
             .prints("")
             .says("warning: truncated macro reference: \"${@name\"")
             .says("fatal: dictionary mail_dict: macro processing error"),
+        row("main_cf_young", "A main.cf younger than two seconds is read again until it is older: daemons start late")
+            .alone()
+            .prints("")
+            .sees(|at| {
+                at.postfix.signal(nix::sys::signal::Signal::SIGHUP);
+                at.eventually("the old process has ended", || at.daemons().is_empty());
+                at.postfix.touch("main.cf");
+                let began = std::time::Instant::now();
+                assert_eq!(at.answer(), "");
+                assert!(began.elapsed().as_secs() >= 1);
+            }),
+        row("refuse_export_unbalanced", "export_environment: missing '}'")
+            .alone()
+            .settings("export_environment = {A=b")
+            .runs("user=nobody argv=/usr/bin/env")
+            .refused("*missing '}' in \"{A=b\""),
+        row("refuse_export_nameless", "export_environment: =b has no name")
+            .options("-o export_environment==b")
+            .runs("user=nobody argv=/usr/bin/env")
+            .prints("")
+            .sees(|at| {
+                drop(at.line(|line| line.contains("clean_env: missing attribute name in: =b")).expect("the line"))
+            }),
     ]
 }

@@ -96,6 +96,12 @@ impl Postfix {
         self.master.id()
     }
 
+    /// Makes a file of the configuration as young as if it were being written.
+    pub(crate) fn touch(&self, name: &str) {
+        let file = File::options().write(true).open(self.directory.join("config").join(name));
+        file.and_then(|file| file.set_modified(SystemTime::now())).expect("the file is ours");
+    }
+
     /// Changes a file of the configuration, in which `old` must stand.
     pub(crate) fn change(&self, name: &str, old: &str, new: &str) {
         let path = self.directory.join("config").join(name);

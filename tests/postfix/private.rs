@@ -69,6 +69,10 @@ fn replace_dev(directory: &Path) {
         fs::write(&node, "").expect("a tmpfs can be written");
         attach(&Path::new("/dev").join(name), &node, None, MsFlags::MS_BIND);
     }
+    // Terminals of its own, see devpts(5).
+    fs::create_dir(directory.join("pts")).expect("a tmpfs can be written");
+    attach(Path::new("devpts"), &directory.join("pts"), Some("devpts"), MsFlags::empty());
+    std::os::unix::fs::symlink("pts/ptmx", directory.join("ptmx")).expect("a tmpfs can be written");
     crate::scene::stage::mode(directory, 0o755);
     attach(directory, Path::new("/dev"), None, MsFlags::MS_MOVE);
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the daemon and master tell each other, with the test in master's place; and the daemon without any master.
+
+use super::master::{Master, by_hand};
+use super::row::{Row, row};
+use crate::scene::Client;
+use nix::sys::signal::Signal;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+pub(super) fn rows() -> Vec<Row> {
+    [messages(), ends(), hand()].into_iter().flatten().collect()
+}
+
+const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
+
+/// A client that is being served.
+fn served(master: &Master) -> Client {
+    let mut client = master.client(6).send(b"x\n");
+    assert_eq!(client.line(), "x");
+    client
+}
+
+fn messages() -> Vec<Row> {
+    vec![
+        row(
+            "status_messages",
+            "A message is three ints: pid, generation, 0 taken or 1 available. taken, fork, wait, close, available.",
+        )
+        .sees(|at| {
+            let master = Master::start(at, CAT);
+            for _ in 0..3 {
+                let client = served(&master);
+                assert_eq!(master.hears(), (master.id(), 15, 0));
+                assert_eq!(client.finish().rest(), "");
+                assert_eq!(master.hears(), (master.id(), 15, 1));
+            }
+        }),
+        row("status_of_a_refusal", "Attributes are checked at the first connection, after the taken message.").sees(
+            |at| {
+                let master = Master::start(at, "-n @name -t unix user=ghost argv=/bin/cat");
+                let client = master.client(6);
+                assert_eq!(master.hears(), (master.id(), 15, 0));
+                assert_eq!(client.rest(), "");
+                assert_eq!(master.end(None).code(), Some(1));
+            },
+        ),
+        row("status_generation_zero", "GENERATION is octal.").sees(|at| {
+            let master = Master::with_generation(at, CAT, "0");
+            let _client = served(&master);
+            assert_eq!(master.hears(), (master.id(), 0, 0));
+        }),
+        row("refuse_generation", "Not digits: bad generation").sees(|at| {
+            let master = Master::with_generation(at, CAT, "one");
+            assert_eq!(master.end(None).code(), Some(1));
+            at.says("fatal: bad generation: one");
+        }),
+        row("two_listeners", "-s n: listen on 6 .. 6+n-1").sees(|at| {
+            let master = Master::start(at, &format!("-s 2 {CAT}"));
+            for listener in [7, 6, 7] {
+                assert_eq!(master.client(listener).send(b"x").finish().rest(), "x");
+            }
+        }),
+        row("one_listener", "Without -s there is one listener.").sees(|at| {
+            let master = Master::start(at, CAT);
+            let other = master.client(7);
+            let _client = served(&master);
+            assert!(!at.is_over(&other));
+        }),
+        row(
+            "service_name_from_argv0",
+            "-n is absent when the name equals the basename of the command: then use argv[0]",
+        )
+        .alone()
+        .settings("@spawn_time_limit = 1")
+        .sees(|at| {
+            let master = Master::start(at, "-t unix user=nobody argv=/bin/sleep 4711");
+            let _client = master.client(6);
+            at.says("warning: /bin/sleep: *: command time limit exceeded*");
+        }),
+    ]
+}
+
+fn ends() -> Vec<Row> {
+    let by_signal = |name: &str, proves, signal: Signal| {
+        row(name, proves).sees(move |at| {
+            let master = Master::start(at, CAT);
+            let _client = served(&master);
+            assert_eq!(master.end(Some(signal)).signal(), Some(signal as i32));
+        })
+    };
+    vec![
+        row("channel_ends_idle", "Descriptor 5 becomes readable. Idle: exit 0 at once.").sees(|at| {
+            let master = Master::start(at, CAT);
+            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.leave().code(), Some(0));
+        }),
+        row("channel_ends_before_the_first", "Descriptor 5 becomes readable. Idle: exit 0, without a client too.")
+            .sees(|at| {
+                assert_eq!(Master::start(at, CAT).leave().code(), Some(0));
+            }),
+        row("max_use_status", "max_use clients, then exit 0, silent").sees(|at| {
+            let master = Master::start(at, &format!("-m 1 {CAT}"));
+            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!([master.hears().2, master.hears().2], [0, 1]);
+            assert_eq!(master.end(None).code(), Some(0));
+        }),
+        row("max_idle_status", "max_idle: exit 0, silent").sees(|at| {
+            let master = Master::start(at, &format!("-i 1 {CAT}"));
+            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.end(None).code(), Some(0));
+            assert!(!at.said().iter().any(|line| line.contains("warning")));
+        }),
+        by_signal("term_status", "SIGTERM: default action, at once: also while it serves", Signal::SIGTERM),
+        by_signal("hup_status", "SIGHUP: default action, at once: also while it serves", Signal::SIGHUP),
+    ]
+}
+
+fn hand() -> Vec<Row> {
+    let refuse = |name: &str, proves, options: &'static str, words: &'static str| {
+        row(name, proves).sees(move |at| {
+            let (status, _) = by_hand(at, &format!("{options} user=nobody argv=/bin/cat"), Stdio::null());
+            assert_eq!(status.code(), Some(1));
+            at.says(&format!("fatal: {words}"));
+        })
+    };
+    vec![
+        refuse(
+            "refuse_transport",
+            "anything else: unsupported transport type: fifo",
+            "-n @name -t fifo",
+            "unsupported transport type: fifo",
+        ),
+        refuse(
+            "refuse_no_transport",
+            "missing: no transport type specified",
+            "-n @name",
+            "no transport type specified",
+        ),
+        refuse(
+            "refuse_unprivileged_first",
+            "Unprivileged is refused before the transport is looked at.",
+            "-n @name -u -t fifo",
+            "service @name requires privileged operation",
+        ),
+        row(
+            "by_hand_terminal",
+            "stdin is a terminal and neither -S nor -d: do not run this command by hand, stderr, status 1",
+        )
+        .sees(|at| {
+            let terminal = nix::pty::openpty(None, None).expect("there are terminals");
+            let (status, text) = by_hand(at, CAT, terminal.slave);
+            assert_eq!(status.code(), Some(1));
+            assert!(text.contains("do not run this command by hand"), "{text}");
+        }),
+        row("by_hand_client", "-S: client on stdin, one command, exit 0").sees(|at| {
+            let (ours, theirs) = UnixStream::pair().expect("a descriptor is left");
+            ours.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
+            let client = Client::Unix(ours).send(b"hello\n").finish();
+            let (status, _) = by_hand(at, &format!("-S {CAT}"), OwnedFd::from(theirs));
+            assert_eq!(status.code(), Some(0));
+            assert_eq!(client.rest(), "hello\n");
+        }),
+        row("by_hand_log", "-V: also log to stderr").sees(|at| {
+            let (status, text) = by_hand(at, "-V -n @name -t fifo", Stdio::null());
+            assert_eq!(status.code(), Some(1));
+            assert!(text.contains("fatal: unsupported transport type: fifo"), "{text}");
+        }),
+    ]
+}
