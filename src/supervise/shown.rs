@@ -6,6 +6,7 @@
 use crate::plan::Plan;
 use crate::plan::model::Root;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A part's device, as major and minor number, and its inode; `None` where it cannot be looked at.
 type Identity = Option<(u32, u32, u64)>;
+
+/// What is identified by nothing: a symbolic link on the way.
+const LINK: (u32, u32, u64) = (0, 0, 0);
 
 /// What a launcher was made with.
 #[derive(Debug)]
@@ -56,7 +60,13 @@ impl Shown {
 /// not hold us up. What is not cached is unknown, and seen at a later look.
 fn identity(path: &Path) -> Identity {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let found = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    let resolve = ResolveFlags::CACHED | ResolveFlags::NO_SYMLINKS;
+    let found = match openat2(CWD, path, flags, Mode::empty(), resolve) {
+        Ok(found) => found,
+        // The plan's paths are resolved: whatever a link leads to is another part.
+        Err(Errno::LOOP) => return Some(LINK),
+        Err(_) => return None,
+    };
     let found = statx(found, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::INO).ok()?;
     Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
 }
