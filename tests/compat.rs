@@ -18,6 +18,7 @@ mod connection;
 mod limits;
 mod confined;
 mod life;
+mod reload;
 mod log;
 mod chroot;
 mod master;
@@ -31,7 +32,7 @@ use std::thread;
 fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
     let does = [connection::rows(), limits::rows(), confined::rows()].into_iter().flatten();
-    let lives = [life::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
+    let lives = [life::rows(), reload::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
     sees.chain(does).chain(lives).collect()
 }
 

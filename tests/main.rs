@@ -3,7 +3,8 @@
 //!
 //! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
-//! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes.
+//! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
+//! `SPAWNBOX_COMPAT=theirs` or `ours` plays the contract of spawn(8) with one of them instead of both.
 
 #[macro_use]
 mod scene;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's life under master: how many there are, whom they serve, who they are, what ends them.
+//! The daemon's life under master: how many there are, whom they serve, who they are.
 
 use super::at::At;
 use super::row::{Row, row};
 use crate::scene::{Client, host, patience};
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 pub(super) fn rows() -> Vec<Row> {
-    [counts(), uses(), locks(), identity(), reloads(), ends()].into_iter().flatten().collect()
+    [counts(), uses(), locks(), identity()].into_iter().flatten().collect()
 }
 
 /// So many are served at once, and the next when one of them has ended.
@@ -133,12 +132,16 @@ fn identity() -> Vec<Row> {
     let owner = || User::from_name("postfix").expect("accounts can be read").expect("the package has an account");
     vec![
         row("daemon_user", "Daemon: real uid 0, effective uid mail owner.").sees(move |at| {
-            let uid = owner().uid;
-            assert_eq!(ids(idle(at), "Uid"), format!("0\t{uid}\t0\t{uid}"));
+            let (pid, uid) = (idle(at), owner().uid);
+            let expected = format!("0\t{uid}\t0\t{uid}");
+            at.eventually("the idle daemon is the mail owner", || ids(pid, "Uid") == expected);
         }),
         row("daemon_group", "Daemon: effective gid mail owner's, no other group but it.").sees(move |at| {
             let (pid, gid) = (idle(at), owner().gid);
-            assert_eq!((ids(pid, "Gid"), ids(pid, "Groups")), (format!("0\t{gid}\t0\t{gid}"), gid.to_string()));
+            let expected = (format!("0\t{gid}\t0\t{gid}"), gid.to_string());
+            at.eventually("the idle daemon has the mail owner's group", || {
+                (ids(pid, "Gid"), ids(pid, "Groups")) == expected
+            });
         }),
         serving("daemon_session", "Daemon: master's session and process group.", |daemon, master| {
             let ids = |pid| {
@@ -176,161 +179,4 @@ fn identity() -> Vec<Row> {
             },
         ),
     ]
-}
-
-fn reloads() -> Vec<Row> {
-    let reload = |at: &At<'_>| {
-        at.postfix.signal(Signal::SIGHUP);
-        at.master_says("reload -- version *");
-    };
-    vec![
-        row("reload_idle", "Reload: descriptor 5 becomes readable. Idle: exit 0 at once.").alone().sees(move |at| {
-            let client = at.served();
-            let daemon = host::watch(&at.daemons());
-            assert_eq!(client.finish().rest(), "");
-            reload(at);
-            assert!(daemon.end_within(patience()));
-        }),
-        row("reload_serving", "Serving: finish, exit at the next available.").alone().sees(move |at| {
-            let client = at.served();
-            let daemon = host::watch(&at.daemons());
-            reload(at);
-            let mut client = client.send(b"still there\n");
-            assert_eq!(client.line(), "still there");
-            assert_eq!(client.finish().rest(), "");
-            assert!(daemon.end_within(patience()));
-            assert_eq!(at.served().finish().rest(), "");
-        }),
-        row("reload_counts_old", "After reload the old process still counts against the limit.")
-            .alone()
-            .columns("unix - n n - 1")
-            .sees(move |at| {
-                let client = at.served();
-                reload(at);
-                let mut next = at.client().send(b"next\n");
-                assert!(at.stays(&next));
-                assert_eq!(client.finish().rest(), "");
-                assert_eq!(next.line(), "next");
-            })
-            .instead(move |at| {
-                let mut old = at.served();
-                reload(at);
-                assert_eq!(at.served().finish().rest(), "");
-                old = old.send(b"still there\n");
-                assert_eq!(old.line(), "still there");
-                assert_eq!(old.finish().rest(), "");
-            }),
-        row("reload_new_settings", "main.cf is read once per process.")
-            .alone()
-            .columns("unix - n n - 1")
-            .settings("export_environment = A=old")
-            .runs("user=nobody argv=/usr/bin/env")
-            .sees(move |at| {
-                assert_eq!(at.answer(), "A=old\nPATH=/usr/bin:/bin\n");
-                at.postfix.change("main.cf", "A=old", "A=new");
-                assert_eq!(at.answer(), "A=old\nPATH=/usr/bin:/bin\n");
-                reload(at);
-                at.eventually("the old process has ended", || at.daemons().is_empty());
-                assert_eq!(at.answer(), "A=new\nPATH=/usr/bin:/bin\n");
-            }),
-        row("reload_new_command", "master.cf is read at reload: the service has its new command.")
-            .alone()
-            .runs("user=nobody argv=/bin/echo old")
-            .prints("old\n")
-            .sees(move |at| {
-                at.postfix.change("master.cf", "echo old", "echo new");
-                reload(at);
-                at.eventually("the old process has ended", || at.daemons().is_empty());
-                assert_eq!(at.answer(), "new\n");
-            }),
-        row("service_removed", "When a service disappears at reload, its processes get SIGTERM, and die at once.")
-            .alone()
-            .sees(move |at| {
-                let _client = at.served();
-                let daemon = host::watch(&at.daemons());
-                at.postfix.change("master.cf", at.name, "else");
-                reload(at);
-                assert!(daemon.end_within(patience() / 4));
-            }),
-        row(
-            "throttle_recovers",
-            "master does not start a service for service_throttle_time after a bad start; then it does.",
-        )
-        .alone()
-        .settings("service_throttle_time = 1s")
-        .options("-o export_environment=PATH")
-        .runs("user=ghost argv=/bin/echo fixed")
-        .refused("unknown user name: ghost")
-        .sees(move |at| {
-            at.postfix.change("master.cf", "user=ghost", "user=nobody");
-            reload(at);
-            assert_eq!(at.answer(), "fixed\n");
-        }),
-    ]
-}
-
-fn ends() -> Vec<Row> {
-    let ended_by = |name: &str, proves, signal: Signal| {
-        row(name, proves).sees(move |at| {
-            assert_eq!(at.served().finish().rest(), "");
-            let (pid, daemon) = (at.daemon(), host::watch(&at.daemons()));
-            kill(Pid::from_raw(pid as i32), signal).expect("root may");
-            assert!(daemon.end_within(patience() / 4));
-            at.master_says(&format!("warning: process *daemons/@spawn pid {pid} killed by signal {}", signal as i32));
-        })
-    };
-    vec![
-        ended_by("signal_term", "SIGTERM: default action, at once.", Signal::SIGTERM),
-        ended_by("signal_hup", "SIGHUP: default action, at once.", Signal::SIGHUP),
-        ended_by("signal_int", "SIGINT: default action.", Signal::SIGINT),
-        row("signal_serving", "SIGTERM must end the daemon at once, whatever it is doing.").sees(|at| {
-            let _client = at.served();
-            let daemon = host::watch(&at.daemons());
-            kill(Pid::from_raw(at.daemon() as i32), Signal::SIGTERM).expect("root may");
-            assert!(daemon.end_within(patience() / 4));
-        }),
-        row("signal_pipe", "SIGPIPE is ignored.").sees(|at| {
-            assert_eq!(at.served().finish().rest(), "");
-            let pid = at.daemon();
-            kill(Pid::from_raw(pid as i32), Signal::SIGPIPE).expect("root may");
-            assert_eq!(at.served().finish().rest(), "");
-            assert_eq!(at.daemon(), pid);
-        }),
-        row("stop_keeps_the_command", "The command survives postfix stop: it keeps the connection.")
-            .alone()
-            .sees(|at| {
-                let client = stopped(at);
-                assert!(at.stays(&client));
-            })
-            .instead(|at| assert_eq!(stopped(at).rest(), "")),
-        row("master_killed", "Death of master: descriptor 5 becomes readable. Idle: exit 0 at once.").alone().sees(
-            |at| {
-                let client = at.served();
-                let daemon = host::watch(&at.daemons());
-                assert_eq!(client.finish().rest(), "");
-                at.postfix.signal(Signal::SIGKILL);
-                assert!(daemon.end_within(patience()));
-            },
-        ),
-        row("master_killed_serving", "Death of master: serving: finish, exit at the next available.").alone().sees(
-            |at| {
-                let client = at.served();
-                let daemon = host::watch(&at.daemons());
-                at.postfix.signal(Signal::SIGKILL);
-                let mut client = client.send(b"still there\n");
-                assert_eq!(client.line(), "still there");
-                assert_eq!(client.finish().rest(), "");
-                assert!(daemon.end_within(patience()));
-            },
-        ),
-    ]
-}
-
-/// A client that was being served when the mail system was stopped.
-fn stopped(at: &At<'_>) -> Client {
-    let client = at.served();
-    let daemon = host::watch(&at.daemons());
-    at.postfix.signal(Signal::SIGTERM);
-    assert!(daemon.end_within(patience() / 4));
-    client
 }
