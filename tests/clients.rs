@@ -3,7 +3,6 @@
 
 use crate::scene::{Client, host, scene, stage};
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
 
 #[test]
 fn three_hundred_clients_are_served_at_once_by_one_process() {
@@ -86,7 +85,7 @@ fn clients_that_come_and_go_leave_no_session_behind() {
         drop(server.connect());
     }
     server.logs_times("session=", 50);
-    host::eventually("every session has ended", Duration::from_secs(5), || host::tree(server.pid()).len() == idle);
+    host::eventually("every session has ended", crate::scene::patience(), || host::tree(server.pid()).len() == idle);
     assert_eq!(server.connect().send(b"hello\n").rest(), "hello\n");
 }
 

@@ -2,11 +2,10 @@
 //! Nothing outlives a session: not what has run away, not what is stopped, not after the supervisor itself is killed.
 //! And what hangs on its way delays nobody else.
 
-use crate::scene::{Scene, Server, a_second, host, scene, stage};
+use crate::scene::{Scene, Server, a_second, host, patience, scene, stage};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Every process of the session, by its mark, but for the supervisor and its launcher, whose command lines name it too.
 fn session_of(server: &Server, mark: &str) -> Vec<u32> {
@@ -172,7 +171,7 @@ impl Hanging {
     /// Waits until somebody hangs: the kernel lists a lease that is being broken, see proc_locks(5).
     fn wait_for_victim(&self) {
         let inode = std::fs::metadata(self.directory().join("program")).expect("it is there").ino();
-        host::eventually("somebody executes it", Duration::from_secs(5), || {
+        host::eventually("somebody executes it", patience(), || {
             let locks = std::fs::read_to_string("/proc/locks").expect("the tests need /proc");
             locks.lines().any(|line| line.contains("BREAKING") && line.contains(&format!(":{inode} ")))
         });
@@ -224,7 +223,7 @@ fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_it
         fresh.filter(|&pid| host::status_of(pid, "Uid").is_some_and(|uids| uids.contains("65534"))).collect()
     };
     hanging.wait_for_victim();
-    host::eventually("reaper and command are there", Duration::from_secs(5), || of_nobody().len() == 2);
+    host::eventually("reaper and command are there", patience(), || of_nobody().len() == 2);
     for pid in of_nobody() {
         let line =
             ["--reuid=65534", "--regid=65534", "--clear-groups", "kill", "-STOP", &pid.to_string()].map(str::to_string);

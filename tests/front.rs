@@ -124,7 +124,7 @@ fn a_launcher_that_is_killed_takes_no_session_along() {
     assert_eq!(next.line(), "ready");
     assert_eq!(client.send(b"still here\n").rest(), "still here\n");
     let gone = || host::status_of(dead.as_raw() as u32, "State").is_none();
-    host::eventually("the dead launcher is reaped", Duration::from_secs(5), gone);
+    host::eventually("the dead launcher is reaped", patience(), gone);
 }
 
 #[test]

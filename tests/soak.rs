@@ -3,7 +3,6 @@
 //! `SPAWNBOX_SOAK` says how many; 500 by default.
 
 use crate::scene::{Scene, Server, host, scene};
-use std::time::Duration;
 
 /// Memory that may come and go with the buffers of an allocator: less than a byte a connection at 20,000 of them.
 const SLACK_KIB: u64 = 16;
@@ -50,7 +49,7 @@ fn serve(server: &Server, count: usize) {
 
 /// The last session may still be ending when its client has all it wants.
 fn settle(server: &Server, before: &Left) {
-    host::eventually("the last session has ended, and its cgroup is removed", Duration::from_secs(5), || {
+    host::eventually("the last session has ended, and its cgroup is removed", crate::scene::patience(), || {
         let now = left(server);
         now.processes <= before.processes && now.cgroups <= before.cgroups
     });
