@@ -9,6 +9,7 @@ pub use room::Room;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -18,6 +19,9 @@ use tracing_subscriber::registry::Registry;
 pub const MAX_TEXT: usize = 2000;
 /// Every line but an `info` begins with this word; fatal and panic are tracing errors that say so in this field.
 const SEVERITY: &str = "severity";
+
+/// Whether events below `info` are lines too.
+static VERBOSE: AtomicBool = AtomicBool::new(false);
 
 /// How bad it is, in Postfix's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +51,11 @@ pub struct Stderr;
 /// Sends every event of the process to `sink`. Only the first call has an effect.
 pub fn init(sink: impl Sink + 'static) {
     let _already = tracing::subscriber::set_global_default(Registry::default().with(Lines(sink)));
+}
+
+/// From here on events below `info` are lines too.
+pub fn say_more() {
+    VERBOSE.store(true, Ordering::Relaxed);
 }
 
 /// Says why the program ends; ending it is the caller's part.
@@ -104,7 +113,9 @@ impl<S: Sink + 'static> Layer<Registry> for Lines<S> {
             (_, Some(severity)) => severity,
             (tracing::Level::ERROR, None) => Severity::Error,
             (tracing::Level::WARN, None) => Severity::Warning,
-            // Nothing says finer events yet.
+            (tracing::Level::INFO, None) => Severity::Info,
+            // For whoever looks for a fault.
+            (_, None) if !VERBOSE.load(Ordering::Relaxed) => return,
             (_, None) => Severity::Info,
         };
         self.0.line(severity, &clean(&said.text));
@@ -166,6 +177,7 @@ mod tests {
             fatal("end");
             panic("bug");
             tracing::info!(count = 3, "with a field");
+            tracing::debug!("nobody asked for more");
         });
         let lines = memory.0.lock().unwrap().clone();
         let expected =

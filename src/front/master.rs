@@ -64,6 +64,8 @@ fn run(arguments: &[OsString]) -> Result<(), Fatal> {
             drop(listeners);
             gate.serve(concurrency);
             supervisor.lower(start.mail_owner)?;
+            let (uid, gid) = start.mail_owner;
+            tracing::debug!("set_eugid: euid {uid} egid {gid}");
             Ok(supervisor.run(&mut gate)?)
         }
         Err(fatal) => refuse::first_client(&mut gate, &listeners, fatal),

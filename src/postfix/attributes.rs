@@ -10,6 +10,8 @@ pub struct Attributes {
     pub user: String,
     /// The group after the colon; absent means the user's own.
     pub group: Option<String>,
+    /// User id and group id.
+    pub ids: (u32, u32),
     /// `policy=`: the sandbox policy's name.
     pub policy: Option<String>,
     /// `argv=`: the command and its arguments.
@@ -75,7 +77,7 @@ pub fn parse(words: &[String], accounts: &dyn Accounts, mail_owner: (u32, u32)) 
     let user = user.ok_or(AttributeError::MissingUser)?;
     let argv = argv.ok_or(AttributeError::MissingArgv)?;
     user.check(mail_owner)?;
-    Ok(Attributes { user: user.name, group: user.group, policy, argv })
+    Ok(Attributes { ids: (user.uid, user.gid), user: user.name, group: user.group, policy, argv })
 }
 
 /// A user that exists.
@@ -188,7 +190,10 @@ mod tests {
         let attributes = read("USER=root Policy=spf User=nobody:mail ArGv=/bin/sh -c user=x").unwrap();
         let argv = ["/bin/sh", "-c", "user=x"].map(str::to_string).to_vec();
         let group = Some("mail".to_string());
-        assert_eq!(attributes, Attributes { user: "nobody".into(), group, policy: Some("spf".into()), argv });
+        assert_eq!(
+            attributes,
+            Attributes { user: "nobody".into(), group, ids: (65534, 8), policy: Some("spf".into()), argv }
+        );
     }
 
     #[test]

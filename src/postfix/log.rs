@@ -5,6 +5,7 @@
 
 use crate::log::{Room, Severity, Sink};
 use crate::sys::clock::{LocalTime, local_time};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -40,6 +41,16 @@ struct Line {
     name: String,
     socket: Option<UnixDatagram>,
     room: Room,
+    echo: Echo,
+}
+
+/// Whether lines go to standard error as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// They do: `-V`.
+    Stderr,
+    /// They do not.
+    Off,
 }
 
 /// Facilities by name, as syslog(3) numbers them.
@@ -89,7 +100,14 @@ impl Log {
 
     /// Sends what follows elsewhere, or under another name: main.cf was read.
     pub fn reopen(&self, target: Target, name: &str) {
-        *self.lock() = Line::open(target, name);
+        let mut line = self.lock();
+        let echo = line.echo;
+        *line = Line { echo, ..Line::open(target, name) };
+    }
+
+    /// Sends what follows to standard error as well, or not.
+    pub fn echo(&self, echo: Echo) {
+        self.lock().echo = echo;
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -106,12 +124,17 @@ impl Sink for Log {
 
 impl Line {
     fn open(target: Target, name: &str) -> Line {
-        let mut line = Line { target, name: name.to_string(), socket: None, room: Room::new() };
+        let mut line = Line { target, name: name.to_string(), socket: None, room: Room::new(), echo: Echo::Off };
         line.connect();
         line
     }
 
     fn write(&mut self, time: &LocalTime, severity: Severity, text: &str) {
+        match self.echo {
+            // Whoever started the program by hand may have closed it.
+            Echo::Stderr => drop(writeln!(std::io::stderr(), "{}: {}{text}", self.name, severity.prefix())),
+            Echo::Off => {}
+        }
         if !self.has_room() {
             return;
         }
@@ -172,7 +195,7 @@ mod tests {
     const TIME: LocalTime = LocalTime { month: 1, day: 3, hour: 4, minute: 5, second: 6 };
 
     fn line(target: Target) -> Line {
-        Line { target, name: "postfix/spawnbox".to_string(), socket: None, room: Room::new() }
+        Line { target, name: "postfix/spawnbox".to_string(), socket: None, room: Room::new(), echo: Echo::Off }
     }
 
     #[test]

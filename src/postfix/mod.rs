@@ -10,6 +10,7 @@ pub mod main_cf;
 pub mod master_cf;
 pub mod expand;
 pub mod parameters;
+mod defaults;
 mod numbers;
 pub mod environment;
 pub mod log;

@@ -4,6 +4,7 @@
 //! Pure: the environment, the host's name and the process id come from the caller.
 #![forbid(unsafe_code)]
 
+use super::defaults::{AFTER_HOST_NAME, BEFORE_HOST_NAME, OURS};
 use super::expand::{ExpandError, expand};
 use super::log;
 use super::main_cf::Table;
@@ -51,6 +52,11 @@ pub struct Parameters {
     pub max_idle: Duration,
     /// `export_environment`, expanded but not yet split.
     pub export_environment: String,
+    /// `spawnbox_log_name`: what follows the slash in the tag of log lines. `spawn` keeps patterns working that look for
+    /// the program which was there before.
+    pub log_name: String,
+    /// `spawnbox_default_policy`, where it is set: the policy of services that have none of their own.
+    pub default_policy: Option<String>,
     command_time_limit: Duration,
     service_name: String,
     table: Table,
@@ -91,38 +97,6 @@ pub struct TimeLimit {
     pub overridden: Option<String>,
 }
 
-/// Names, defaults and least lengths up to the host's name, in the order in which Postfix fills them in.
-/// A default may refer to what stands above it.
-const BEFORE_HOST_NAME: &[(&str, &str, usize)] = &[
-    ("compatibility_level", "0", 0),
-    ("syslog_facility", "mail", 1),
-    ("inet_protocols", "all", 0),
-    ("multi_instance_directories", "", 0),
-    ("multi_instance_group", "", 0),
-    ("multi_instance_name", "", 0),
-    ("maillog_file", "", 0),
-    ("maillog_file_prefixes", "/var, /dev/stdout", 1),
-    ("postlog_service_name", "postlog", 1),
-];
-
-/// The same, after the host's name. The directories are Debian's; `postconf -d` shows them.
-const AFTER_HOST_NAME: &[(&str, &str, usize)] = &[
-    ("mail_name", "Postfix", 1),
-    ("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}", 1),
-    ("mail_owner", "postfix", 1),
-    ("setgid_group", "postdrop", 1),
-    ("mydestination", "$myhostname, localhost.$mydomain, localhost", 0),
-    ("myorigin", "$myhostname", 1),
-    ("relayhost", "", 0),
-    ("daemon_directory", "/usr/lib/postfix/sbin", 1),
-    ("data_directory", "/var/lib/postfix", 1),
-    ("command_directory", "/usr/sbin", 1),
-    ("meta_directory", "/etc/postfix", 1),
-    ("queue_directory", "/var/spool/postfix", 1),
-    ("process_id_directory", "pid", 1),
-    ("export_environment", "TZ MAIL_CONFIG LANG", 0),
-];
-
 impl Parameters {
     /// An empty table with what Postfix puts into it before it reads main.cf.
     pub fn table(start: &Start) -> Table {
@@ -149,6 +123,8 @@ impl Parameters {
         let max_idle = fill.time("max_idle", "100s")?;
         fill.time("daemon_timeout", "18000s")?;
         fill.table.set("process_id", &start.process_id.to_string());
+        // Ours come last: no parameter of Postfix sees them.
+        fill.all(OURS)?;
         let maillog_file = Some(fill.take("maillog_file")).filter(|file| !file.is_empty());
         check_log_file(maillog_file.as_deref(), &fill.take("maillog_file_prefixes"))?;
         Ok(Parameters {
@@ -162,6 +138,8 @@ impl Parameters {
             max_use,
             max_idle,
             export_environment: fill.take("export_environment"),
+            log_name: fill.take("spawnbox_log_name"),
+            default_policy: Some(fill.take("spawnbox_default_policy")).filter(|name| !name.is_empty()),
             command_time_limit: fill.time("command_time_limit", "1000s")?,
             service_name: start.service_name.clone(),
             table: fill.table,

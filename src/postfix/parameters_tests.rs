@@ -58,6 +58,15 @@ fn an_empty_main_cf_gives_postfix_defaults() {
 }
 
 #[test]
+fn parameters_of_our_own_have_defaults_and_take_part_in_expansion() {
+    let ours = |text| fill(text, &[]).map(|parameters| (parameters.log_name, parameters.default_policy));
+    assert_eq!(ours("spawnbox_log_name ="), Err("bad string length 0 < 1: spawnbox_log_name = ".to_string()));
+    assert_eq!(ours(""), Ok(("spawnbox".to_string(), None)));
+    let text = "spawnbox_log_name = spawn-$service_name\nspawnbox_default_policy = strict\n";
+    assert_eq!(ours(text), Ok(("spawn-policy".to_string(), Some("strict".to_string()))));
+}
+
+#[test]
 fn options_win_over_main_cf_and_take_part_in_expansion() {
     let text = "max_use = 5\nsyslog_name = ${where}/$service_name\nmydomain = example.org\n";
     let parameters = fill(text, &[("where", "x"), ("max_use", "6"), ("where", "y")]).unwrap();

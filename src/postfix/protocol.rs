@@ -19,17 +19,14 @@ pub const LENGTH: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// It serves one: master looks at the listeners itself.
-    Taken,
+    Taken = 0,
     /// It waits for one, and must accept it.
-    Available,
+    Available = 1,
 }
 
 /// A status message as it crosses the channel.
 pub fn encode(pid: i32, generation: u32, status: Status) -> [u8; LENGTH] {
-    let status: i32 = match status {
-        Status::Taken => 0,
-        Status::Available => 1,
-    };
+    let status = status as i32;
     let mut bytes = [0; LENGTH];
     bytes[..4].copy_from_slice(&pid.to_ne_bytes());
     bytes[4..8].copy_from_slice(&generation.to_ne_bytes());

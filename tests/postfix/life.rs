@@ -185,6 +185,26 @@ fn with_maillog_file_the_lines_go_through_postlogd() {
 }
 
 #[test]
+fn the_tag_of_the_log_and_the_policy_of_services_without_one_can_be_set() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entries = "look unix - n n - 0 spawnbox user=nobody argv=/bin/sh -c { test -e /root || echo hidden; exit 4 }\n\
+                       named unix - n n - 0 spawnbox policy=compatible user=nobody argv=/bin/sh -c { exit 5 }\n";
+        let settings = "spawnbox_log_name = spawn\nspawnbox_default_policy = strict\n";
+        let postfix = Postfix::start(&room, settings, entries);
+        assert_eq!(Client::connect(&postfix.socket("look")).rest(), "hidden\n");
+        assert_eq!(Client::connect(&postfix.socket("named")).rest(), "");
+        log.says("look: no policy is named, so the command runs under \"strict\" (spawnbox_default_policy)");
+        log.says_all(&["postfix/spawn[", "]: warning: command /bin/sh exit status 4"]);
+        log.says("named: session=1 policy=compatible@");
+        assert!(!log.text().contains("postfix/spawnbox["), "{}", log.text());
+        postfix.stop();
+    });
+}
+
+#[test]
 fn nothing_outlives_postfix_stop() {
     needs!(root);
     needs!(program "postfix");

@@ -101,6 +101,8 @@ fn by(choice: Choice, service: &str) -> String {
     match choice {
         Choice::Attribute => "policy=".to_string(),
         Choice::File => format!("{DIRECTORY}/{service}.toml"),
+        Choice::Parameter => "spawnbox_default_policy".to_string(),
+        Choice::DefaultFile => format!("{DIRECTORY}/default.toml"),
         Choice::Nobody => "none is named".to_string(),
     }
 }

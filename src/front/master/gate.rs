@@ -138,7 +138,9 @@ impl Gate {
 
     /// Tells master. EPIPE: it is gone, or was reloaded.
     pub(super) fn notify(&self, status: Status) -> Result<(), Errno> {
-        protocol::notify(&self.status, nix::unistd::getpid().as_raw(), self.generation, status)
+        let told = protocol::notify(&self.status, nix::unistd::getpid().as_raw(), self.generation, status);
+        tracing::debug!("master_notify: status {}", status as i32);
+        told
     }
 
     /// Becomes the one that may accept, now or later.
@@ -211,6 +213,7 @@ impl Door for Gate {
 
     fn accepted(&mut self, _service: usize, live: usize) -> Advice {
         self.used = self.used.saturating_add(1);
+        tracing::debug!("connection established");
         let full = live >= self.concurrency;
         if full {
             self.phase = Phase::Full;
@@ -227,6 +230,7 @@ impl Door for Gate {
 
     fn ended(&mut self, _ended: &Ended<'_>, live: usize) -> Advice {
         let was_full = self.phase == Phase::Full;
+        tracing::debug!("connection closed");
         if self.phase == Phase::Closed {
             return Advice::Continue;
         }

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// The policy of a service that names none and has no file.
 const DEFAULT_POLICY: &str = "compatible";
+/// The stem of the file that takes its place.
+const DEFAULT_FILE: &str = "default";
 
 /// Everything about a service that can be known before it is started.
 pub(in crate::front) struct Foreseen {
@@ -35,6 +37,10 @@ pub(in crate::front) enum Choice {
     Attribute,
     /// The file of the service's name.
     File,
+    /// `spawnbox_default_policy`.
+    Parameter,
+    /// The file `default.toml`.
+    DefaultFile,
     /// No one.
     Nobody,
 }
@@ -43,12 +49,14 @@ pub(in crate::front) enum Choice {
 /// serves at once.
 pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Supervisor, usize), Fatal> {
     let Foreseen { choice, plan, facts, .. } = foresee(start)?;
-    if choice == Choice::Nobody {
-        let service = &start.service;
-        tracing::info!(
-            "{service}: no policy is named, so the command runs under \"{DEFAULT_POLICY}\"; policy=NAME in master.cf or \
-             {DIRECTORY}/{service}.toml gives it less"
-        );
+    let service = &start.service;
+    let better = format!("policy=NAME in master.cf or {DIRECTORY}/{service}.toml gives it less");
+    let under = |by: &str| format!("{service}: no policy is named, so the command runs under \"{}\"{by}", plan.policy);
+    match choice {
+        Choice::Attribute | Choice::File => {}
+        Choice::Parameter => tracing::info!("{}", under(" (spawnbox_default_policy)")),
+        Choice::DefaultFile => tracing::info!("{}", under(&format!(" ({DIRECTORY}/default.toml)"))),
+        Choice::Nobody => tracing::info!("{}; {better}", under("")),
     }
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
     let number = supervisor.add(plan, listeners)?;
@@ -59,7 +67,8 @@ pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Superv
 /// The plan of a service. Looks at the host and changes nothing.
 pub(super) fn foresee(start: &Start) -> Result<Foreseen, Fatal> {
     let (request, attributes) = request(start)?;
-    let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref())?;
+    let default = start.parameters.default_policy.as_deref();
+    let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref(), default)?;
     let request = with_policys_time(request, &policy);
     let (plan, facts) = plan(&request, &policy)?;
     Ok(Foreseen { policy, choice, plan, facts })
@@ -73,6 +82,10 @@ fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
     }
     let attributes = attributes::parse(&start.options.words, &Host, start.mail_owner)?;
     let environment = environment::exported(&parameters.export_environment, &start.environment)?;
+    let first = start.options.words.first().map_or("", String::as_str);
+    tracing::debug!("spawn_service: service={}, command={first}...", start.service);
+    let (uid, gid) = attributes.ids;
+    tracing::debug!("get_service_attr: uid {uid}, gid {gid}; time {}", limit.limit.as_secs());
     let request = Request {
         service: start.service.clone(),
         front: Front::Master,
@@ -95,14 +108,24 @@ fn of(what: &str) -> Origin {
     Origin::Postfix(Arc::from(what))
 }
 
-/// `policy=`, or the file of the service's name in `directory`, or what comes nearest to spawn(8).
-fn find(directory: &Path, service: &str, named: Option<&str>) -> Result<(Policy, Choice), InputError> {
-    let file = directory.join(format!("{service}.toml"));
+/// `policy=`, or the file of the service's name in `directory`, or `default`, or the file of that name, or what comes
+/// nearest to spawn(8).
+fn find(
+    directory: &Path,
+    service: &str,
+    named: Option<&str>,
+    default: Option<&str>,
+) -> Result<(Policy, Choice), InputError> {
+    // A link that leads nowhere was meant to be a policy, and is refused as one.
+    let is_there = |name: &str| directory.join(format!("{name}.toml")).symlink_metadata().is_ok();
     let (name, choice) = match named {
         Some(name) => (name, Choice::Attribute),
-        // A link that leads nowhere was meant to be a policy, and is refused as one.
-        None if !service.contains('/') && file.symlink_metadata().is_ok() => (service, Choice::File),
-        None => (DEFAULT_POLICY, Choice::Nobody),
+        None if !service.contains('/') && is_there(service) => (service, Choice::File),
+        None => match default {
+            Some(name) => (name, Choice::Parameter),
+            None if is_there(DEFAULT_FILE) => (DEFAULT_FILE, Choice::DefaultFile),
+            None => (DEFAULT_POLICY, Choice::Nobody),
+        },
     };
     Ok((load_from(directory, name, &[])?, choice))
 }
@@ -129,14 +152,16 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// A directory with this policy for the service `policy`, and what it is found as.
-    fn found(text: Option<&str>, named: Option<&str>) -> Result<String, String> {
+    /// A directory with these files, and what the service `policy` finds there.
+    fn found(files: &[(&str, &str)], named: Option<&str>, default: Option<&str>) -> Result<String, String> {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("spawnbox-find-{}-{number}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
-        text.iter().for_each(|text| std::fs::write(directory.join("policy.toml"), text).unwrap());
-        let policy = find(&directory, "policy", named);
+        for (name, text) in files {
+            std::fs::write(directory.join(name), format!("version = 1\n{text}\n")).unwrap();
+        }
+        let policy = find(&directory, "policy", named, default);
         std::fs::remove_dir_all(&directory).unwrap();
         let described = policy.map(|(policy, _)| (policy.name, policy.description.map(|text| text.value)));
         described.map(|(name, text)| format!("{name}: {}", text.unwrap_or_default())).map_err(|error| error.to_string())
@@ -144,17 +169,24 @@ mod tests {
 
     #[test]
     fn a_broken_policy_is_refused_and_never_passed_over() {
-        let error = found(Some("version = 1\nunknown = 2\n"), None).unwrap_err();
-        assert!(error.contains("unknown"), "{error}");
-        assert!(found(None, Some("no-such-policy")).is_err());
+        for file in ["policy.toml", "default.toml"] {
+            let error = found(&[(file, "unknown = 2")], None, None).unwrap_err();
+            assert!(error.contains("unknown"), "{error}");
+        }
+        assert!(found(&[], Some("no-such-policy"), None).is_err());
+        assert!(found(&[], None, Some("no-such-policy")).is_err());
     }
 
     #[test]
-    fn the_policy_is_the_one_that_is_named_else_the_services_else_compatible() {
-        let own = Some("version = 1\ndescription = \"own\"\nextends = [\"compatible\"]\n");
-        assert_eq!(found(own, None).unwrap(), "policy: own");
-        assert!(found(own, Some("echo")).unwrap().starts_with("echo: "));
-        assert!(found(None, None).unwrap().starts_with("compatible: "));
+    fn the_policy_is_the_one_that_is_named_else_the_services_else_a_default() {
+        let own = ("policy.toml", "description = \"own\"");
+        let default = ("default.toml", "description = \"tight\"");
+        let strict = Some("strict");
+        assert!(found(&[own, default], Some("echo"), strict).unwrap().starts_with("echo: "));
+        assert_eq!(found(&[own, default], None, strict).unwrap(), "policy: own");
+        assert!(found(&[default], None, strict).unwrap().starts_with("strict: "));
+        assert_eq!(found(&[default], None, None).unwrap(), "default: tight");
+        assert!(found(&[], None, None).unwrap().starts_with("compatible: "));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::accounts::Host;
 use super::fatal::Fatal;
 use crate::plan::request;
-use crate::postfix::log::{Log, Target};
+use crate::postfix::log::{Echo, Log, Target};
 use crate::postfix::options::{Options, Transport, generation};
 use crate::postfix::parameters::{self, Parameters};
 use crate::postfix::{owner, words};
@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The variable with master's generation.
 pub(super) const GENERATION: &str = "GENERATION";
+const MAIL_VERBOSE: &str = "MAIL_VERBOSE";
 const MAIL_CONFIG: &str = "MAIL_CONFIG";
 const MAIL_LOGTAG: &str = "MAIL_LOGTAG";
 const POSTLOG_SERVICE: &str = "POSTLOG_SERVICE";
@@ -53,14 +54,31 @@ impl Start {
         let log = early_log(&environment, program);
         let words = arguments.iter().enumerate().skip(1).map(|(at, word)| word.to_str().ok_or(Fatal::NotText(at)));
         let words: Vec<String> = words.map(|word| word.map(str::to_string)).collect::<Result<_, _>>()?;
+        if environment.contains_key(MAIL_VERBOSE) {
+            crate::log::say_more();
+            tracing::debug!("daemon started");
+        }
         let said = Said::read(program, &words, &environment)?;
-        late_log(&log, &said.parameters, program, &mut environment);
+        if said.options.verbosity > 0 {
+            crate::log::say_more();
+        }
+        if said.options.log_to_stderr {
+            log.echo(Echo::Stderr);
+        }
+        late_log(&log, &said.parameters, &mut environment);
         if !said.options.foreground && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
             eprintln!("{program}: fatal: {}", Fatal::ByHand);
             return Err(Fatal::ByHand);
         }
         let transport = transport(&said.options, &said.service)?;
-        let generation = environment.get(GENERATION).map_or(Ok(0), |text| generation(text))?;
+        let generation = match environment.get(GENERATION) {
+            Some(text) => {
+                let number = generation(text)?;
+                tracing::debug!("process generation: {text} ({number:o})");
+                number
+            }
+            None => 0,
+        };
         let Said { service, options, parameters, mail_owner } = said;
         Ok(Start { service, transport, options, parameters, mail_owner, generation, environment })
     }
@@ -180,7 +198,7 @@ fn early_log(environment: &BTreeMap<String, String>, program: &str) -> Log {
 }
 
 /// The log as main.cf says, and the variables by which Postfix hands it on.
-fn late_log(log: &Log, parameters: &Parameters, program: &str, environment: &mut BTreeMap<String, String>) {
+fn late_log(log: &Log, parameters: &Parameters, environment: &mut BTreeMap<String, String>) {
     let target = match &parameters.maillog_file {
         Some(_) => {
             let socket = format!("{}/public/{}", parameters.queue_directory, parameters.postlog_service_name);
@@ -195,7 +213,7 @@ fn late_log(log: &Log, parameters: &Parameters, program: &str, environment: &mut
         }
     };
     environment.insert(MAIL_LOGTAG.to_string(), parameters.syslog_name.clone());
-    log.reopen(target, &format!("{}/{program}", parameters.syslog_name));
+    log.reopen(target, &format!("{}/{}", parameters.syslog_name, parameters.log_name));
 }
 
 /// The errno of a failure of std's.
