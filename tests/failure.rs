@@ -137,10 +137,11 @@ fn the_self_test_finds_what_would_fail_every_session() {
 }
 
 #[test]
-fn a_limit_too_small_for_the_sandbox_itself_is_named() {
-    let small = |limit: &str| scene("strict").set(limit).shell("echo never").run().exits(125);
-    small("limits.open-files=3").says("cannot close every other descriptor (cord): Bad file descriptor");
-    small("limits.open-files=4").says("cannot make the command's process (signalfd): Too many open files");
+fn a_limit_too_small_for_the_sandbox_itself_is_refused() {
+    let small = scene("strict").set("limits.open-files=7").shell("echo never").run().exits(2);
+    small.says("impossible value of `open-files`").says("must be at least 8: three for the connection");
+    let least = scene("strict").set("limits.open-files=8").probe("descriptors").run();
+    assert_eq!(least.exits(0).answer("descriptors"), "0 1 2");
 }
 
 #[test]
