@@ -163,9 +163,12 @@ fn a_filter_that_the_kernel_would_not_take_is_refused() {
 
 #[test]
 fn the_reaper_can_do_its_work_and_nothing_else() {
+    // Written out, and not taken from the list that is tested: a call added there has to be meant here too.
+    let names = ["poll", "ppoll", "wait4", "read", "write", "exit", "exit_group", "rt_sigreturn", "restart_syscall"];
+    let numbers = names.map(|name| name.parse::<syscalls::Sysno>().unwrap().id() as u32);
     let program = reaper().unwrap();
     for number in 0..600 {
-        let allowed = REAPER.contains(&i64::from(number));
+        let allowed = numbers.contains(&number);
         let expected = if allowed { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_KILL_PROCESS };
         let call = Call { number, architecture: ARCHITECTURE, arguments: [7; 6] };
         assert_eq!(run(&program, call).0, expected, "{number}");
