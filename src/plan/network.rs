@@ -4,7 +4,7 @@
 
 use super::model::{Filter, Landlock, NetworkMode, Off};
 use super::reach::Reach;
-use super::refuse::{Lack, Refusal, Slip};
+use super::refuse::{Filtering, Lack, Refusal, Slip};
 use super::request::Transport;
 use crate::policy::model::{Network, Ports};
 use crate::policy::{Origin, Sourced};
@@ -33,6 +33,8 @@ struct Key<'a> {
     call: &'static str,
     /// What it would reach if nothing held it; `None` where it reaches nothing of the host's.
     reach: Option<&'static str>,
+    /// Whether the policy could take the call away.
+    filter: Filtering,
 }
 
 /// Decides the grants. `abi` is 0 where Landlock is off.
@@ -45,7 +47,8 @@ pub(super) fn resolve(
 ) -> Result<Grants, Refusal> {
     let mode = network.mode.as_ref().map_or(NetworkMode::None, |mode| mode.value);
     let reach = Reach::of(filter, mode, transport);
-    let key = |name, written, needs, call, reach| Key { name, written, needs, call, reach };
+    let filtering = if filter.is_some() { Filtering::On } else { Filtering::Off };
+    let key = |name, written, needs, call, reach| Key { name, written, needs, call, reach, filter: filtering };
     let connect = key("network.connect", network.connect.as_ref(), TCP_ABI, "connect", reach.connect());
     let bind = key("network.bind", network.bind.as_ref(), TCP_ABI, "bind", reach.bind());
     let udp = key("network.udp", network.udp.as_ref(), UDP_ABI, "socket", reach.udp());
@@ -79,8 +82,8 @@ fn ports(key: &Key<'_>, mode: NetworkMode, abi: u32, off: &mut Vec<Off>) -> Resu
     }
     match key.reach {
         Some(reach) if abi < key.needs => {
-            let (call, key) = (key.call, key.name);
-            Err(Refusal::new(Lack::Unrestricted { call, reach, key }, origin))
+            let (call, key, filter) = (key.call, key.name, key.filter);
+            Err(Refusal::new(Lack::Unrestricted { call, reach, key, filter }, origin))
         }
         Some(_) | None => Ok((abi >= key.needs).then_some(listed)),
     }
@@ -116,7 +119,8 @@ fn listening(reach: &Reach<'_>, bind: &Key<'_>, off: &mut Vec<Off>) -> Result<()
         }
         Some(Ports::List(_)) | None => {
             let origin = bind.written.map_or(&Origin::Default, |written| &written.origin);
-            Err(Refusal::new(Lack::Unrestricted { call: "listen", reach: what, key: bind.name }, origin))
+            let (key, filter) = (bind.name, bind.filter);
+            Err(Refusal::new(Lack::Unrestricted { call: "listen", reach: what, key, filter }, origin))
         }
     }
 }

@@ -9,7 +9,7 @@ mod slip;
 
 pub use command::BadCommand;
 pub use identity::BadIdentity;
-pub use lack::{Lack, Where};
+pub use lack::{Filtering, Lack, Where};
 pub use slip::Slip;
 
 use super::request::Front;

@@ -54,6 +54,8 @@ pub enum Lack {
         reach: &'static str,
         /// The key that would say so.
         key: &'static str,
+        /// Whether a filter is there that could take the call away.
+        filter: Filtering,
     },
     /// System call filters cannot be used.
     #[error("system call filters cannot be used: {}", trial_text(*.trial))]
@@ -112,6 +114,15 @@ pub enum Lack {
         /// The path.
         path: PathBuf,
     },
+}
+
+/// Whether the policy has its calls filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filtering {
+    /// `[syscalls]` decides.
+    On,
+    /// `isolation.seccomp = "off"`: nothing that `[syscalls]` says has an effect.
+    Off,
 }
 
 /// Where a cgroup controller is, if not where a session could use it.
@@ -204,10 +215,15 @@ impl Lack {
                 "boot with landlock in lsm=, or switch it off by name: isolation.landlock = \"off\"".to_string()
             }
             Lack::Ports { key, .. } => format!("say that any port is meant: {key}.ports = \"any\""),
-            Lack::Unrestricted { call, key, .. } => {
-                format!(
-                    "take the call away: syscalls.deny = [\"{call}\"], or say that it is meant: {key}.ports = \"any\""
-                )
+            Lack::Unrestricted { call, key, filter, .. } => {
+                let take = match filter {
+                    Filtering::On => format!("take the call away: syscalls.deny = [\"{call}\"]"),
+                    Filtering::Off => {
+                        "let calls be filtered: isolation.seccomp = \"required\", without which syscalls.deny does nothing"
+                            .to_string()
+                    }
+                };
+                format!("{take}, or say that it is meant: {key}.ports = \"any\"")
             }
             Lack::Setting { key, .. } => format!("leave {key} out"),
             Lack::Controller { place, .. } | Lack::Tasks { place } => place.way_out(front).to_string(),
