@@ -62,7 +62,34 @@ impl Fatal {
     pub(super) fn warnings(&self) -> Vec<String> {
         match self {
             Fatal::Parameter(ParameterError::Expand(why)) => vec![why.to_string()],
-            _ => Vec::new(),
+            Fatal::Parameter(
+                ParameterError::TooShort { .. }
+                | ParameterError::NotANumber { .. }
+                | ParameterError::TooSmall { .. }
+                | ParameterError::NotATime { .. }
+                | ParameterError::TooShortATime { .. }
+                | ParameterError::UnknownFacility { .. }
+                | ParameterError::ForbiddenLogFile { .. }
+                | ParameterError::NotText { .. },
+            )
+            | Fatal::NotText(_)
+            | Fatal::Option(_)
+            | Fatal::Open { .. }
+            | Fatal::Line(_)
+            | Fatal::Owner(_)
+            | Fatal::ByHand
+            | Fatal::Unsupported { .. }
+            | Fatal::Pass(_)
+            | Fatal::Descriptor { .. }
+            | Fatal::LockFile { .. }
+            | Fatal::Lock(_)
+            | Fatal::Directory { .. }
+            | Fatal::Attribute(_)
+            | Fatal::Environment(_)
+            | Fatal::Policy(_)
+            | Fatal::Refusal(_)
+            | Fatal::Host(_)
+            | Fatal::Wait(_) => Vec::new(),
         }
     }
 }
