@@ -137,6 +137,15 @@ fn the_self_test_finds_what_would_fail_every_session() {
 }
 
 #[test]
+fn a_cgroup_that_stays_behind_does_not_cost_the_commands_status() {
+    needs!(root);
+    needs!(cgroup);
+    // Only the supervisor's own directory is removed by this call; a later start sweeps it.
+    let outcome = scene("strict").failing("rmdir=EBUSY").shell("exit 7").run();
+    outcome.says("warning: cannot remove cgroup ").says(": Device or resource busy").exits(7);
+}
+
+#[test]
 fn a_limit_too_small_for_the_sandbox_itself_is_refused() {
     let small = scene("strict").set("limits.open-files=7").shell("echo never").run().exits(2);
     small.says("impossible value of `open-files`").says("must be at least 8: three for the connection");
