@@ -65,7 +65,7 @@ impl Arrangement {
         let command = &self.policy.command;
         let facts =
             observe(&names(&command.user), &names(&command.group), &self.policy.paths()).map_err(Failure::Host)?;
-        old_enough(&facts.kernel).map_err(Failure::Host)?;
+        say_untested(&facts.kernel);
         Ok(facts)
     }
 
@@ -76,33 +76,9 @@ impl Arrangement {
     }
 }
 
-/// The oldest kernel that is tried, and the oldest that is tested.
-pub(super) fn old_enough(kernel: &Kernel) -> Result<(), HostError> {
-    let release = &kernel.release;
-    if !kernel.at_least(5, 14) {
-        return Err(HostError {
-            doing: format!("work on Linux {release}"),
-            why: "ending everything that a command has started needs Linux 5.14 or later (cgroup.kill)".into(),
-        });
-    }
-    if !kernel.at_least(6, 1) {
-        tracing::warn!("Linux {release} is older than 6.1, the oldest that is tested");
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_old_kernel_is_refused_in_words() {
-        let kernel = |major, minor| Kernel { major, minor, release: format!("{major}.{minor}.0-test") };
-        let error = old_enough(&kernel(5, 13)).unwrap_err().to_string();
-        let words = "cannot work on Linux 5.13.0-test: ending everything that a command has started needs Linux 5.14";
-        assert!(error.starts_with(words), "{error}");
-        for (major, minor) in [(5, 14), (6, 1), (7, 0)] {
-            assert_eq!(old_enough(&kernel(major, minor)), Ok(()));
-        }
+/// Says that this kernel was never tried, where that is so. Whether it may work at all is the plan's to say.
+pub(super) fn say_untested(kernel: &Kernel) {
+    if let Some(why) = kernel.untested() {
+        tracing::warn!("{why}");
     }
 }

@@ -168,6 +168,23 @@ impl Facts {
 }
 
 impl Kernel {
+    /// The oldest release that may work.
+    const OLDEST: (u32, u32) = (5, 14);
+    /// The oldest release that is tested and supported.
+    const SUPPORTED: (u32, u32) = (6, 1);
+
+    /// Whether this release may work.
+    pub fn may_work(&self) -> bool {
+        self.at_least(Self::OLDEST.0, Self::OLDEST.1)
+    }
+
+    /// What an operator should know of a release that may work and was never tried.
+    pub fn untested(&self) -> Option<String> {
+        let (major, minor) = Self::SUPPORTED;
+        let words = || format!("Linux {} is older than {major}.{minor}, the oldest that is supported", self.release);
+        (!self.at_least(major, minor)).then(words)
+    }
+
     /// Whether the kernel is at least this old.
     pub fn at_least(&self, major: u32, minor: u32) -> bool {
         (self.major, self.minor) >= (major, minor)

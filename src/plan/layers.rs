@@ -12,11 +12,6 @@ use crate::policy::{Origin, Policy, Sourced};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 
-/// The oldest kernel that is supported.
-const SUPPORTED: (u32, u32) = (6, 1);
-/// The oldest that may work.
-const OLDEST: (u32, u32) = (5, 14);
-
 /// Which process is the first of a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum First {
@@ -37,16 +32,13 @@ pub(super) fn first(isolation: &Isolation) -> First {
 /// Refuses kernels that cannot work, and names those that were never tried.
 pub(super) fn kernel(facts: &Facts, off: &mut Vec<Off>) -> Result<(), Refusal> {
     let kernel = &facts.kernel;
-    if !kernel.at_least(OLDEST.0, OLDEST.1) {
+    if !kernel.may_work() {
         return Err(Refusal::new(Lack::Kernel { release: kernel.release.clone() }, &Origin::Default));
     }
     if !works(facts.clone3) {
         return Err(Refusal::new(Lack::Clone { trial: facts.clone3 }, &Origin::Default));
     }
-    if !kernel.at_least(SUPPORTED.0, SUPPORTED.1) {
-        let why = format!("Linux {} is older than 6.1, the oldest that is supported", kernel.release);
-        off.push(Off::new("untested kernel", why));
-    }
+    off.extend(kernel.untested().map(|why| Off::new("untested kernel", why)));
     Ok(())
 }
 

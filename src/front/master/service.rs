@@ -5,7 +5,7 @@
 use super::accounts::Host;
 use super::fatal::Fatal;
 use super::start::Start;
-use crate::front::arrange::old_enough;
+use crate::front::arrange::say_untested;
 use crate::host;
 use crate::plan::request::Front;
 use crate::plan::{Plan, Request, resolve};
@@ -143,7 +143,7 @@ fn plan(request: &Request, policy: &Policy) -> Result<(Plan, host::Facts), Fatal
     let users = names([&request.user, &policy.command.user]);
     let groups = names([&request.group, &policy.command.group]);
     let facts = host::observe(&users, &groups, &policy.paths())?;
-    old_enough(&facts.kernel)?;
+    say_untested(&facts.kernel);
     Ok((resolve(request, policy, &facts)?, facts))
 }
 

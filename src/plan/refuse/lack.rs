@@ -206,7 +206,11 @@ impl Lack {
 
     fn own_way_out(&self, front: Front) -> String {
         match self {
-            Lack::Kernel { .. } => "5.14 is the oldest that can work, 6.1 the oldest that is supported".to_string(),
+            Lack::Kernel { .. } => {
+                "ending everything that a command has started needs 5.14 (cgroup.kill), and 6.1 is the \
+                                    oldest that is supported"
+                    .to_string()
+            }
             Lack::Namespace { namespace, trial } => namespace_way_out(*namespace, *trial),
             Lack::Clone { .. } | Lack::Seccomp { .. } => {
                 "a container engine's or unit's filter withholds it: allow it there".to_string()

@@ -241,7 +241,8 @@ fn kernels_that_are_too_old() {
         let release = format!("{major}.{minor}.0");
         Facts { kernel: Kernel { major, minor, release }, ..root_on_618() }
     };
-    let line = "Linux 5.13.0 is too old; 5.14 is the oldest that can work, 6.1 the oldest that is supported";
+    let line = "Linux 5.13.0 is too old; ending everything that a command has started needs 5.14 (cgroup.kill), \
+                and 6.1 is the oldest that is supported";
     assert_eq!(refused(&listen(SH), &strict(), &on(5, 13)), line);
     assert!(refused(&listen(SH), &strict(), &on(4, 19)).starts_with("Linux 4.19.0 is too old"));
     let untested = |facts| planned(&listen(SH), &strict(), &facts).off.iter().any(|off| off.layer == "untested kernel");
