@@ -63,7 +63,8 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno>
     Errno::result(got).map(|length| length as usize)
 }
 
-/// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec.
+/// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec. EMFILE where not all of them fit under
+/// the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2).
 pub fn receive_descriptors(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
@@ -83,6 +84,9 @@ pub fn receive_descriptors(
         // SAFETY: the kernel has just installed this descriptor for us; no one else knows its number.
         *slot = Some(unsafe { OwnedFd::from_raw_fd(*raw) });
     }
+    if header.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(Errno::EMFILE);
+    }
     Ok((length, descriptors))
 }
 
@@ -98,4 +102,44 @@ pub fn set_pass_rights(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(),
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const value).cast(), length)
     };
     Errno::result(r).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::{self, Side};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use std::os::fd::AsFd;
+
+    /// In a child that has `socket` alone and room for so many more; raw system calls only, as between clone and exec.
+    fn received_with_room(socket: &OwnedFd, room: u64) -> Result<usize, Errno> {
+        match process::clone_child().unwrap() {
+            Side::Parent(child) => match nix::sys::wait::waitpid(child, None).unwrap() {
+                nix::sys::wait::WaitStatus::Exited(_, status) if status < 100 => Ok(status as usize),
+                nix::sys::wait::WaitStatus::Exited(_, status) => Err(Errno::from_raw(status - 100)),
+                other => panic!("{other:?}"),
+            },
+            Side::Child => {
+                let limit = 1 + room;
+                let limited = process::duplicate_stdio(socket.as_raw_fd(), 0)
+                    .and_then(|()| process::close_from(1))
+                    .and_then(|()| process::set_limit(libc::RLIMIT_NOFILE, limit, limit));
+                let received = limited.and_then(|()| receive_descriptors(process::fixed(0), &mut [0]));
+                process::exit(match received {
+                    Ok((_, descriptors)) => descriptors.iter().flatten().count() as i32,
+                    Err(errno) => 100 + errno as i32,
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn descriptors_that_do_not_all_fit_are_an_error() {
+        for (room, expected) in [(3, Ok(3)), (2, Err(Errno::EMFILE)), (0, Err(Errno::EMFILE))] {
+            let (ours, theirs) =
+                socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+            send_descriptors(ours.as_fd(), &[], &[ours.as_fd(); 3]).unwrap();
+            assert_eq!(received_with_room(&theirs, room), expected, "room for {room}");
+        }
+    }
 }
