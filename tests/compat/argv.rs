@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which program runs, and with which arguments.
 
+use super::at::install;
 use super::row::{Row, row};
 use std::os::unix::fs::PermissionsExt;
 
@@ -57,7 +58,7 @@ fn words() -> Vec<Row> {
         .prints("x y\n"),
         row("argv_braces_make_one_word", "{ argv=command argument }: that is one word, and names one command.")
             .runs("user=nobody { argv=@spool/@name one }")
-            .sees(|at| drop(std::fs::copy("/bin/pwd", at.spool(&format!("{} one", at.name)))))
+            .sees(|at| install("/bin/pwd", &at.spool(&format!("{} one", at.name)), "755"))
             .prints("@room/postfix/queue\n"),
         row("argv_braces_around_command", "argv={ command with blanks }: the braces stay within the word.")
             .runs("user=nobody {argv=/bin/echo} a b")
@@ -146,7 +147,7 @@ fn failures() -> Vec<Row> {
             .runs("user=nobody argv=@spool/@name")
             .prints("")
             .sees(|at| {
-                std::fs::copy("/bin/echo", at.spool(at.name)).expect("the spool can be written");
+                install("/bin/echo", &at.spool(at.name), "755");
                 assert_eq!(at.answer(), "\n");
             }),
         row(

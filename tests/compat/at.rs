@@ -10,7 +10,8 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// A row's place.
@@ -158,6 +159,13 @@ impl At<'_> {
     pub(super) fn fill(&self, text: &str) -> String {
         fill(text, self.name, self.spawner, self.room)
     }
+}
+
+/// Copies a program, by a process of its own: while this one writes it, whatever another test starts could hold it open
+/// for writing too, and then nobody can execute it, see execve(2), ETXTBSY.
+pub(super) fn install(program: &str, to: &Path, mode: &str) {
+    let copied = Command::new("/usr/bin/install").args(["-m", mode, program]).arg(to).status().expect("install runs");
+    assert!(copied.success(), "cannot install {program}");
 }
 
 /// See [`At::fill`].

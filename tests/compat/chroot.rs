@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The chroot column, and which passwd(5) counts.
 
-use super::at::At;
+use super::at::{At, install};
 use super::row::{Row, row};
 use nix::mount::{MsFlags, mount};
 use std::fs;
@@ -42,7 +42,7 @@ fn furnish(at: &At<'_>) {
         ("/lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
         ("/lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libc.so.6"),
     ] {
-        fs::copy(from, queue.join(to)).unwrap_or_else(|error| panic!("cannot copy {from}: {error}"));
+        install(from, &queue.join(to), "755");
     }
     for directory in ["etc", "lib64", "lib", "lib/x86_64-linux-gnu"] {
         crate::scene::stage::mode(&queue.join(directory), 0o755);

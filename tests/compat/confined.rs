@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What commands share with the host and with each other: where a sandbox must differ, and where it must not.
 
+use super::at::install;
 use super::row::{Row, row};
 use std::fs;
 
@@ -94,10 +95,10 @@ fn apart() -> Vec<Row> {
             .instead(|at| assert_eq!(at.answer(), "CapBnd:\t0000000000000000\n")),
         row("set_id_programs", "setuid programs (sudo) work from a command.")
             .script("exec @spool/@name -u")
-            .sees(|at| make_set_id(&at.spool(at.name)))
+            .sees(|at| install("/usr/bin/id", &at.spool(at.name), "4755"))
             .prints("0\n")
             .instead(|at| {
-                make_set_id(&at.spool(at.name));
+                install("/usr/bin/id", &at.spool(at.name), "4755");
                 assert_eq!(at.answer(), "65534\n");
             }),
         row("parent", "The command is the daemon's child.")
@@ -136,9 +137,4 @@ fn apart() -> Vec<Row> {
             .prints(&std::process::id().to_string())
             .instead(|at| assert_eq!(at.answer(), "0")),
     ]
-}
-
-fn make_set_id(program: &std::path::Path) {
-    fs::copy("/usr/bin/id", program).expect("the spool can be written");
-    crate::scene::stage::mode(program, 0o4755);
 }
