@@ -160,9 +160,16 @@ fn a_policy_in_a_directory_that_others_may_write_is_refused() {
     let room = stage::room();
     let directory = room.directory("open");
     let file = room.file("open/policy.toml", "version = 1\n");
-    stage::mode(&directory, 0o777);
-    let outcome = scene("default").policy_file(&file).command("/bin/true").run();
-    outcome.says(&format!("cannot use the policy file {}: ", file.display())).exits(2);
+    // Sticky, as /tmp is, makes no difference.
+    for bits in [0o777, 0o1777] {
+        stage::mode(&directory, bits);
+        let outcome = scene("default").policy_file(&file).command("/bin/true").run();
+        let (file, directory) = (file.display(), directory.display());
+        outcome
+            .says(&format!("cannot use the policy file {file}: {directory} is a directory that others"))
+            .says(&format!("move the policy to another directory, or `chmod go-w {directory}`"))
+            .exits(2);
+    }
 }
 
 #[test]

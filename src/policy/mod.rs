@@ -31,3 +31,5 @@ pub use diagnose::{InputError, Mistake};
 pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};
+#[cfg(test)]
+pub(crate) use trust::scenes;

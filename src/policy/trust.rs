@@ -39,6 +39,8 @@ pub(super) enum Reason {
     Owner(u32),
     /// Its group or others may write to it.
     Writable,
+    /// It is a directory in which its group or others may make and replace names.
+    WritableDirectory,
     /// Something else stands where a directory must be.
     NotADirectory,
     /// It is no regular file.
@@ -216,12 +218,11 @@ fn judge(look: Look, caller: u32) -> Result<(), Reason> {
     if look.mode & 0o022 == 0 || look.read_only || look.sort == Sort::Link {
         return Ok(());
     }
-    // In a sticky directory such as /tmp others can plant new names, but not remove or rename those of root and of the
-    // caller; and every component below is one of theirs, or this function refuses it.
-    if look.sort == Sort::Directory && look.mode & 0o1000 != 0 {
-        return Ok(());
+    // A sticky directory such as /tmp is no exception: others cannot remove what is there, but they can be there first.
+    match look.sort {
+        Sort::Directory => Err(Reason::WritableDirectory),
+        Sort::Link | Sort::File | Sort::Other => Err(Reason::Writable),
     }
-    Err(Reason::Writable)
 }
 
 impl Fault {
@@ -238,6 +239,10 @@ impl Fault {
             Reason::Writable => {
                 ("can be written by others than its owner".to_owned(), Some(format!("`chmod go-w {path}`")))
             }
+            Reason::WritableDirectory => {
+                let why = "is a directory that others than its owner can write".to_owned();
+                (why, Some(format!("move the policy to another directory, or `chmod go-w {path}`")))
+            }
             Reason::NotADirectory => ("is not a directory".to_owned(), None),
             Reason::NotAFile => ("is not a regular file".to_owned(), None),
             Reason::Links => (format!("is one of more than {MOST_LINKS} symbolic links"), None),
@@ -249,6 +254,16 @@ impl Fault {
         };
         let mistake = Mistake::new(format!("cannot use the policy file {}: {what} {why}", wanted.display()));
         help.into_iter().fold(mistake, Mistake::help)
+    }
+}
+
+/// Where tests can make files that are trusted: not in /tmp, which anyone may write.
+#[cfg(test)]
+pub(crate) fn scenes() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    match rustix::process::geteuid().is_root() {
+        true => PathBuf::from("/run"),
+        false => tests.parent().unwrap().to_owned(),
     }
 }
 
@@ -269,7 +284,7 @@ mod tests {
         fn new() -> Self {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let name = format!("spawnbox-trust-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-            let path = std::env::temp_dir().join(name);
+            let path = scenes().join(name);
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
             Scene(path)
@@ -327,10 +342,11 @@ mod tests {
             (File, 0, 0o666, true, Ok(())),
             (Directory, 0, 0o755, false, Ok(())),
             (Directory, 1001, 0o755, false, Err(Reason::Owner(1001))),
-            (Directory, 0, 0o775, false, Err(Reason::Writable)),
-            (Directory, CALLER, 0o777, false, Err(Reason::Writable)),
+            (Directory, 0, 0o775, false, Err(Reason::WritableDirectory)),
+            (Directory, CALLER, 0o777, false, Err(Reason::WritableDirectory)),
             (Directory, 0, 0o777, true, Ok(())),
-            (Directory, 0, 0o1777, false, Ok(())),
+            (Directory, 0, 0o1777, false, Err(Reason::WritableDirectory)),
+            (Directory, 0, 0o1777, true, Ok(())),
             (Directory, 1001, 0o1777, false, Err(Reason::Owner(1001))),
             (Link, 0, 0o777, false, Ok(())),
             (Link, 1001, 0o777, false, Err(Reason::Owner(1001))),
@@ -347,7 +363,7 @@ mod tests {
         refused(&file, &file, Reason::Writable);
         let directory = scene.directory("open", 0o775);
         scene.file("open/file", 0o644);
-        refused(&directory.join("file"), &directory, Reason::Writable);
+        refused(&directory.join("file"), &directory, Reason::WritableDirectory);
     }
 
     #[test]
@@ -355,11 +371,11 @@ mod tests {
         let scene = Scene::new();
         let open = scene.directory("open", 0o777);
         scene.file("open/file", 0o644);
-        refused(&scene.link("link", "open/file"), &open, Reason::Writable);
-        refused(&scene.link("link to directory", &open).join("file"), &open, Reason::Writable);
+        refused(&scene.link("link", "open/file"), &open, Reason::WritableDirectory);
+        refused(&scene.link("link to directory", &open).join("file"), &open, Reason::WritableDirectory);
         // The way back out of it was looked at on the way in.
         scene.file("file", 0o644);
-        refused(&scene.link("through", "open/../file"), &open, Reason::Writable);
+        refused(&scene.link("through", "open/../file"), &open, Reason::WritableDirectory);
     }
 
     #[test]
@@ -396,16 +412,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_caller_is_read_through_links_and_sticky_directories() {
+    fn a_sticky_directory_is_refused_too() {
         let scene = Scene::new();
         let sticky = scene.directory("sticky", 0o1777);
-        let file = scene.file("sticky/file", 0o644);
-        assert_eq!(open_as_caller(&file).unwrap(), "sticky/file");
-        scene.link("a", &sticky);
+        refused(&scene.file("sticky/file", 0o644), &sticky, Reason::WritableDirectory);
+    }
+
+    #[test]
+    fn a_file_of_the_caller_is_read_through_links() {
+        let scene = Scene::new();
+        let own = scene.directory("own", 0o755);
+        let file = scene.file("own/file", 0o644);
+        assert_eq!(open_as_caller(&file).unwrap(), "own/file");
+        scene.link("a", &own);
         scene.link("b", "a");
-        assert_eq!(open_as_caller(&scene.0.join("b/../b/./file")).unwrap(), "sticky/file");
-        assert_eq!(open_as_caller(&scene.link("c", "b/file")).unwrap(), "sticky/file");
-        assert_eq!(open_as_caller(&scene.link("d", "../../../../../../../../..").join(&file)).unwrap(), "sticky/file");
+        assert_eq!(open_as_caller(&scene.0.join("b/../b/./file")).unwrap(), "own/file");
+        assert_eq!(open_as_caller(&scene.link("c", "b/file")).unwrap(), "own/file");
+        assert_eq!(open_as_caller(&scene.link("d", "../../../../../../../../..").join(&file)).unwrap(), "own/file");
     }
 
     #[test]
@@ -416,6 +439,12 @@ mod tests {
                 "/d",
                 Reason::Writable,
                 "cannot use the policy file /p: /d can be written by others than its owner (`chmod go-w /d`)",
+            ),
+            (
+                "/d",
+                Reason::WritableDirectory,
+                "cannot use the policy file /p: /d is a directory that others than its owner can write \
+                 (move the policy to another directory, or `chmod go-w /d`)",
             ),
             (
                 "/d",

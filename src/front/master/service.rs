@@ -156,7 +156,7 @@ mod tests {
     fn found(files: &[(&str, &str)], named: Option<&str>, default: Option<&str>) -> Result<String, String> {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("spawnbox-find-{}-{number}", std::process::id()));
+        let directory = crate::policy::scenes().join(format!("spawnbox-find-{}-{number}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         for (name, text) in files {
             std::fs::write(directory.join(name), format!("version = 1\n{text}\n")).unwrap();
