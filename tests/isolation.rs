@@ -209,6 +209,10 @@ fn write_execute() {
 }
 
 fn landlock() {
+    // Its rights on files alone: a whiteout device asks for no capability, its file system is writable, no filter is on.
+    let whiteout = || unfiltered().argv(&["mknod", "/tmp/whiteout", "c", "0", "0"]);
+    whiteout().run().says("Permission denied").exits(1);
+    whiteout().set("isolation.landlock=off").run().exits(0);
     needs!(landlock 4);
     let listener = TcpListener::bind("127.0.0.1:0").expect("the host has a loopback");
     let address = listener.local_addr().expect("it is bound");
