@@ -168,8 +168,18 @@ fn a_launcher_that_prepares_slowly_holds_nobody_up() {
     let room = stage::room();
     let resolvers = room.file("resolv.conf", "before\n");
     // Each part of the root takes 0.2 s to be taken up, and there are more than ten.
-    let slow =
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=open_tree", "-e", "inject=open_tree:delay_enter=200ms"];
+    let slow = [
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=open_tree",
+        "-e",
+        "inject=open_tree:delay_enter=200ms",
+    ];
     let server = scene("strict")
         .set(&format!("files.read=[{:?}]", resolvers.display().to_string()))
         .shell(&format!("cat {}", resolvers.display()))
