@@ -106,7 +106,10 @@ fn each_mistake_of_each_policy_is_told() {
     for report in [
         format!("error: unknown key `memroy`\n --> {}:3:1\n", words[0]),
         format!("error: unknown key `raed`\n --> {}:5:1\n", words[0]),
-        format!("error: /no/such: No such file or directory\n--> {}:3:15\n = help: correct it", words[1]),
+        format!(
+            "error: /no/such: No such file or directory\n --> {}:3:15\n  |\n3 | files.read = [\"/no/such\"]\n  |               ^^^^^^^^^^\n  |\n  = help: correct it",
+            words[1]
+        ),
     ] {
         assert!(outcome.stderr.contains(&report), "{report}\n{outcome}");
     }
@@ -125,7 +128,7 @@ fn a_script_whose_interpreter_the_policy_does_not_show_is_found() {
         format!("version = 1\nextends = [\"strict\"]\ncommand.argv = [\"{script}\"]\nfiles.execute = [\"{script}\"]\n");
     let file = room.file("policy.toml", &text).display().to_string();
     let words = format!(
-        "error: {script} needs {}, which the policy does not let it execute\n--> {file}:3:",
+        "error: {script} needs {}, which the policy does not let it execute\n --> {file}:3:",
         interpreter.display()
     );
     let outcome = arguments(&["check", &file]).run().exits(2);

@@ -209,3 +209,15 @@ fn an_address_that_is_none_is_refused() {
     let user = if host::is_root() { "-scommand.user=nobody" } else { "-slimits.time=1s" };
     arguments(&["listen", "nowhere", user, "--", "/bin/true"]).run().says("nowhere").exits(2);
 }
+
+#[test]
+fn what_a_policy_file_asks_for_in_vain_is_shown_where_it_stands() {
+    let room = stage::room();
+    let policy = room.file("vain.toml", "version = 1\nextends = [\"strict\"]\nsyscalls.allow = [\"defualt\"] # all\n");
+    let report = format!(
+        "error: unknown system call or group: defualt\n --> {}:3:19\n  |\n3 | syscalls.allow = [\"defualt\"] # all\n  |                   \
+         ^^^^^^^^^\n  |\n  = help: did you mean default?\n",
+        policy.display()
+    );
+    scene("strict").policy_file(&policy).shell("true").run().says(&report).exits(2);
+}

@@ -2,6 +2,7 @@
 //! From the words of a command line to a plan: the policy is loaded, the host observed, the plan resolved.
 //! What is refused is returned, with who must act; nothing is printed here.
 
+use super::check::mistake_of;
 use super::cli::What;
 use crate::host::{Facts, HostError, facts::Kernel, observe};
 use crate::plan::request::{Front, Transport};
@@ -72,7 +73,17 @@ impl Arrangement {
     /// The plan for connections of this kind.
     pub(super) fn plan(&self, transport: Transport, facts: &Facts) -> Result<Plan, Failure> {
         let request = Request { transport, ..self.request.clone() };
-        resolve(&request, &self.policy, facts).map_err(Failure::Refused)
+        resolve(&request, &self.policy, facts).map_err(|refusal| self.failure(refusal))
+    }
+
+    /// What stands in a policy file is quoted, for whoever edits it.
+    fn failure(&self, refusal: Refusal) -> Failure {
+        match &refusal.origin {
+            written @ (Origin::File { .. } | Origin::Profile { .. }) => {
+                Failure::Input(mistake_of(&refusal).quoted(written, &self.policy.sources).into())
+            }
+            Origin::CommandLine | Origin::Postfix(_) | Origin::Default => Failure::Refused(refusal),
+        }
     }
 }
 

@@ -84,10 +84,10 @@ fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, Host
     // What a network namespace holds off differs with the connection, so all kinds are resolved.
     for transport in [Transport::Tcp, Transport::Unix, Transport::Stdio] {
         let found = match resolve(&request(&policy, transport), &policy, &facts) {
-            Ok(plan) if own => program::check(&plan).map(|mistake| report(mistake, argv_origin(&policy))),
+            Ok(plan) if own => program::check(&plan).map(|mistake| report(mistake, argv_origin(&policy), &policy)),
             Ok(_) => None,
             Err(refusal) if !own && is_about_the_stand_in(&refusal) => None,
-            Err(refusal) => Some(report(mistake_of(&refusal), &refusal.origin)),
+            Err(refusal) => Some(report(mistake_of(&refusal), &refusal.origin, &policy)),
         };
         reports.extend(found.filter(|found| !reports.contains(found)));
     }
@@ -128,13 +128,13 @@ fn is_about_the_stand_in(refusal: &Refusal) -> bool {
 }
 
 /// A refusal in the shape of every other mistake.
-fn mistake_of(refusal: &Refusal) -> Mistake {
+pub(super) fn mistake_of(refusal: &Refusal) -> Mistake {
     Mistake::new(refusal.message()).help(refusal.way_out())
 }
 
-fn report(mistake: Mistake, origin: &Origin) -> InputError {
+fn report(mistake: Mistake, origin: &Origin, policy: &Policy) -> InputError {
     match origin {
         Origin::Default => mistake.into(),
-        written => mistake.written(written).into(),
+        written => mistake.quoted(written, &policy.sources).into(),
     }
 }

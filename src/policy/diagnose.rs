@@ -97,6 +97,14 @@ impl Mistake {
         self
     }
 
+    /// The same, with its text where one of `sources` has it.
+    pub fn quoted(self, origin: &Origin, sources: &[Source]) -> Self {
+        match sources.iter().find_map(|source| Some((source, source.value_at(origin)?))) {
+            Some((source, span)) => self.at(source, span),
+            None => self.written(origin),
+        }
+    }
+
     /// It is this file.
     pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.place = Place::Path(path.into());

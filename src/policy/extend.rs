@@ -25,6 +25,7 @@ pub(super) fn extend(base: Layer, over: Layer) -> Layer {
     let policy = Policy {
         name: above.name,
         hash: above.hash,
+        sources: above.sources,
         description: above.description.or(below.description),
         command: command(below.command, above.command),
         files: files(below.files, above.files),

@@ -87,6 +87,7 @@ enum Identity {
 struct Reader {
     caller: u32,
     hash: Sha256,
+    sources: Vec<Source>,
     /// What was read so far, each file over those that it extends.
     layer: Layer,
     seen: BTreeSet<Identity>,
@@ -99,6 +100,7 @@ impl Reader {
         Reader {
             caller: rustix::process::geteuid().as_raw(),
             hash: Sha256::new(),
+            sources: Vec::new(),
             layer: Layer { policy: Policy::named(""), forced: BTreeSet::new() },
             seen: BTreeSet::new(),
             open: Vec::new(),
@@ -140,6 +142,7 @@ impl Reader {
         let identity = opened.identity()?;
         let source = opened.read()?;
         self.hash.update(source.text());
+        self.sources.push(source.clone());
         let mut file = shape::parse(&source, Version::Required)?;
         let extends = file.extends.take().unwrap_or_default();
         let layer = read::read(file, &source)?;
@@ -198,7 +201,7 @@ impl Reader {
             self.layer = extend(self.layer, set::layer(assignment)?);
         }
         let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Policy { name, hash, ..self.layer.policy })
+        Ok(Policy { name, hash, sources: self.sources, ..self.layer.policy })
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root};
 use super::origin::Sourced;
+use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub struct Policy {
     pub name: String,
     /// SHA-256 over the bytes of every file in the order they were read, as lower case hexadecimal.
     pub hash: String,
+    /// The texts that were read, for reports that quote them.
+    pub sources: Vec<Source>,
     /// One line for people.
     pub description: Option<Sourced<String>>,
     /// `[command]`
@@ -200,6 +203,7 @@ impl Policy {
         Policy {
             name: name.into(),
             hash: String::new(),
+            sources: Vec::new(),
             description: None,
             command: Command::default(),
             files: Files::default(),

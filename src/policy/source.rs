@@ -68,6 +68,34 @@ impl Source {
             Name::CommandLine => Origin::CommandLine,
         }
     }
+
+    /// The bytes of the value that was written at `origin`; `None` if that is not in this text.
+    pub fn value_at(&self, origin: &Origin) -> Option<Range<usize>> {
+        let (line, column) = match (&self.name, origin) {
+            (Name::File(read), Origin::File { path, line, column }) if read == path => (*line, Some(*column)),
+            (Name::Builtin(read), Origin::Profile { name, line }) if read == name => (*line, None),
+            _ => return None,
+        };
+        let start = *self.lines.get(line.checked_sub(1)? as usize)?;
+        let text = self.text.get(start..)?.lines().next()?;
+        let before = match column {
+            Some(column) => text.char_indices().nth(column.checked_sub(1)? as usize)?.0,
+            None => text.len() - text.trim_start().len(),
+        };
+        Some(start + before..start + before + value_length(&text[before..], column))
+    }
+}
+
+/// How long the value is that stands first in the rest of a line: a string to its end, a word to what delimits it.
+/// Without a column it is the whole line.
+fn value_length(rest: &str, column: Option<u32>) -> usize {
+    let ends = |delimiters: &'static [char]| rest.find(delimiters).unwrap_or(rest.len());
+    match (column, rest.chars().next()) {
+        (None, _) => rest.trim_end().len(),
+        (Some(_), Some(quote @ ('"' | '\''))) => rest[1..].find(quote).map_or(rest.len(), |end| end + 2),
+        (Some(_), Some('[' | '{')) => rest.trim_end().len(),
+        (Some(_), _) => ends(&[',', ']', '}', '#', ' ', '\t']).max(1).min(rest.len()),
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +113,20 @@ mod tests {
     #[test]
     fn a_position_past_a_half_read_character_is_no_panic() {
         assert_eq!(Source::new(Name::CommandLine, "ü").position(1), (1, 2));
+    }
+
+    #[test]
+    fn a_value_is_found_again_by_its_origin() {
+        let path = Arc::new(PathBuf::from("/p"));
+        let source = Source::new(Name::File(Arc::clone(&path)), "[files]\nread = [\"/a\", \"/bü\"] # all\ntime = 5s\n");
+        let at = |line, column| {
+            let origin = Origin::File { path: Arc::clone(&path), line, column };
+            source.value_at(&origin).map(|span| &source.text()[span])
+        };
+        assert_eq!(at(2, 9), Some("\"/a\""));
+        assert_eq!(at(2, 15), Some("\"/bü\""));
+        assert_eq!(at(3, 8), Some("5s"));
+        assert_eq!((at(9, 1), at(0, 1), at(1, 99)), (None, None, None));
+        assert_eq!(source.value_at(&Origin::CommandLine), None);
     }
 }
