@@ -49,6 +49,7 @@ impl Arrangement {
             concurrency: None,
             environment: Vec::new(),
             directory: None,
+            chroot: None,
             mail_owner: None,
         };
         Ok(Arrangement { policy, request })

@@ -119,6 +119,7 @@ fn request(policy: &Policy, transport: Transport) -> Request {
         concurrency: None,
         environment: Vec::new(),
         directory: None,
+        chroot: None,
         mail_owner: None,
     }
 }

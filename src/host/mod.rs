@@ -9,10 +9,12 @@ mod namespaces;
 mod cgroup;
 pub mod accounts;
 pub mod paths;
+pub mod elsewhere;
 mod error;
 
 #[cfg(test)]
 pub(crate) use cgroup::UNIT as SESSIONS_UNIT;
+pub use elsewhere::Elsewhere;
 pub use error::{HostError, errno_text};
 pub use facts::Facts;
 pub use observe::{Machine, observe};

@@ -4,7 +4,7 @@
 
 use super::facts::{Accounts, Facts, Kernel, Resource, Trial};
 use super::trial::attempt;
-use super::{HostError, accounts, cgroup, namespaces, paths};
+use super::{Elsewhere, HostError, accounts, cgroup, namespaces, paths};
 use crate::sys::process::{self, Side};
 use crate::sys::{lock, probe};
 use nix::errno::Errno;
@@ -56,6 +56,11 @@ impl Machine {
         let users: Vec<String> = users.into_iter().collect();
         let accounts = accounts::look_up(&users, groups)?;
         Ok(Facts { accounts, paths: paths::look_at(paths), ..self.0.clone() })
+    }
+
+    /// The facts for a service below another root directory: accounts and paths are that one's.
+    pub fn facts_in(&self, place: &Elsewhere, users: &[String], groups: &[String], paths: &[PathBuf]) -> Facts {
+        Facts { accounts: place.accounts(users, groups), paths: place.look_at(paths), ..self.0.clone() }
     }
 }
 

@@ -31,12 +31,20 @@ struct Granted {
 }
 
 /// Plans the root directory and what is mounted in it.
-pub(super) fn resolve(files: &Files, off: &mut Vec<Off>, facts: &Facts) -> Result<Sight, Refusal> {
+pub(super) fn resolve(
+    files: &Files,
+    chroot: Option<&Path>,
+    off: &mut Vec<Off>,
+    facts: &Facts,
+) -> Result<Sight, Refusal> {
     let proc = files.proc.as_ref().map_or(Proc::None, |proc| proc.value);
     match files.root.as_ref().map_or(Wanted::Empty, |root| root.value) {
         Wanted::Host => {
             host_root(files, proc, off)?;
-            Ok(Sight { root: Root::Host, scratch: on_the_host(files, facts)?, proc })
+            match chroot {
+                None => Ok(Sight { root: Root::Host, scratch: on_the_host(files, facts)?, proc }),
+                Some(_) => below_the_chroot(files, proc, facts),
+            }
         }
         Wanted::Empty => {
             let granted = granted(files, facts)?;
@@ -229,6 +237,16 @@ fn on_the_host(files: &Files, facts: &Facts) -> Result<Vec<Scratch>, Refusal> {
     }
     apart(&scratches, &["/proc"].map(PathBuf::from))?;
     Ok(scratches)
+}
+
+/// In a chroot directory as an administrator made it: what is mounted over a directory of the host is mounted where that
+/// one has the directory too. Without it there is nothing to hide.
+fn below_the_chroot(files: &Files, proc: Proc, facts: &Facts) -> Result<Sight, Refusal> {
+    let is_there = |path: &Path| matches!(facts.paths.get(path), Some(PathFact::Found { directory: true, .. }));
+    let scratch = files.scratch.iter().filter(|scratch| is_there(&scratch.value.path)).cloned().collect();
+    let scratch = on_the_host(&Files { scratch, ..files.clone() }, facts)?;
+    let proc = if is_there(Path::new("/proc")) { proc } else { Proc::None };
+    Ok(Sight { root: Root::Host, scratch, proc })
 }
 
 fn apart(scratches: &[Scratch], others: &[PathBuf]) -> Result<(), Refusal> {

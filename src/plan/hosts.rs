@@ -168,6 +168,7 @@ pub(crate) fn listen(argv: &[&str]) -> Request {
         concurrency: None,
         environment: Vec::new(),
         directory: None,
+        chroot: None,
         mail_owner: None,
     }
 }

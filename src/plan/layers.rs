@@ -6,6 +6,7 @@ use super::calls;
 use super::files::Sight;
 use super::model::{Filter, Namespace, NetworkMode, Off, PidLimits, Proc, Root};
 use super::refuse::{Lack, Refusal, Slip};
+use super::request::Request;
 use crate::host::facts::{Cgroup, Facts, Trial};
 use crate::policy::model::Isolation;
 use crate::policy::{Origin, Policy, Sourced};
@@ -84,7 +85,12 @@ pub(super) fn namespaces(
 }
 
 /// Refuses what needs a namespace that is not there.
-pub(super) fn mounts(policy: &Policy, namespaces: &BTreeSet<Namespace>, sight: &Sight) -> Result<(), Refusal> {
+pub(super) fn mounts(
+    policy: &Policy,
+    request: &Request,
+    namespaces: &BTreeSet<Namespace>,
+    sight: &Sight,
+) -> Result<(), Refusal> {
     let fresh_proc = match sight.proc {
         Proc::None => false,
         Proc::Subset | Proc::Full => true,
@@ -96,6 +102,10 @@ pub(super) fn mounts(policy: &Policy, namespaces: &BTreeSet<Namespace>, sight: &
     let needs = |key, needs, origin| Err(Refusal::new(Slip::Needs { key, needs }, &origin));
     if !namespaces.contains(&Namespace::Mount) {
         let mount = "\"mount\" in isolation.namespaces";
+        if request.chroot.is_some() {
+            let written = origin(policy.isolation.namespaces.as_ref().map(|written| &written.origin));
+            return needs("y in the chroot column", mount, written);
+        }
         match sight.root {
             Root::Empty { .. } => return needs("files.root = \"empty\"", mount, root_origin),
             Root::Host => {}

@@ -35,6 +35,8 @@ pub struct Plan {
     pub namespaces: BTreeSet<Namespace>,
     /// Which network namespace; ports are in `landlock`.
     pub network: NetworkMode,
+    /// The directory of the host that is the root of everything below, where that is not the host's own.
+    pub chroot: Option<PathBuf>,
     /// What it sees.
     pub root: Root,
     /// Private temporary file systems, in the order in which they are mounted.

@@ -29,6 +29,8 @@ pub struct Request {
     pub environment: Vec<(String, String)>,
     /// Working directory when the policy names none; absent means `/`.
     pub directory: Option<PathBuf>,
+    /// A root directory below which the whole sandbox is made, without symbolic links: the chroot column.
+    pub chroot: Option<PathBuf>,
     /// The account that a command must never have: Postfix's mail owner, as (uid, gid).
     pub mail_owner: Option<(u32, u32)>,
 }

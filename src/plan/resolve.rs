@@ -32,8 +32,8 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
     let first = layers::first(isolation);
     layers::tree(isolation, &namespaces, first, facts, &mut off)?;
-    let sight = files::resolve(&policy.files, &mut off, facts)?;
-    layers::mounts(policy, &namespaces, &sight)?;
+    let sight = files::resolve(&policy.files, request.chroot.as_deref(), &mut off, facts)?;
+    layers::mounts(policy, request, &namespaces, &sight)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, &mut off)?;
     let abi = landlock_abi(policy, facts, &mut off)?;
@@ -56,6 +56,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         identity: chosen.identity,
         namespaces,
         network: grants.mode,
+        chroot: request.chroot.clone(),
         root: sight.root,
         scratch: sight.scratch,
         proc: sight.proc,

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -55,23 +55,45 @@ pub(super) fn enter(plan: &Plan) -> Result<(), HostError> {
     };
     rustix::mount::mount_change("/", propagation | MountPropagationFlags::REC)
         .map_err(|e| refused(format!("make the mount namespace {word}"), e))?;
+    // Nodes are the kernel's, wherever their names are.
+    let nodes = match &plan.root {
+        Root::Host => Vec::new(),
+        Root::Empty { devices, .. } => devices.iter().map(|&device| node(device)).collect::<Result<_, _>>()?,
+    };
+    if let Some(chroot) = &plan.chroot {
+        change_root(chroot)?;
+    }
     match &plan.root {
         Root::Host => Ok(()),
-        Root::Empty { binds, links, devices } => build(plan, binds, links, devices),
+        Root::Empty { binds, links, .. } => build(plan, binds, links, nodes),
     }
+}
+
+/// Makes a directory of the host the root directory, with what is mounted below it, and lets go of the host's own.
+fn change_root(path: &Path) -> Result<(), HostError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let leave = || -> rustix::io::Result<()> {
+        let tree = rustix::mount::open_tree(CWD, path, flags)?;
+        rustix::mount::move_mount(&tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::process::fchdir(&tree)?;
+        sys::mount::pivot_here().map_err(|e| rustix::io::Errno::from_raw_os_error(e as i32))?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+        rustix::process::chdir("/")
+    };
+    leave().map_err(|e| refused(format!("make {} the root directory", path.display()), e))
 }
 
 fn build(
     plan: &Plan,
     binds: &[Bind],
     links: &BTreeMap<PathBuf, PathBuf>,
-    devices: &BTreeSet<Device>,
+    nodes: Vec<(Device, OwnedFd)>,
 ) -> Result<(), HostError> {
     // Every part of the host is taken up before the new root hides any of it.
     let parts = binds.iter().map(|bind| part(bind).map(|tree| (bind, tree))).collect::<Result<Vec<_>, _>>()?;
-    let nodes = devices.iter().map(|&device| node(device)).collect::<Result<Vec<_>, _>>()?;
     let host_proc = host_proc(plan)?;
-    let root = empty_root()?;
+    // A chroot directory of Postfix has no /proc, but always the directory of its lock files.
+    let root = empty_root(if plan.chroot.is_some() { "/pid" } else { WORKSHOP })?;
     for (bind, tree) in parts {
         let kind = if bind.directory { Kind::Directory } else { Kind::File };
         attach(&root, &bind.path, kind, tree.as_fd())?;
@@ -144,8 +166,8 @@ fn host_proc(plan: &Plan) -> Result<Option<OwnedFd>, HostError> {
     copy(Path::new("/proc"), NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC).map(Some)
 }
 
-/// The new root, attached over [`WORKSHOP`].
-fn empty_root() -> Result<OwnedFd, HostError> {
+/// The new root, attached over `workshop`.
+fn empty_root(workshop: &str) -> Result<OwnedFd, HostError> {
     let make = || -> rustix::io::Result<OwnedFd> {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         rustix::mount::fsconfig_set_string(&context, "size", "1m")?;
@@ -155,7 +177,7 @@ fn empty_root() -> Result<OwnedFd, HostError> {
         let attributes =
             MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let root = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        rustix::mount::move_mount(&root, "", CWD, WORKSHOP, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::mount::move_mount(&root, "", CWD, workshop, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         Ok(root)
     };
     make().map_err(|e| refused("mount an empty root directory".to_string(), e))

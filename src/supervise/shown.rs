@@ -31,7 +31,7 @@ impl Shown {
     /// is seen by the next look.
     pub(super) fn of(plan: &Plan, now: Instant) -> Shown {
         let paths = match &plan.root {
-            Root::Empty { binds, .. } => binds.iter().map(|bind| bind.path.clone()).collect(),
+            Root::Empty { binds, .. } => binds.iter().map(|bind| on_the_host(plan, &bind.path)).collect(),
             // The host's own tree is seen through its names.
             Root::Host => Vec::new(),
         };
@@ -53,6 +53,14 @@ impl Shown {
             }
             (there, Some(_)) => there != *before,
         })
+    }
+}
+
+/// Where a part of a plan is for this process.
+fn on_the_host(plan: &Plan, part: &Path) -> PathBuf {
+    match &plan.chroot {
+        Some(chroot) => chroot.join(part.strip_prefix("/").unwrap_or(part)),
+        None => part.to_path_buf(),
     }
 }
 

@@ -2,11 +2,27 @@
 //! passwd(5) and group(5) for the attributes, as getpwnam(3) and getgrnam(3) show them. By name only: a number is the
 //! name of no account, as it is for spawn(8).
 
+use crate::host::Elsewhere;
 use crate::postfix::attributes::Accounts;
 use nix::unistd::{Group, Uid, User};
 
 /// The accounts of this host.
 pub(super) struct Host;
+
+impl Accounts for Elsewhere {
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        Elsewhere::user(self, name).map(|account| (account.uid, account.gid))
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        Elsewhere::group(self, name)
+    }
+
+    // Only the mail owner's name is asked for so, and that is the host's.
+    fn name_of(&self, _uid: u32) -> Option<String> {
+        None
+    }
+}
 
 // A data base that does not answer is an unknown name: spawn(8) sees no difference either.
 impl Accounts for Host {

@@ -6,12 +6,12 @@ use super::accounts::Host;
 use super::fatal::Fatal;
 use super::start::Start;
 use crate::front::arrange::say_untested;
-use crate::host;
+use crate::host::{self, Elsewhere};
 use crate::plan::request::Front;
 use crate::plan::{Plan, Request, resolve};
 use crate::policy::load::{DIRECTORY, load_from};
 use crate::policy::{InputError, Origin, Policy, Sourced};
-use crate::postfix::attributes::{self, Attributes};
+use crate::postfix::attributes::{self, Accounts, Attributes};
 use crate::postfix::environment;
 use crate::supervise::{Listener, OnSignal, Supervisor};
 use std::path::{Path, PathBuf};
@@ -66,21 +66,27 @@ pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Superv
 
 /// The plan of a service. Looks at the host and changes nothing.
 pub(super) fn foresee(start: &Start) -> Result<Foreseen, Fatal> {
-    let (request, attributes) = request(start)?;
+    let place = match start.options.chroot {
+        true => Some(Elsewhere::open(Path::new(&start.parameters.queue_directory))?),
+        false => None,
+    };
+    let (request, attributes) = request(start, place.as_ref())?;
     let default = start.parameters.default_policy.as_deref();
     let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref(), default)?;
     let request = with_policys_time(request, &policy);
-    let (plan, facts) = plan(&request, &policy)?;
+    let (plan, facts) = plan(&request, &policy, place.as_ref())?;
     Ok(Foreseen { policy, choice, plan, facts })
 }
 
-fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
+fn request(start: &Start, place: Option<&Elsewhere>) -> Result<(Request, Attributes), Fatal> {
     let parameters = &start.parameters;
     let limit = parameters.time_limit()?;
     if let Some(overridden) = &limit.overridden {
         tracing::warn!("parameter {} overrides {overridden}", limit.parameter);
     }
-    let attributes = attributes::parse(&start.options.words, &Host, start.mail_owner)?;
+    // As spawn(8), which looks names up when it is in the chroot directory already.
+    let accounts = place.map_or(&Host as &dyn Accounts, |place| place);
+    let attributes = attributes::parse(&start.options.words, accounts, start.mail_owner)?;
     let environment = environment::exported(&parameters.export_environment, &start.environment)?;
     let first = start.options.words.first().map_or("", String::as_str);
     tracing::debug!("spawn_service: service={}, command={first}...", start.service);
@@ -98,7 +104,8 @@ fn request(start: &Start) -> Result<(Request, Attributes), Fatal> {
             .concurrency()?
             .map(|most| Sourced::new(most.into(), of(&parameters.concurrency_name()))),
         environment,
-        directory: Some(PathBuf::from(&parameters.queue_directory)),
+        directory: Some(PathBuf::from(if place.is_some() { "/" } else { &parameters.queue_directory })),
+        chroot: place.map(|place| place.path().to_path_buf()),
         mail_owner: Some(start.mail_owner),
     };
     Ok((request, attributes))
@@ -136,13 +143,19 @@ fn with_policys_time(request: Request, policy: &Policy) -> Request {
     Request { time_limit: request.time_limit.filter(own), ..request }
 }
 
-fn plan(request: &Request, policy: &Policy) -> Result<(Plan, host::Facts), Fatal> {
+fn plan(request: &Request, policy: &Policy, place: Option<&Elsewhere>) -> Result<(Plan, host::Facts), Fatal> {
     let names = |names: [&Option<Sourced<String>>; 2]| {
         names.into_iter().flatten().map(|name| name.value.clone()).collect::<Vec<_>>()
     };
     let users = names([&request.user, &policy.command.user]);
     let groups = names([&request.group, &policy.command.group]);
-    let facts = host::observe(&users, &groups, &policy.paths())?;
+    let facts = match place {
+        None => host::observe(&users, &groups, &policy.paths())?,
+        Some(place) => {
+            let paths = [policy.paths(), vec![PathBuf::from("/proc")]].concat();
+            host::Machine::observe()?.facts_in(place, &users, &groups, &paths)
+        }
+    };
     say_untested(&facts.kernel);
     Ok((resolve(request, policy, &facts)?, facts))
 }

@@ -141,7 +141,6 @@ fn transport(options: &Options, service: &str) -> Result<Transport, Fatal> {
     let unsupported = |option, instead| Err(Fatal::Unsupported { service: service.to_string(), option, instead });
     let transport = options.transport(service)?;
     match transport {
-        _ if options.chroot => unsupported('c', "say n in the chroot column of master.cf"),
         _ if options.standard_input => unsupported('S', "use `spawnbox run`"),
         _ if options.debugger => unsupported('D', "trace the program from outside"),
         Transport::Pass => Err(Fatal::Pass(service.to_string())),

@@ -18,11 +18,17 @@ pub(super) fn sees(plan: &Plan, page: &mut Page) {
     let mut pairs: Vec<Pair<'_>> = Vec::new();
     match &plan.root {
         Root::Host => {
-            let text = "the host's files, as far as the user's rights go".to_string();
+            let text = match &plan.chroot {
+                None => "the host's files, as far as the user's rights go".to_string(),
+                Some(chroot) => format!("the files below {}, as far as the user's rights go", path(chroot)),
+            };
             pairs.push(("/".to_string(), text, origin(plan, "files.root")));
         }
         Root::Empty { binds, links, devices } => {
-            let text = "an empty directory, read-only, but for what follows".to_string();
+            let text = match &plan.chroot {
+                None => "an empty directory, read-only, but for what follows".to_string(),
+                Some(chroot) => format!("an empty directory, read-only, but for what follows from {}", path(chroot)),
+            };
             pairs.push(("/".to_string(), text, origin(plan, "files.root")));
             for bind in binds {
                 pairs.push((path(&bind.path), access(bind.access).to_string(), Some(&bind.origin)));

@@ -3,7 +3,9 @@
 
 use super::super::hosts::{compatible, entry, line, listen, master, on, root_on_618, scratch, strict};
 use super::super::model::{Access, Namespace, Plan, Root};
+use super::super::request::Request;
 use super::{SH, check, planned, refused};
+use crate::host::facts::PathFact;
 use crate::policy::Policy;
 use crate::policy::model::{Entry, Proc, Root as Wanted};
 use std::collections::BTreeSet;
@@ -198,4 +200,27 @@ fn the_front_doors_directory_stands_only_where_it_is_shown() {
     shown.files.write.push(on(9, entry("/var/spool/postfix")));
     let shown = planned(&master("policyd-spf", SH), &shown, &root_on_618());
     assert_eq!(shown.command.directory.as_c_str(), c"/var/spool/postfix");
+}
+
+#[test]
+fn a_chroot_directory_hides_with_a_mount_only_what_it_has() {
+    let request = Request { chroot: Some("/var/spool/postfix".into()), ..master("policyd-spf", SH) };
+    let mut facts = root_on_618();
+    let place = |path: &str| PathFact::Found { resolved: path.into(), directory: true, link: None };
+    facts.paths = [("/tmp".into(), PathFact::Missing)].into();
+    let plan = planned(&request, &compatible(), &facts);
+    assert_eq!((plan.root, plan.scratch.len(), plan.proc), (Root::Host, 0, Proc::None));
+    facts.paths = ["/tmp", "/proc"].map(|path| (path.into(), place(path))).into();
+    let plan = planned(&request, &compatible(), &facts);
+    assert_eq!((plan.scratch.len(), plan.proc), (1, Proc::Full));
+}
+
+#[test]
+fn a_chroot_directory_needs_a_mount_namespace() {
+    let request = Request { chroot: Some("/var/spool/postfix".into()), ..master("policyd-spf", SH) };
+    let mut policy = compatible();
+    policy.files.scratch.clear();
+    policy.isolation.namespaces = Some(on(7, BTreeSet::from([Namespace::Pid])));
+    let line = refused(&request, &policy, &root_on_618());
+    assert!(line.contains("y in the chroot column needs \"mount\" in isolation.namespaces"), "{line}");
 }
