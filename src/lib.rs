@@ -50,7 +50,7 @@
 //! 3. Nothing leaks in: descriptors 0 to 2 are the connection and no other is open; environment, umask, signals,
 //!    limits, groups, keyring, session and directory are stated, not inherited.
 //! 4. Order is behaviour: the rows of [`plan::steps`] say why each stands where it stands.
-//! 5. The cost of a session does not grow with the host's mounts, the sessions or the size of the policy.
+//! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
 //! 6. A client cannot write our log, and nothing that it sends is parsed.
 //! 7. Nothing is reused that could remember: not a namespace, not a cgroup, not a cord.
 //!

@@ -38,20 +38,7 @@ impl Arrangement {
             (None, None) => policy.name.clone(),
         };
         let argv = (!what.command.is_empty()).then(|| Sourced::new(what.command.clone(), Origin::CommandLine));
-        let request = Request {
-            service: name,
-            front,
-            transport: Transport::Stdio,
-            user: None,
-            group: None,
-            argv,
-            time_limit: None,
-            concurrency: None,
-            environment: Vec::new(),
-            directory: None,
-            chroot: None,
-            mail_owner: None,
-        };
+        let request = Request { argv, ..Request::new(name, front, Transport::Stdio) };
         Ok(Arrangement { policy, request })
     }
 

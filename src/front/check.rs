@@ -108,20 +108,7 @@ fn request(policy: &Policy, transport: Transport) -> Request {
     // A profile is for commands that others name: something must stand there while the rest is checked.
     let stand_in = || Sourced::new(vec!["/usr/bin/true".to_string()], Origin::Default);
     let argv = if policy.command.argv.is_none() { Some(stand_in()) } else { None };
-    Request {
-        service: policy.name.clone(),
-        front,
-        transport,
-        user: None,
-        group: None,
-        argv,
-        time_limit: None,
-        concurrency: None,
-        environment: Vec::new(),
-        directory: None,
-        chroot: None,
-        mail_owner: None,
-    }
+    Request { argv, ..Request::new(policy.name.clone(), front, transport) }
 }
 
 fn is_about_the_stand_in(refusal: &Refusal) -> bool {

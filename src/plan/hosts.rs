@@ -157,20 +157,8 @@ pub(crate) fn scratch(path: &str) -> Scratch {
 
 /// `spawnbox listen` on a TCP port.
 pub(crate) fn listen(argv: &[&str]) -> Request {
-    Request {
-        service: "sh".to_string(),
-        front: Front::Listen,
-        transport: Transport::Tcp,
-        user: None,
-        group: None,
-        argv: Some(Sourced::new(argv.iter().map(|word| (*word).to_string()).collect(), Origin::CommandLine)),
-        time_limit: None,
-        concurrency: None,
-        environment: Vec::new(),
-        directory: None,
-        chroot: None,
-        mail_owner: None,
-    }
+    let argv = argv.iter().map(|word| (*word).to_string()).collect();
+    Request { argv: Some(Sourced::new(argv, Origin::CommandLine)), ..Request::new("sh", Front::Listen, Transport::Tcp) }
 }
 
 /// An entry of master.cf.

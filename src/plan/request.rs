@@ -35,6 +35,26 @@ pub struct Request {
     pub mail_owner: Option<(u32, u32)>,
 }
 
+impl Request {
+    /// A service of which its front door says no more than its name and how connections come.
+    pub fn new(service: impl Into<String>, front: Front, transport: Transport) -> Self {
+        Request {
+            service: service.into(),
+            front,
+            transport,
+            user: None,
+            group: None,
+            argv: None,
+            time_limit: None,
+            concurrency: None,
+            environment: Vec::new(),
+            directory: None,
+            chroot: None,
+            mail_owner: None,
+        }
+    }
+}
+
 /// A front door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Front {
