@@ -23,6 +23,7 @@ mod log;
 mod chroot;
 mod master;
 mod protocol;
+mod hand;
 
 use crate::postfix::instance::Spawner;
 use row::Row;
@@ -33,7 +34,7 @@ fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
     let does = [connection::rows(), limits::rows(), confined::rows()].into_iter().flatten();
     let lives = [life::rows(), reload::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
-    sees.chain(does).chain(lives).collect()
+    sees.chain(does).chain(lives).chain(hand::rows()).collect()
 }
 
 #[test]

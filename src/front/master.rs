@@ -14,11 +14,15 @@ mod gate;
 mod lock;
 mod service;
 mod refuse;
+mod by_hand;
+mod debugger;
 mod report;
 
 pub(super) use fatal::Fatal;
 pub(super) use service::{Choice, Foreseen};
 
+use crate::plan::request::Transport as Kind;
+use crate::postfix::options::{self, Transport};
 use gate::{Gate, Inherited};
 use start::Start;
 use std::ffi::OsString;
@@ -28,10 +32,15 @@ use std::time::Duration;
 /// How long a Postfix daemon sleeps before it ends with an error, so that master is not kept busy.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether these arguments come from master: every entry of master.cf begins with one of these options, and nothing
-/// else that we do has them.
+/// Whether these arguments are for a Postfix daemon: what comes from master begins with an option, and so does what
+/// somebody says by hand who knows spawn(8). Alone, `-V` asks for our version.
 pub(super) fn is_meant(arguments: &[OsString]) -> bool {
-    matches!(arguments.get(1).and_then(|word| word.to_str()), Some("-l" | "-z" | "-n" | "-t"))
+    let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
+    match words[..] {
+        [Some("-V")] => false,
+        [Some(first), ..] => options::is_option_of_a_daemon(first),
+        [None, ..] | [] => false,
+    }
 }
 
 /// Runs until master, the limits of main.cf, or a signal end it. `arguments` begin with the program's name.
@@ -49,20 +58,30 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
 
 /// What would become of a daemon with these words behind the program's name. Changes nothing.
 pub(super) fn foresee(words: &[String], config_directory: &str) -> Result<Foreseen, Fatal> {
-    service::foresee(&Start::foresee(words, config_directory)?)
+    let start = Start::foresee(words, config_directory)?;
+    let kind = start.transport.map_or(Kind::Stdio, start::kind);
+    service::foresee(&start, kind)
 }
 
 fn run(arguments: &[OsString]) -> Result<(), Fatal> {
     // First of all, while every inherited number still means what master says it does.
     let inherited = Inherited::adopt();
     let start = Start::read(arguments)?;
-    let (mut gate, listeners) = Gate::open(&start, inherited)?;
+    if start.options.debugger {
+        debugger::run(&start)?;
+    }
+    let Some(transport) = start.transport else { return by_hand::serve(&start) };
+    if transport == Transport::Pass {
+        return Err(Fatal::Pass(start.service));
+    }
+    let (mut gate, listeners) = Gate::open(&start, transport, inherited)?;
     // The client that cannot be served must be accepted all the same, so the sockets stay here until that is known.
-    let copies = listeners.iter().map(|fd| start.listener(fd)).collect::<Result<_, _>>()?;
-    match service::prepare(&start, copies) {
-        Ok((mut supervisor, concurrency)) => {
+    let kind = start::kind(transport);
+    let copies = listeners.iter().map(|fd| start::listener(fd, kind)).collect::<Result<_, _>>()?;
+    match service::prepare(&start, kind, copies) {
+        Ok((mut supervisor, service)) => {
             drop(listeners);
-            gate.serve(concurrency);
+            gate.serve(supervisor.most_sessions(service));
             supervisor.lower(start.mail_owner)?;
             let (uid, gid) = start.mail_owner;
             tracing::debug!("set_eugid: euid {uid} egid {gid}");

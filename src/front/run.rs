@@ -3,16 +3,14 @@
 
 use super::arrange::{Arrangement, Failure};
 use super::cli::Run;
-use super::socket::refuse_descriptors;
-use crate::host::HostError;
+use super::given::{Given, is_socket};
 use crate::plan::Step;
-use crate::plan::request::{Front, Transport};
-use crate::supervise::{Advice, Client, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
+use crate::plan::request::Front;
+use crate::supervise::{Advice, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
-use rustix::fs::{FileType, Mode, OFlags};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 
 /// The sandbox could not be made: see env(1) and timeout(1) for this and the next ones.
@@ -61,14 +59,10 @@ pub(super) fn keep_quiet_to_client() -> bool {
     true
 }
 
-fn is_socket(fd: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Socket)
-}
-
 /// Runs the command to its end.
 pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let arrangement = Arrangement::new(&options.what, None, Front::Run)?;
-    let (connection, client, transport) = given().map_err(Failure::Host)?;
+    let Given { connection, client, transport } = Given::take().map_err(Failure::Host)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
@@ -77,67 +71,6 @@ pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let mut once = Once::default();
     supervisor.run(&mut once).map_err(Failure::Host)?;
     Ok(ExitCode::from(status(once.ended, once.signal)))
-}
-
-/// Standard input alone where it and standard output are sockets, as inetd gives them; else all three.
-fn given() -> Result<(Vec<OwnedFd>, Client, Transport), HostError> {
-    let copy = |fd: BorrowedFd<'_>, name: &str| {
-        let failed = |error: rustix::io::Errno| {
-            HostError::new(format!("take over {name}"), Errno::from_raw(error.raw_os_error()))
-        };
-        let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(failed)?;
-        if is_socket(copied.as_fd()) {
-            lock(copied.as_fd(), name)?;
-        }
-        Ok(copied)
-    };
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let family = |fd: BorrowedFd<'_>| {
-        let address = getsockname::<SockaddrStorage>(fd.as_raw_fd()).ok();
-        address.and_then(|address| address.family())
-    };
-    match (family(stdin.as_fd()), family(stdout.as_fd())) {
-        (Some(family), Some(_)) => {
-            let transport = match family {
-                AddressFamily::Inet | AddressFamily::Inet6 => Transport::Tcp,
-                // What has another family is no concern of a network namespace.
-                _ => Transport::Unix,
-            };
-            let connection = copy(stdin.as_fd(), "standard input")?;
-            let client = Client::of(connection.as_fd(), None);
-            Ok((vec![connection], client, transport))
-        }
-        (None, _) | (_, None) => {
-            let all = vec![
-                copy(stdin.as_fd(), "standard input")?,
-                copy(stdout.as_fd(), "standard output")?,
-                copy(stderr.as_fd(), "standard error")?,
-            ];
-            Ok((all, Client::Given, Transport::Stdio))
-        }
-    }
-}
-
-/// A socket must be a connection: one that listens or sends datagrams reaches others from the host's network, which
-/// sendmsg(2) does with an address behind a pointer. No descriptor comes over it from here on.
-fn lock(socket: BorrowedFd<'_>, name: &str) -> Result<(), HostError> {
-    use rustix::net::{AddressFamily, SocketType, sockopt};
-    let failed = |error: rustix::io::Errno| {
-        HostError::new(format!("ask what socket {name} is"), Errno::from_raw(error.raw_os_error()))
-    };
-    let kind = sockopt::socket_type(socket).map_err(failed)?;
-    if !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET)
-        || sockopt::socket_acceptconn(socket).map_err(failed)?
-    {
-        return Err(HostError {
-            doing: format!("hand over {name}"),
-            why: "it is a socket but no connection; from inetd, take a service with stream and nowait".into(),
-        });
-    }
-    match sockopt::socket_domain(socket).map_err(failed)? {
-        AddressFamily::UNIX => refuse_descriptors(socket),
-        _ => Ok(()),
-    }
 }
 
 /// The exit status for an outcome.

@@ -45,10 +45,12 @@ struct Line {
 }
 
 /// Whether lines go to standard error as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Echo {
-    /// They do: `-V`.
+    /// They do, under the log's own name: `-V`.
     Stderr,
+    /// They do, under this name: for whoever stands before the screen.
+    Named(String),
     /// They do not.
     Off,
 }
@@ -101,7 +103,7 @@ impl Log {
     /// Sends what follows elsewhere, or under another name: main.cf was read.
     pub fn reopen(&self, target: Target, name: &str) {
         let mut line = self.lock();
-        let echo = line.echo;
+        let echo = line.echo.clone();
         *line = Line { echo, ..Line::open(target, name) };
     }
 
@@ -130,10 +132,14 @@ impl Line {
     }
 
     fn write(&mut self, time: &LocalTime, severity: Severity, text: &str) {
-        match self.echo {
+        let name = match &self.echo {
+            Echo::Stderr => Some(&self.name),
+            Echo::Named(name) => Some(name),
+            Echo::Off => None,
+        };
+        if let Some(name) = name {
             // Whoever started the program by hand may have closed it.
-            Echo::Stderr => drop(writeln!(std::io::stderr(), "{}: {}{text}", self.name, severity.prefix())),
-            Echo::Off => {}
+            drop(writeln!(std::io::stderr(), "{name}: {}{text}", severity.prefix()));
         }
         if !self.has_room() {
             return;

@@ -7,6 +7,8 @@ use super::words;
 
 /// The options that take a value, as Postfix 3.7's single_server.c has them.
 const WITH_VALUE: &str = "imnorst";
+/// Those that take none.
+const FLAGS: &str = "cdDlSuvVz";
 
 /// What the options say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +78,12 @@ pub enum OptionError {
     BadGeneration(String),
 }
 
+/// Whether this word is an option of a daemon, or several: what a command line of ours alone cannot begin with.
+pub fn is_option_of_a_daemon(word: &str) -> bool {
+    let first = word.strip_prefix('-').and_then(|letters| letters.chars().next());
+    first.is_some_and(|letter| WITH_VALUE.contains(letter) || FLAGS.contains(letter))
+}
+
 impl Options {
     /// Reads the words after the program's name as getopt(3) with `+` does: options end at the first word that is none.
     pub fn parse(words: &[String]) -> Result<Options, OptionError> {
@@ -132,15 +140,20 @@ impl Options {
         Ok(())
     }
 
-    /// The transport, or why the service cannot be served, in the order in which Postfix checks.
-    pub fn transport(&self, service: &str) -> Result<Transport, OptionError> {
+    /// The transport, or why the service cannot be served, in the order in which Postfix checks. None: there is no
+    /// listener, since the client is on standard input.
+    pub fn transport(&self, service: &str) -> Result<Option<Transport>, OptionError> {
         if self.unprivileged {
             return Err(OptionError::Unprivileged(service.to_string()));
+        }
+        if self.standard_input {
+            return Ok(None);
         }
         let name = self.transport.as_deref().ok_or(OptionError::NoTransport)?;
         [Transport::Inet, Transport::Unix, Transport::Pass]
             .into_iter()
             .find(|transport| transport.name().eq_ignore_ascii_case(name))
+            .map(Some)
             .ok_or_else(|| OptionError::BadTransport(name.to_string()))
     }
 }
@@ -226,7 +239,7 @@ mod tests {
         let line = "-l -n 127.0.0.1:2525 -t inet -o stress= -s 2 -o max_idle=5 user=nobody argv=/bin/sh -c x";
         let options = parse(&line.split(' ').collect::<Vec<_>>()).unwrap();
         assert_eq!(options.service.as_deref(), Some("127.0.0.1:2525"));
-        assert_eq!(options.transport("x"), Ok(Transport::Inet));
+        assert_eq!(options.transport("x"), Ok(Some(Transport::Inet)));
         assert_eq!(options.listeners, Some(2));
         assert!(options.alone && !options.unlimited && !options.chroot);
         let overrides = [("stress", ""), ("max_idle", "5")].map(|(name, value)| (name.into(), value.into()));
@@ -240,10 +253,26 @@ mod tests {
         assert!(options.alone && options.unlimited && options.chroot);
         assert_eq!(options.verbosity, 2);
         assert_eq!(options.service.as_deref(), Some("policy"));
-        assert_eq!(options.transport("policy"), Ok(Transport::Unix));
+        assert_eq!(options.transport("policy"), Ok(Some(Transport::Unix)));
         let overrides = [("max_idle", "5s"), ("max_use", "7"), ("a", "b c")].map(|(n, v)| (n.into(), v.into()));
         assert_eq!(options.overrides, overrides);
         assert_eq!(options.words, ["-l"]);
+    }
+
+    #[test]
+    fn with_the_client_on_standard_input_no_transport_is_asked_for() {
+        assert_eq!(parse(&["-S"]).unwrap().transport("policy"), Ok(None));
+        assert_eq!(parse(&["-S", "-t", "fifo"]).unwrap().transport("policy"), Ok(None));
+        assert!(parse(&["-S", "-u"]).unwrap().transport("policy").is_err());
+    }
+
+    #[test]
+    fn what_begins_a_command_line_of_a_daemon_is_known() {
+        for letter in ('!'..='~').map(String::from) {
+            let known = !matches!(parse(&[&format!("-{letter}"), "1"]), Err(why) if why.starts_with("invalid option"));
+            assert_eq!(is_option_of_a_daemon(&format!("-{letter}x")), known && letter != "-", "{letter}");
+        }
+        assert!(!is_option_of_a_daemon("user=nobody") && !is_option_of_a_daemon("-"));
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl Parameters {
         format!("{}_concurrency", self.service_name)
     }
 
+    /// `debugger_command`, where it is set.
+    pub fn debugger_command(&self) -> Result<Option<String>, ParameterError> {
+        Ok(Some(text(&self.table, "debugger_command")?).filter(|command| !command.is_empty()))
+    }
+
     /// The time limit of the service's command. spawn(8) asks for it with its first client, and so must the caller.
     ///
     /// `NAME_time_limit` is the name that Postfix has always read; `NAME_command_time_limit` is the name that its

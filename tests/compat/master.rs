@@ -92,23 +92,35 @@ impl Master {
     }
 }
 
-/// A run by hand, without master: standard input is this, standard error is returned with the status.
-pub(super) fn by_hand(at: &At<'_>, words: &str, input: impl Into<Stdio>) -> (ExitStatus, String) {
-    let mut daemon = Command::new("/bin/sh")
-        .args(["-c", "exec \"$@\"", "sh"])
-        .args(command_line(at, words))
-        .current_dir(at.path("postfix/queue"))
-        .env_clear()
-        .env("MAIL_CONFIG", at.path("postfix/config"))
-        .stdin(input)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a shell is there");
+/// A daemon that is started by hand, without master, with standard error to read. Its log has the row's tag.
+pub(super) fn hand(at: &At<'_>, words: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "exec \"$@\"", "sh"]).args(command_line(at, words));
+    at_hand(at, command)
+}
+
+/// The same with exactly these words.
+pub(super) fn bare_hand(at: &At<'_>, words: &[&str]) -> Command {
+    let mut command = Command::new(at.path("postfix/daemons/@spawn"));
+    command.args(words.iter().map(|word| at.fill(word)));
+    at_hand(at, command)
+}
+
+fn at_hand(at: &At<'_>, mut command: Command) -> Command {
+    command.current_dir(at.path("postfix/queue")).env_clear().env("MAIL_CONFIG", at.path("postfix/config"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// How it ends, and what it wrote to standard error.
+pub(super) fn ended(at: &At<'_>, mut command: Command) -> (Option<i32>, String) {
+    let mut daemon = command.spawn().expect("the daemon is there");
+    // What the command still has of the caller's must not keep the other side waiting.
+    drop(command);
     let status = outcome::wait(&mut daemon, at.patience, "the daemon");
     let mut text = String::new();
     daemon.stderr.take().expect("it is a pipe").read_to_string(&mut text).expect("text");
-    (status, text)
+    (status.code(), text)
 }
 
 /// The daemon's path and the words that are given to it.

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the daemon and master tell each other, with the test in master's place; and the daemon without any master.
+//! What the daemon and master tell each other, with the test in master's place.
 
-use super::master::{Master, by_hand};
+use super::master::Master;
 use super::row::{Row, row};
 use crate::scene::Client;
 use nix::sys::signal::Signal;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
 
 pub(super) fn rows() -> Vec<Row> {
-    [messages(), ends(), hand()].into_iter().flatten().collect()
+    [messages(), ends()].into_iter().flatten().collect()
 }
 
 const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
@@ -115,58 +112,5 @@ fn ends() -> Vec<Row> {
         }),
         by_signal("term_status", "SIGTERM: default action, at once: also while it serves", Signal::SIGTERM),
         by_signal("hup_status", "SIGHUP: default action, at once: also while it serves", Signal::SIGHUP),
-    ]
-}
-
-fn hand() -> Vec<Row> {
-    let refuse = |name: &str, proves, options: &'static str, words: &'static str| {
-        row(name, proves).sees(move |at| {
-            let (status, _) = by_hand(at, &format!("{options} user=nobody argv=/bin/cat"), Stdio::null());
-            assert_eq!(status.code(), Some(1));
-            at.says(&format!("fatal: {words}"));
-        })
-    };
-    vec![
-        refuse(
-            "refuse_transport",
-            "anything else: unsupported transport type: fifo",
-            "-n @name -t fifo",
-            "unsupported transport type: fifo",
-        ),
-        refuse(
-            "refuse_no_transport",
-            "missing: no transport type specified",
-            "-n @name",
-            "no transport type specified",
-        ),
-        refuse(
-            "refuse_unprivileged_first",
-            "Unprivileged is refused before the transport is looked at.",
-            "-n @name -u -t fifo",
-            "service @name requires privileged operation",
-        ),
-        row(
-            "by_hand_terminal",
-            "stdin is a terminal and neither -S nor -d: do not run this command by hand, stderr, status 1",
-        )
-        .sees(|at| {
-            let terminal = nix::pty::openpty(None, None).expect("there are terminals");
-            let (status, text) = by_hand(at, CAT, terminal.slave);
-            assert_eq!(status.code(), Some(1));
-            assert!(text.contains("do not run this command by hand"), "{text}");
-        }),
-        row("by_hand_client", "-S: client on stdin, one command, exit 0").sees(|at| {
-            let (ours, theirs) = UnixStream::pair().expect("a descriptor is left");
-            ours.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
-            let client = Client::Unix(ours).send(b"hello\n").finish();
-            let (status, _) = by_hand(at, &format!("-S {CAT}"), OwnedFd::from(theirs));
-            assert_eq!(status.code(), Some(0));
-            assert_eq!(client.rest(), "hello\n");
-        }),
-        row("by_hand_log", "-V: also log to stderr").sees(|at| {
-            let (status, text) = by_hand(at, "-V -n @name -t fifo", Stdio::null());
-            assert_eq!(status.code(), Some(1));
-            assert!(text.contains("fatal: unsupported transport type: fifo"), "{text}");
-        }),
     ]
 }

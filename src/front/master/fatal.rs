@@ -31,8 +31,8 @@ pub(in crate::front) enum Fatal {
     Owner(#[from] OwnerError),
     #[error("do not run this command by hand")]
     ByHand,
-    #[error("service {service}: option -{option} is not supported: {instead}")]
-    Unsupported { service: String, option: char, instead: &'static str },
+    #[error("no debugger_command variable set up")]
+    NoDebugger,
     #[error("service {0}: transport type pass is not supported")]
     Pass(String),
     #[error("descriptor {number}, which master should have left open: {}", errno.desc())]
@@ -78,7 +78,7 @@ impl Fatal {
             | Fatal::Line(_)
             | Fatal::Owner(_)
             | Fatal::ByHand
-            | Fatal::Unsupported { .. }
+            | Fatal::NoDebugger
             | Fatal::Pass(_)
             | Fatal::Descriptor { .. }
             | Fatal::LockFile { .. }

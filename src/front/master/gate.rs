@@ -7,6 +7,7 @@ use super::fatal::Fatal;
 use super::lock::{Lock, Taken, Waiter};
 use super::report::report;
 use super::start::Start;
+use crate::postfix::options::Transport;
 use crate::postfix::protocol::{self, FLOW_FDS, LISTEN_FD, STATUS_FD, Status};
 use crate::supervise::{Advice, Door, Ended};
 use crate::sys::inherit;
@@ -75,17 +76,19 @@ impl Inherited {
 
 impl Gate {
     /// Opens the lock file and enters the queue directory, in Postfix's order. Returns the listeners as well.
-    pub(super) fn open(start: &Start, inherited: Inherited) -> Result<(Gate, Vec<OwnedFd>), Fatal> {
+    pub(super) fn open(
+        start: &Start,
+        transport: Transport,
+        inherited: Inherited,
+    ) -> Result<(Gate, Vec<OwnedFd>), Fatal> {
         let Inherited { status, mut listeners } = inherited;
         let parameters = &start.parameters;
         let lock = match start.options.alone {
             // There is no other process to take turns with.
             true => Lock::None,
-            false => Lock::open(start.transport, &start.service)?,
+            false => Lock::open(transport, &start.service)?,
         };
-        let directory = &parameters.queue_directory;
-        std::env::set_current_dir(directory)
-            .map_err(|error| Fatal::Directory { directory: directory.clone(), errno: super::start::errno(&error) })?;
+        start.enter_queue()?;
         let status = status.map_err(|errno| Fatal::Descriptor { number: STATUS_FD, errno })?;
         let wanted = start.options.listeners.unwrap_or(1) as usize;
         if let Some(number) = (LISTEN_FD..).nth(listeners.len()).filter(|_| listeners.len() < wanted) {

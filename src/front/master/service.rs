@@ -7,7 +7,7 @@ use super::fatal::Fatal;
 use super::start::Start;
 use crate::front::arrange::say_untested;
 use crate::host::{self, Elsewhere};
-use crate::plan::request::Front;
+use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, resolve};
 use crate::policy::load::{DIRECTORY, load_from};
 use crate::policy::{InputError, Origin, Policy, Sourced};
@@ -45,10 +45,13 @@ pub(in crate::front) enum Choice {
     Nobody,
 }
 
-/// A supervisor that listens, with a launcher that has shown that it can make a sandbox; and how many clients it
-/// serves at once.
-pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Supervisor, usize), Fatal> {
-    let Foreseen { choice, plan, facts, .. } = foresee(start)?;
+/// A supervisor of one service, with a launcher that has shown that it can make a sandbox; and the service's number.
+pub(super) fn prepare(
+    start: &Start,
+    transport: Transport,
+    listeners: Vec<Listener>,
+) -> Result<(Supervisor, usize), Fatal> {
+    let Foreseen { choice, plan, facts, .. } = foresee(start, transport)?;
     let service = &start.service;
     let better = format!("policy=NAME in master.cf or {DIRECTORY}/{service}.toml gives it less");
     let under = |by: &str| format!("{service}: no policy is named, so the command runs under \"{}\"{by}", plan.policy);
@@ -60,17 +63,16 @@ pub(super) fn prepare(start: &Start, listeners: Vec<Listener>) -> Result<(Superv
     }
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
     let number = supervisor.add(plan, listeners)?;
-    let concurrency = supervisor.most_sessions(number);
-    Ok((supervisor, concurrency))
+    Ok((supervisor, number))
 }
 
 /// The plan of a service. Looks at the host and changes nothing.
-pub(super) fn foresee(start: &Start) -> Result<Foreseen, Fatal> {
+pub(super) fn foresee(start: &Start, transport: Transport) -> Result<Foreseen, Fatal> {
     let place = match start.options.chroot {
         true => Some(Elsewhere::open(Path::new(&start.parameters.queue_directory))?),
         false => None,
     };
-    let (request, attributes) = request(start, place.as_ref())?;
+    let (request, attributes) = request(start, transport, place.as_ref())?;
     let default = start.parameters.default_policy.as_deref();
     let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref(), default)?;
     let request = with_policys_time(request, &policy);
@@ -78,7 +80,7 @@ pub(super) fn foresee(start: &Start) -> Result<Foreseen, Fatal> {
     Ok(Foreseen { policy, choice, plan, facts })
 }
 
-fn request(start: &Start, place: Option<&Elsewhere>) -> Result<(Request, Attributes), Fatal> {
+fn request(start: &Start, transport: Transport, place: Option<&Elsewhere>) -> Result<(Request, Attributes), Fatal> {
     let parameters = &start.parameters;
     let limit = parameters.time_limit()?;
     if let Some(overridden) = &limit.overridden {
@@ -95,7 +97,7 @@ fn request(start: &Start, place: Option<&Elsewhere>) -> Result<(Request, Attribu
     let request = Request {
         service: start.service.clone(),
         front: Front::Master,
-        transport: start.request_transport(),
+        transport,
         user: Some(Sourced::new(attributes.user.clone(), of("user="))),
         group: attributes.group.clone().map(|group| Sourced::new(group, of("user="))),
         argv: Some(Sourced::new(attributes.argv.clone(), of("argv="))),

@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The variable with master's generation.
 pub(super) const GENERATION: &str = "GENERATION";
 const MAIL_VERBOSE: &str = "MAIL_VERBOSE";
+const MAIL_DEBUG: &str = "MAIL_DEBUG";
 const MAIL_CONFIG: &str = "MAIL_CONFIG";
 const MAIL_LOGTAG: &str = "MAIL_LOGTAG";
 const POSTLOG_SERVICE: &str = "POSTLOG_SERVICE";
@@ -36,7 +37,8 @@ const COOL_DOWN: Duration = Duration::from_millis(300);
 pub(super) struct Start {
     /// The first column of master.cf.
     pub(super) service: String,
-    pub(super) transport: Transport,
+    /// What clients arrive on; none where the only one is on standard input.
+    pub(super) transport: Option<Transport>,
     pub(super) options: Options,
     pub(super) parameters: Parameters,
     /// User id and group id of `mail_owner`.
@@ -54,6 +56,7 @@ impl Start {
         let log = early_log(&environment, program);
         let words = arguments.iter().enumerate().skip(1).map(|(at, word)| word.to_str().ok_or(Fatal::NotText(at)));
         let words: Vec<String> = words.map(|word| word.map(str::to_string)).collect::<Result<_, _>>()?;
+        let debug = environment.contains_key(MAIL_DEBUG);
         if environment.contains_key(MAIL_VERBOSE) {
             crate::log::say_more();
             tracing::debug!("daemon started");
@@ -66,11 +69,12 @@ impl Start {
             log.echo(Echo::Stderr);
         }
         late_log(&log, &said.parameters, &mut environment);
-        if !said.options.foreground && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
-            eprintln!("{program}: fatal: {}", Fatal::ByHand);
+        let Options { foreground, standard_input, .. } = said.options;
+        if !foreground && !standard_input && nix::unistd::isatty(std::io::stdin()).unwrap_or(false) {
+            log.echo(Echo::Named(program.to_string()));
             return Err(Fatal::ByHand);
         }
-        let transport = transport(&said.options, &said.service)?;
+        let transport = said.options.transport(&said.service)?;
         let generation = match environment.get(GENERATION) {
             Some(text) => {
                 let number = generation(text)?;
@@ -79,7 +83,8 @@ impl Start {
             }
             None => 0,
         };
-        let Said { service, options, parameters, mail_owner } = said;
+        let Said { service, mut options, parameters, mail_owner } = said;
+        options.debugger |= debug;
         Ok(Start { service, transport, options, parameters, mail_owner, generation, environment })
     }
 
@@ -88,23 +93,30 @@ impl Start {
         let mut environment = environment();
         environment.insert(MAIL_CONFIG.to_string(), config_directory.to_string());
         let Said { service, options, parameters, mail_owner } = Said::read("spawnbox", words, &environment)?;
-        let transport = transport(&options, &service)?;
+        let transport = options.transport(&service)?;
         Ok(Start { service, transport, options, parameters, mail_owner, generation: 0, environment })
     }
 
-    /// A listener of the service on a copy of this descriptor.
-    pub(super) fn listener(&self, fd: &OwnedFd) -> Result<Listener, Fatal> {
-        let number = std::os::fd::AsRawFd::as_raw_fd(fd);
-        let copy = fd.try_clone().map_err(|error| Fatal::Descriptor { number, errno: errno(&error) })?;
-        Ok(Listener::new(copy, self.request_transport()))
+    /// Enters the queue directory.
+    pub(super) fn enter_queue(&self) -> Result<(), Fatal> {
+        let directory = &self.parameters.queue_directory;
+        std::env::set_current_dir(directory)
+            .map_err(|error| Fatal::Directory { directory: directory.clone(), errno: errno(&error) })
     }
+}
 
-    /// The transport in the words of a request.
-    pub(super) fn request_transport(&self) -> request::Transport {
-        match self.transport {
-            Transport::Inet => request::Transport::Tcp,
-            Transport::Unix | Transport::Pass => request::Transport::Unix,
-        }
+/// A listener on a copy of this descriptor.
+pub(super) fn listener(fd: &OwnedFd, kind: request::Transport) -> Result<Listener, Fatal> {
+    let number = std::os::fd::AsRawFd::as_raw_fd(fd);
+    let copy = fd.try_clone().map_err(|error| Fatal::Descriptor { number, errno: errno(&error) })?;
+    Ok(Listener::new(copy, kind))
+}
+
+/// A transport in the words of a request.
+pub(super) fn kind(transport: Transport) -> request::Transport {
+    match transport {
+        Transport::Inet => request::Transport::Tcp,
+        Transport::Unix | Transport::Pass => request::Transport::Unix,
     }
 }
 
@@ -133,18 +145,6 @@ impl Said {
         let parameters = Parameters::fill(table, &start)?;
         let mail_owner = owner::look_up(&parameters.mail_owner, &Host, &start.config_directory)?;
         Ok(Said { service: start.service_name, options, parameters, mail_owner })
-    }
-}
-
-/// The transport, or what we cannot do yet, in words: never a service that is silently less than spawn(8)'s.
-fn transport(options: &Options, service: &str) -> Result<Transport, Fatal> {
-    let unsupported = |option, instead| Err(Fatal::Unsupported { service: service.to_string(), option, instead });
-    let transport = options.transport(service)?;
-    match transport {
-        _ if options.standard_input => unsupported('S', "use `spawnbox run`"),
-        _ if options.debugger => unsupported('D', "trace the program from outside"),
-        Transport::Pass => Err(Fatal::Pass(service.to_string())),
-        Transport::Inet | Transport::Unix => Ok(transport),
     }
 }
 

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A connection that is there already: standard input, as inetd, a shell or whoever works by hand gives it.
+//! Takes copies; what they are copies of stays open, and nothing is read.
+
+use crate::host::HostError;
+use crate::plan::request::Transport;
+use crate::supervise::Client;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use rustix::fs::FileType;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// The connection and what it is.
+pub(super) struct Given {
+    /// One descriptor, or three.
+    pub(super) connection: Vec<OwnedFd>,
+    pub(super) client: Client,
+    pub(super) transport: Transport,
+}
+
+impl Given {
+    /// Standard input alone where it and standard output are sockets, as inetd gives them; else all three.
+    pub(super) fn take() -> Result<Given, HostError> {
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        if family(stdout.as_fd()).is_some() && family(std::io::stdin().as_fd()).is_some() {
+            return Given::input();
+        }
+        let Given { mut connection, .. } = Given::input()?;
+        connection.push(copy(stdout.as_fd(), "standard output")?);
+        connection.push(copy(stderr.as_fd(), "standard error")?);
+        Ok(Given { connection, client: Client::Given, transport: Transport::Stdio })
+    }
+
+    /// Standard input alone, whatever it is: what cannot be written to is still all that there is.
+    pub(super) fn input() -> Result<Given, HostError> {
+        let stdin = std::io::stdin();
+        let connection = copy(stdin.as_fd(), "standard input")?;
+        let client = Client::of(connection.as_fd(), None);
+        let transport = match family(stdin.as_fd()) {
+            Some(AddressFamily::Inet | AddressFamily::Inet6) => Transport::Tcp,
+            // What has another family is no concern of a network namespace.
+            Some(_) => Transport::Unix,
+            None => Transport::Stdio,
+        };
+        Ok(Given { connection: vec![connection], client, transport })
+    }
+}
+
+/// Whether it is a socket of any kind.
+pub(super) fn is_socket(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Socket)
+}
+
+fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
+    getsockname::<SockaddrStorage>(fd.as_raw_fd()).ok().and_then(|address| address.family())
+}
+
+fn copy(fd: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, HostError> {
+    let failed =
+        |error: rustix::io::Errno| HostError::new(format!("take over {name}"), Errno::from_raw(error.raw_os_error()));
+    let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(failed)?;
+    if is_socket(copied.as_fd()) {
+        lock(copied.as_fd(), name)?;
+    }
+    Ok(copied)
+}
+
+/// A socket must be a connection: one that listens or sends datagrams reaches others from the host's network, which
+/// sendmsg(2) does with an address behind a pointer. No descriptor comes over it from here on.
+fn lock(socket: BorrowedFd<'_>, name: &str) -> Result<(), HostError> {
+    use super::socket::refuse_descriptors;
+    use rustix::net::{AddressFamily, SocketType, sockopt};
+    let failed = |error: rustix::io::Errno| {
+        HostError::new(format!("ask what socket {name} is"), Errno::from_raw(error.raw_os_error()))
+    };
+    let kind = sockopt::socket_type(socket).map_err(failed)?;
+    if !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET)
+        || sockopt::socket_acceptconn(socket).map_err(failed)?
+    {
+        return Err(HostError {
+            doing: format!("hand over {name}"),
+            why: "it is a socket but no connection; from inetd, take a service with stream and nowait".into(),
+        });
+    }
+    match sockopt::socket_domain(socket).map_err(failed)? {
+        AddressFamily::UNIX => refuse_descriptors(socket),
+        _ => Ok(()),
+    }
+}
