@@ -60,7 +60,8 @@
 //!   or the caller and be writable by no one else; it is opened once.
 //! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
 //!   connections. It parses no byte of a client or of a command: records of eight bytes come up a cord, and one that
-//!   no child of ours writes is logged and ends its session.
+//!   no child of ours writes is logged and ends its session. What a command writes to standard error is a client's, or,
+//!   where the policy says so, quoted in the log and not looked at otherwise.
 //! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
 //!   killed: its service is remade, nobody waits.

@@ -12,6 +12,7 @@ mod scene;
 mod refusals;
 mod check;
 mod connection;
+mod stderr;
 mod front;
 mod failure;
 mod isolation;

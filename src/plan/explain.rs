@@ -6,7 +6,7 @@ mod page;
 mod sight;
 mod walls;
 
-use super::model::{Ends, Plan};
+use super::model::{Ends, Plan, StandardError};
 use super::request::{Front, Transport};
 use super::steps::Place;
 use crate::host::facts::{Cgroup, Facts};
@@ -114,6 +114,13 @@ fn runs(plan: &Plan, page: &mut Page) {
         let variables = command.environment.iter().map(|variable| quoted(variable)).collect::<Vec<_>>().join(" ");
         page.row("", format!("with {variables}"), written(plan, "command.environment"));
     }
+    let stderr = match (plan.stderr, plan.transport) {
+        (StandardError::Connection, Transport::Tcp | Transport::Unix) => "with its standard error to the client",
+        (StandardError::Connection, Transport::Stdio) => "with the standard error that it is given",
+        (StandardError::None, _) => "with its standard error to nobody (/dev/null)",
+        (StandardError::Log, _) => "with its standard error to the log, escaped and no more than 10 lines a second",
+    };
+    page.row("", stderr, written(plan, "connection.stderr"));
     if command.client_environment {
         let text = "with what is known of the client (PROTO, TCPREMOTEIP, ...)";
         page.row("", text, written(plan, "command.client-environment"));

@@ -2,7 +2,7 @@
 //! The words for a failed step: a child says a step, an item and an errno, and this says what they were.
 //! Reads the plan only; an item that the plan does not have gets its number, never a guess.
 
-use super::model::Plan;
+use super::model::{Plan, StandardError};
 use super::steps::Step;
 use nix::libc;
 
@@ -55,7 +55,7 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
         Step::Signals if index == 0 => Words::Part("signal mask".to_string()),
         Step::Signals => Words::Part(libc::c_int::try_from(index).map_or_else(|_| number(index), signal)),
         Step::Handover => part(&["recvmsg", "environment"], index),
-        Step::Stdio => Words::Part(format!("descriptor {index}")),
+        Step::Stdio => Words::Part(descriptor(plan, index)),
         Step::Seccomp => Words::Part(format!("filter {}", index + 1)),
         Step::Exec => {
             let program = plan.command.programs.get(index).map(|program| program.to_string_lossy().into_owned());
@@ -71,6 +71,15 @@ fn part(names: &[&str], index: usize) -> Words {
 /// An item that this plan does not have: the child and the program disagree, which the number shows.
 fn number(index: usize) -> String {
     format!("item {index}")
+}
+
+/// A descriptor, and what it is where that is not the connection.
+fn descriptor(plan: &Plan, index: usize) -> String {
+    match (index, plan.stderr) {
+        (2, StandardError::None) => "descriptor 2: /dev/null".to_string(),
+        (2, StandardError::Log) => "descriptor 2: the log".to_string(),
+        (_, StandardError::Connection | StandardError::None | StandardError::Log) => format!("descriptor {index}"),
+    }
 }
 
 fn pid_limit(plan: &Plan, index: usize) -> String {

@@ -6,7 +6,7 @@ use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, Resource};
 use crate::policy::Origin;
-pub use crate::policy::model::{Device, Ends, Namespace, NetworkMode, Proc};
+pub use crate::policy::model::{Device, Ends, Namespace, NetworkMode, Proc, StandardError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -67,6 +67,8 @@ pub struct Plan {
     pub hold: bool,
     /// When a session is over.
     pub ends: Ends,
+    /// Where the command's standard error goes.
+    pub stderr: StandardError,
     /// The child's steps, in order; a step that this plan does not need is not in it.
     pub steps: Vec<Step>,
     /// Where the value of a dotted policy key (`limits.time`) came from.

@@ -83,5 +83,6 @@ fn isolation(policy: &Policy, origins: &mut Origins) {
 fn connection(request: &Request, policy: &Policy, origins: &mut Origins) {
     put(origins, "connection.hold", policy.connection.hold.as_ref());
     put(origins, "connection.ends", policy.connection.ends.as_ref());
+    put(origins, "connection.stderr", policy.connection.stderr.as_ref());
     put(origins, "connection.concurrency", request.concurrency.as_ref().or(policy.connection.concurrency.as_ref()));
 }

@@ -3,7 +3,7 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Ends, Filter, Identity, Landlock, Namespace, NetworkMode, Off, Plan, Root};
+use super::model::{Ends, Filter, Identity, Landlock, Namespace, NetworkMode, Off, Plan, Root, StandardError};
 use super::network::{self, Grants};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
@@ -72,6 +72,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         concurrency: limits::concurrency(request, policy),
         hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
         ends: ends(policy, first)?,
+        stderr: policy.connection.stderr.as_ref().map_or(StandardError::Connection, |stderr| stderr.value),
         steps: Vec::new(),
         off,
     };

@@ -145,6 +145,7 @@ fn connection(below: Connection, above: Connection) -> Connection {
     Connection {
         hold: above.hold.or(below.hold),
         ends: above.ends.or(below.ends),
+        stderr: above.stderr.or(below.stderr),
         concurrency: above.concurrency.or(below.concurrency),
     }
 }

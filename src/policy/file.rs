@@ -107,6 +107,7 @@ tables! {
     Connection {
         hold: Spanned<bool>,
         ends: Spanned<String>,
+        stderr: Spanned<String>,
         concurrency: Spanned<i64>,
     }
 }

@@ -73,6 +73,17 @@ pub enum Ends {
     Tree,
 }
 
+/// Where a command's standard error goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandardError {
+    /// To the client, as standard output does.
+    Connection,
+    /// To /dev/null.
+    None,
+    /// Into our log.
+    Log,
+}
+
 impl Device {
     /// Every node that a policy may name.
     pub const ALL: [Device; 5] = [Device::Null, Device::Zero, Device::Full, Device::Random, Device::Urandom];

@@ -2,7 +2,7 @@
 //! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
-pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root};
+pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::Sourced;
 use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,6 +193,8 @@ pub struct Connection {
     pub hold: Option<Sourced<bool>>,
     /// When the session is over.
     pub ends: Option<Sourced<Ends>>,
+    /// Where the command's standard error goes.
+    pub stderr: Option<Sourced<StandardError>>,
     /// The most sessions that one process serves at once.
     pub concurrency: Option<Sourced<u64>>,
 }

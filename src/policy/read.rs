@@ -220,6 +220,7 @@ fn connection(check: &mut Check<'_>, written: file::Connection) -> Connection {
     Connection {
         hold: check.plain(written.hold),
         ends: check.word("ends", written.ends),
+        stderr: check.word("stderr", written.stderr),
         concurrency: check.count("concurrency", written.concurrency, CONCURRENCY),
     }
 }

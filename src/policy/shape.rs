@@ -258,7 +258,7 @@ mod tests {
             ("limits.open_files = 1", "2:8: unknown key `open_files`: not a key here (did you mean `open-files`?)"),
             (
                 "[connection]\nx = 1",
-                "3:1: unknown key `x`: not a key of this table (known here: hold, ends, concurrency)",
+                "3:1: unknown key `x`: not a key of this table (known here: hold, ends, stderr, concurrency)",
             ),
             (
                 "[files]\nread = [{ path = \"/a\", wy = \"\" }]",

@@ -5,6 +5,7 @@
 use super::admit::Admission;
 use super::door::{Advice, Door, Ended};
 use super::outcome::Outcome;
+use super::stderr::Voice;
 use super::supervisor::{Phase, Supervisor};
 use super::turn::{Action, Event, turn};
 use super::watch::Timer;
@@ -89,6 +90,8 @@ impl Supervisor {
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         let Some(service) = self.services.get_mut(session.service) else { return };
         service.admission.end();
+        let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
+        session.hear_last_words(&mut self.watch, &mut voice, Instant::now());
         let ended = Ended {
             service: session.service,
             session: id,

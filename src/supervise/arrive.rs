@@ -4,6 +4,7 @@
 use super::admit::{Tell, Trouble};
 use super::door::Door;
 use super::renewal::Renewal;
+use super::stderr::Voice;
 use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::turn::{Event, State};
@@ -153,6 +154,23 @@ impl Supervisor {
         session.launched(pid, pidfd);
         self.events.push_back((id, Event::Launched));
         if let Err(errno) = session.watch(&self.watch) {
+            tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
+            self.events.push_back((id, Event::Stop));
+        }
+    }
+
+    /// Takes what a session's command says on its standard error.
+    pub(super) fn hear_stderr(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(service) = self.services.get_mut(session.service) else { return };
+        let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
+        session.hear_stderr(&mut self.watch, &mut voice, Instant::now());
+    }
+
+    /// Looks at it again, after a pause.
+    pub(super) fn resume_stderr(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Err(errno) = session.resume_stderr(&self.watch) {
             tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
             self.events.push_back((id, Event::Stop));
         }

@@ -2,6 +2,7 @@
 //! The supervisor's own limit on open files: raised as far as the host allows, for many sessions at once.
 //! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
 
+use crate::plan::model::StandardError;
 use crate::sandbox::{HostError, Launcher};
 use nix::errno::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
@@ -10,6 +11,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 const OWN: u64 = 64;
 /// Descriptors of a session at most: connection, cord, far end, pidfd, cgroup.
 const SESSION: u64 = 5;
+/// And the pipe of its standard error, where that goes to the log.
+const STDERR: u64 = 1;
 
 /// The limit as it was and as it is.
 #[derive(Debug, Clone)]
@@ -40,8 +43,12 @@ impl OpenFiles {
     }
 
     /// How many sessions fit.
-    pub(super) fn sessions(&self) -> usize {
-        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN) / SESSION);
+    pub(super) fn sessions(&self, stderr: StandardError) -> usize {
+        let each = match stderr {
+            StandardError::Connection | StandardError::None => SESSION,
+            StandardError::Log => SESSION + STDERR,
+        };
+        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN) / each);
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
     }
 }

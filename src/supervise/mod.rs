@@ -18,6 +18,7 @@ mod rights;
 mod renewal;
 mod shown;
 mod session;
+mod stderr;
 mod admit;
 mod listener;
 pub mod client;

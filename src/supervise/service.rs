@@ -7,6 +7,7 @@ use super::files::OpenFiles;
 use super::listener::Listener;
 use super::renewal::Coming;
 use super::shown::Shown;
+use super::stderr::Rate;
 use super::trial;
 use super::turn::Rules;
 use super::watch::{Output, Timer, Token, Watch};
@@ -45,6 +46,8 @@ pub(super) struct Service {
     silence: Option<Instant>,
     /// Whether the launcher's socket is watched for room to write.
     pub(super) output: Output,
+    /// How much its commands may say in the log.
+    pub(super) words: Rate,
 }
 
 impl Service {
@@ -78,6 +81,7 @@ impl Service {
             heard: Instant::now(),
             silence: None,
             output: Output::Unwanted,
+            words: Rate::of_service(Instant::now()),
         })
     }
 

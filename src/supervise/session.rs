@@ -4,8 +4,9 @@
 
 use super::client::Client;
 use super::outcome::Usage;
+use super::stderr::{self, Heard, Stderr, Voice};
 use super::turn::{Event, State};
-use super::watch::{Token, Watch};
+use super::watch::{Timer, Token, Watch};
 use crate::host::errno_text;
 use crate::plan::{Plan, Step};
 use crate::sandbox::{Cgroup, Cord, Launcher, Message, Record, SetupError, Slice};
@@ -37,6 +38,10 @@ pub(super) struct Session {
     far: Option<OwnedFd>,
     cgroup: Option<Cgroup>,
     first: Option<First>,
+    /// What the command says, where that is for the log.
+    stderr: Option<Stderr>,
+    /// When its standard error is looked at again, where it says too much.
+    pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
     refused: Option<Errno>,
 }
@@ -83,6 +88,8 @@ impl Session {
             far: None,
             cgroup: None,
             first: None,
+            stderr: None,
+            resume: None,
             refused: None,
         };
         let failed = session.prepare(plan, slice).err().map(Event::Failed);
@@ -99,7 +106,16 @@ impl Session {
             (true, Some(connection)) => self.client.environment(connection.as_fd()),
             (true, None) | (false, _) => Vec::new(),
         };
-        let stdio: Vec<_> = self.connection.iter().map(AsFd::as_fd).collect();
+        let (error, ours) = stderr::open(plan.stderr, self.began).map_err(|errno| {
+            self.trouble = Some(format!("cannot open standard error for the command: {}", errno_text(errno)));
+            failed(Step::Handover, errno)
+        })?;
+        self.stderr = ours;
+        let stdio: Vec<_> = match (&error, &self.connection[..]) {
+            (Some(error), [input]) => vec![input.as_fd(), input.as_fd(), error.as_fd()],
+            (Some(error), [input, output, ..]) => vec![input.as_fd(), output.as_fd(), error.as_fd()],
+            (None, connection) | (Some(_), connection) => connection.iter().map(AsFd::as_fd).collect(),
+        };
         cord.hand_over(&stdio, &environment).map_err(|errno| failed(Step::Handover, errno))?;
         if let Some(slice) = slice {
             let cgroup = slice.session(self.id, &plan.cgroup).map_err(|error| {
@@ -150,9 +166,44 @@ impl Session {
         if let Some(first) = &self.first {
             watch.add(&first.pidfd, Token::First(self.id))?;
         }
+        if let Some(stderr) = &self.stderr {
+            watch.add(stderr, Token::Stderr(self.id))?;
+        }
         match &self.cord {
             Some(cord) => watch.add(cord, Token::Cord(self.id)),
             None => Ok(()),
+        }
+    }
+
+    /// Takes what is there of the command's standard error. What may be said of it is the service's.
+    pub(super) fn hear_stderr(&mut self, watch: &mut Watch, voice: &mut Voice<'_>, now: Instant) {
+        let Some(stderr) = &mut self.stderr else { return };
+        match stderr.hear(voice, now) {
+            Heard::Open => {}
+            Heard::TooMuch => {
+                watch.remove(&*stderr);
+                let at = now + stderr::PAUSE;
+                watch.set(Timer::Stderr(self.id), self.resume.replace(at), at);
+            }
+            Heard::Closed => {
+                watch.remove(&*stderr);
+                self.stderr = None;
+            }
+        }
+    }
+
+    /// Its standard error has been left alone for a while: watched again.
+    pub(super) fn resume_stderr(&mut self, watch: &Watch) -> Result<(), Errno> {
+        self.resume = None;
+        self.stderr.as_ref().map_or(Ok(()), |stderr| watch.add(stderr, Token::Stderr(self.id)))
+    }
+
+    /// Nobody is left to write: what was written up to now is said, and that is the end of it.
+    pub(super) fn hear_last_words(&mut self, watch: &mut Watch, voice: &mut Voice<'_>, now: Instant) {
+        watch.cancel(Timer::Stderr(self.id), self.resume.take());
+        if let Some(stderr) = self.stderr.take() {
+            watch.remove(&stderr);
+            stderr.hear_the_last(voice, now);
         }
     }
 

@@ -112,7 +112,7 @@ impl Supervisor {
             slice.enable(&plan.cgroup.controllers())?;
         }
         let number = self.services.len();
-        let (limit, fit) = (plan.concurrency, self.files.sessions());
+        let (limit, fit) = (plan.concurrency, self.files.sessions(plan.stderr));
         if limit > fit {
             tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
         }
@@ -220,6 +220,7 @@ impl Supervisor {
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Cord(id) => self.hear_session(id),
+            Token::Stderr(id) => self.hear_stderr(id),
             Token::First(id) => {
                 // What came up the cord came before the death.
                 self.hear_session(id);
@@ -251,6 +252,7 @@ impl Supervisor {
                 let died = session.reap(&self.watch);
                 self.events.push_back((id, died.unwrap_or(Event::Alarm)));
             }
+            Timer::Stderr(id) => self.resume_stderr(id),
             Timer::Launcher(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
                 if service.is_silent(&mut self.watch, now) {

@@ -28,6 +28,8 @@ pub(super) enum Token {
     Cord(u64),
     /// The pidfd of a session's first process.
     First(u64),
+    /// What a session's command says on its standard error.
+    Stderr(u64),
 }
 
 /// What a moment is for.
@@ -37,6 +39,8 @@ pub(super) enum Timer {
     Limit(u64),
     /// A session's alarm.
     Alarm(u64),
+    /// A session's standard error is looked at again.
+    Stderr(u64),
     /// A service's launcher should have answered by now.
     Launcher(usize),
     /// A service may accept again, or have a launcher again.
@@ -144,6 +148,7 @@ impl Token {
             Token::Cord(session) => (4, session),
             Token::First(session) => (5, session),
             Token::Coming(service) => (6, service as u64),
+            Token::Stderr(session) => (7, session),
         };
         kind << 56 | rest
     }
@@ -158,6 +163,7 @@ impl Token {
             4 => Some(Token::Cord(rest)),
             5 => Some(Token::First(rest)),
             6 => Some(Token::Coming(rest as usize)),
+            7 => Some(Token::Stderr(rest)),
             _ => None,
         }
     }
@@ -177,6 +183,7 @@ mod tests {
             Token::Listener(65535, 0xff_ffff),
             Token::Cord(1 << 50),
             Token::First(0),
+            Token::Stderr(5),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));
