@@ -13,6 +13,7 @@ mod refusals;
 mod check;
 mod connection;
 mod stderr;
+mod ends;
 mod front;
 mod failure;
 mod isolation;

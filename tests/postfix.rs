@@ -6,6 +6,7 @@ mod chroot;
 mod concurrency;
 pub(crate) mod instance;
 mod identity;
+mod keys;
 mod life;
 mod postconf;
 pub(crate) mod private;

@@ -70,13 +70,13 @@ fn the_last_words_are_in_the_log_however_the_command_ends() {
 
 #[test]
 fn what_the_children_of_a_command_say_is_heard_after_its_end() {
-    let script = "(read line <&3; echo child >&2) 3<&0 & echo $! ; exit 0";
+    let script = "exec 3<&0; (read line <&3; echo child said $line >&2) & echo left; exit 0";
     let server = logged().set("connection.ends=tree").shell(script).listen();
     let mut client = server.connect();
     client.line();
     client.send(b"go on\n").rest();
     server.logs("outcome=exited");
-    assert_eq!(said(&server, 1), ["=\"child\""]);
+    assert_eq!(said(&server, 1), ["=\"child said go on\""]);
 }
 
 #[test]

@@ -178,6 +178,12 @@ impl Log {
 }
 
 impl Log {
+    /// Reads nothing for as long as `scene` lasts, as a syslogd does that hangs.
+    pub(crate) fn hang(&self, scene: impl FnOnce()) {
+        let _kept_waiting = self.kept.lines.lock().expect("no holder panics");
+        scene();
+    }
+
     /// Everything so far.
     pub(crate) fn text(&self) -> String {
         self.kept.lines.lock().expect("no holder panics").join("\n")
