@@ -17,6 +17,7 @@ mod refusals;
 mod connection;
 mod limits;
 mod confined;
+mod habits;
 mod life;
 mod reload;
 mod log;
@@ -32,7 +33,7 @@ use std::thread;
 /// Every row, in the order of what happens: a command line is read, or refused, and a command runs.
 fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
-    let does = [connection::rows(), limits::rows(), confined::rows()].into_iter().flatten();
+    let does = [connection::rows(), limits::rows(), confined::rows(), habits::rows()].into_iter().flatten();
     let lives = [life::rows(), reload::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
     sees.chain(does).chain(lives).chain(hand::rows()).collect()
 }

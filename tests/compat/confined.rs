@@ -3,41 +3,18 @@
 
 use super::at::install;
 use super::row::{Row, row};
-use std::fs;
 
 pub(super) fn rows() -> Vec<Row> {
     [shared(), apart()].into_iter().flatten().collect()
 }
 
 fn shared() -> Vec<Row> {
-    let key = |at: &super::at::At<'_>| fs::remove_file(at.spool(at.name)).is_ok();
     vec![
-        row("mail_store", "A command reads and writes what its user may: a mail store.")
-            .script("cat @spool/@name/new && echo more >>@spool/@name/new && cat @spool/@name/new")
-            .sees(|at| {
-                let (directory, file) = (at.spool(at.name), at.spool(at.name).join("new"));
-                fs::create_dir(&directory).and_then(|()| fs::write(&file, "mail\n")).expect("the spool can be written");
-                for path in [&directory, &file] {
-                    std::os::unix::fs::chown(path, Some(65534), Some(65534)).expect("root may give files away");
-                }
-            })
-            .prints("mail\nmail\nmore\n"),
         row("state_is_shared", "What one command leaves behind in a directory of its user the next finds.")
             .script("cat @spool/@name 2>/dev/null; echo x >>@spool/@name")
             .prints("")
             .prints("x\n")
             .prints("x\nx\n"),
-        row("pid_names_are_unique", "Commands that run at the same time have different process ids, by which they name files.")
-            .script("echo $$ >@spool/@name.$$; echo done; read -r end")
-            .sees(move |at| {
-                let clients: Vec<_> = (0..4).map(|_| at.client()).map(|mut client| (client.line(), client)).collect();
-                assert!(clients.iter().all(|(line, _)| line == "done"));
-                let start = format!("{}.", at.name);
-                let files = fs::read_dir(at.spool("")).expect("the spool can be read").flatten();
-                let named = files.filter(|file| file.file_name().to_string_lossy().starts_with(&start));
-                assert_eq!(named.count(), 4);
-                assert!(!key(at));
-            }),
         row("sysv_memory", "System V shared memory is the host's: what one command makes another attaches.")
             .script("exec perl -e '\
                      my $key = (stat q(@script))[1];\
