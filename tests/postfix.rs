@@ -2,6 +2,7 @@
 //! Under Debian's own Postfix: the word `spawn` in master.cf becomes `spawnbox`, and mail is answered as before.
 //! What both can do is played with both, so that what they have in common is shown, not claimed.
 
+mod choice;
 mod chroot;
 mod concurrency;
 pub(crate) mod instance;

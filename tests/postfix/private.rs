@@ -89,6 +89,21 @@ fn name_server(file: &Path) {
     attach(file, target, None, MsFlags::MS_BIND);
 }
 
+/// A copy of /etc with these policies in it, for this thread and what it starts. `directory` is where the copy goes.
+pub(crate) fn replace_policies(directory: &Path, policies: &[(&str, &str)]) {
+    let copied = std::process::Command::new("/bin/cp").args(["-a", "/etc"]).arg(directory).status();
+    assert!(copied.expect("cp runs").success(), "cannot copy /etc");
+    let own = directory.join("spawnbox");
+    let _ = fs::remove_dir_all(&own);
+    fs::create_dir(&own).expect("the copy can be written");
+    for (name, text) in policies {
+        fs::write(own.join(name), format!("version = 1\n{text}\n")).expect("the copy can be written");
+        crate::scene::stage::mode(&own.join(name), 0o644);
+    }
+    crate::scene::stage::mode(&own, 0o755);
+    attach(directory, Path::new("/etc"), None, MsFlags::MS_BIND);
+}
+
 /// Kills whatever is left in the network namespace of the thread that drops it.
 struct Leftovers;
 
