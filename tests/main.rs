@@ -20,6 +20,7 @@ mod isolation;
 mod order;
 mod allocation;
 mod limits;
+mod apart;
 mod clients;
 mod death;
 mod postfix;

@@ -59,6 +59,7 @@ pub(crate) struct Scene {
     guarded: bool,
     wrapping: Vec<String>,
     user: Option<String>,
+    range: Option<String>,
     input: Vec<u8>,
     variables: Vec<(String, String)>,
 }
@@ -109,6 +110,12 @@ impl Scene {
     /// As this user; root's scenes use `nobody` where they do not say.
     pub(crate) fn user(mut self, name: &str) -> Self {
         self.user = Some(name.to_string());
+        self
+    }
+
+    /// Each session as a user of its own; for root's scenes.
+    pub(crate) fn users(mut self, range: &str) -> Self {
+        self.range = Some(range.to_string());
         self
     }
 
@@ -192,7 +199,10 @@ impl Scene {
         words.extend(self.policy.iter().chain(&self.settings).cloned());
         // uid 0 is refused, so root's commands are someone else's.
         if host::is_root() && !self.ordinary {
-            words.push(format!("-scommand.user=\"{}\"", self.user.as_deref().unwrap_or("nobody")));
+            words.push(match &self.range {
+                Some(range) => format!("-scommand.user.range={range}"),
+                None => format!("-scommand.user=\"{}\"", self.user.as_deref().unwrap_or("nobody")),
+            });
         }
         if !self.command.is_empty() {
             words.push("--".to_string());

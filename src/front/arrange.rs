@@ -50,10 +50,7 @@ impl Arrangement {
 
     /// Looks at the host for what the policy names.
     pub(super) fn observe(&self) -> Result<Facts, Failure> {
-        let names = |name: &Option<Sourced<String>>| name.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
-        let command = &self.policy.command;
-        let facts =
-            observe(&names(&command.user), &names(&command.group), &self.policy.paths()).map_err(Failure::Host)?;
+        let facts = observe(&self.policy.names(), &self.policy.paths()).map_err(Failure::Host)?;
         say_untested(&facts.kernel);
         Ok(facts)
     }

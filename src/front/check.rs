@@ -76,8 +76,7 @@ fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, Host
         Ok(policy) => policy,
         Err(error) => return Ok(Err(vec![error])),
     };
-    let names = |name: &Option<Sourced<String>>| name.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
-    let facts = machine.facts(&names(&policy.command.user), &names(&policy.command.group), &policy.paths())?;
+    let facts = machine.facts(&policy.names(), &policy.paths())?;
     say_untested(&facts.kernel);
     let own = policy.command.argv.is_some();
     let mut reports = Vec::new();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Users and groups by the names that a policy or a request uses. Judges none of them.
 
-use super::HostError;
-use super::facts::{Account, Accounts};
+use super::facts::{Account, Accounts, Names};
+use super::{HostError, ranges};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -10,13 +10,13 @@ use nix::unistd::{Gid, Group, Uid, User};
 const NO_GROUP: u32 = u32::MAX;
 
 /// Looks every name up; an unknown one is a fact, not an error. An error is a data base that does not answer.
-pub fn look_up(users: &[String], groups: &[String]) -> Result<Accounts, HostError> {
-    let mut accounts = Accounts::default();
-    for name in users {
+pub fn look_up(names: &Names) -> Result<Accounts, HostError> {
+    let mut accounts = Accounts { occupied: ranges::occupied(&names.ranges)?, ..Accounts::default() };
+    for name in &names.users {
         let account = user(name).map_err(|errno| HostError::new(format!("look up user {name}"), errno))?;
         accounts.users.insert(name.clone(), account);
     }
-    for name in groups {
+    for name in &names.groups {
         let gid = group(name).map_err(|errno| HostError::new(format!("look up group {name}"), errno))?;
         accounts.groups.insert(name.clone(), gid);
     }
@@ -62,15 +62,16 @@ mod tests {
             ("root", account("root", 0, 0)),
             ("0", account("root", 0, 0)),
         ];
-        let names = cases.clone().map(|(name, _)| name.to_string());
-        let found = look_up(&names, &[]).unwrap();
+        let users = cases.clone().map(|(name, _)| name.to_string()).to_vec();
+        let found = look_up(&Names { users, ..Names::default() }).unwrap();
         assert_eq!(found.users, cases.map(|(name, account)| (name.to_string(), account)).into());
     }
 
     #[test]
     fn groups_by_name_and_number() {
         let cases = [("no-such-group", None), ("x1", None), ("root", Some(0)), ("3999999999", Some(3_999_999_999))];
-        let found = look_up(&[], &cases.map(|(name, _)| name.to_string())).unwrap();
+        let groups = cases.map(|(name, _)| name.to_string()).to_vec();
+        let found = look_up(&Names { groups, ..Names::default() }).unwrap();
         assert_eq!(found.groups, cases.map(|(name, gid)| (name.to_string(), gid)).into());
     }
 }

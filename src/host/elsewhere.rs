@@ -78,7 +78,11 @@ impl Elsewhere {
     pub fn accounts(&self, users: &[String], groups: &[String]) -> Accounts {
         let user = |name: &String| (name.clone(), self.user(name));
         let group = |name: &String| (name.clone(), self.group(name));
-        Accounts { users: users.iter().map(user).collect(), groups: groups.iter().map(group).collect() }
+        Accounts {
+            users: users.iter().map(user).collect(),
+            groups: groups.iter().map(group).collect(),
+            occupied: Vec::new(),
+        }
     }
 
     /// The user with this name.

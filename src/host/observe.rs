@@ -2,9 +2,9 @@
 //! Observing the machine: once for the machine itself, then for each service what it names.
 //! Tries in throw-away children, changes nothing that outlives them, decides nothing.
 
-use super::facts::{Accounts, Facts, Kernel, Resource, Trial};
+use super::facts::{Accounts, Facts, Kernel, Names, Resource, Trial};
 use super::trial::attempt;
-use super::{Elsewhere, HostError, accounts, cgroup, namespaces, paths};
+use super::{Elsewhere, HostError, accounts, cgroup, namespaces, paths, ranges};
 use crate::sys::process::{self, Side};
 use crate::sys::{lock, probe};
 use nix::errno::Errno;
@@ -50,23 +50,24 @@ impl Machine {
     }
 
     /// The facts for one service. The own account and nobody's are looked up in any case.
-    pub fn facts(&self, users: &[String], groups: &[String], paths: &[PathBuf]) -> Result<Facts, HostError> {
+    pub fn facts(&self, names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
         let own = self.0.uid.to_string();
-        let users: BTreeSet<String> = users.iter().cloned().chain([own, NOBODY.to_string()]).collect();
-        let users: Vec<String> = users.into_iter().collect();
-        let accounts = accounts::look_up(&users, groups)?;
+        let users: BTreeSet<String> = names.users.iter().cloned().chain([own, NOBODY.to_string()]).collect();
+        let accounts = accounts::look_up(&Names { users: users.into_iter().collect(), ..names.clone() })?;
         Ok(Facts { accounts, paths: paths::look_at(paths), ..self.0.clone() })
     }
 
-    /// The facts for a service below another root directory: accounts and paths are that one's.
-    pub fn facts_in(&self, place: &Elsewhere, users: &[String], groups: &[String], paths: &[PathBuf]) -> Facts {
-        Facts { accounts: place.accounts(users, groups), paths: place.look_at(paths), ..self.0.clone() }
+    /// The facts for a service below another root directory: names and paths are that one's. Ids are the host's.
+    pub fn facts_in(&self, place: &Elsewhere, names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
+        let occupied = ranges::occupied(&names.ranges)?;
+        let accounts = Accounts { occupied, ..place.accounts(&names.users, &names.groups) };
+        Ok(Facts { accounts, paths: place.look_at(paths), ..self.0.clone() })
     }
 }
 
 /// Observes the machine for one service.
-pub fn observe(users: &[String], groups: &[String], paths: &[PathBuf]) -> Result<Facts, HostError> {
-    Machine::observe()?.facts(users, groups, paths)
+pub fn observe(names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
+    Machine::observe()?.facts(names, paths)
 }
 
 fn kernel() -> Result<Kernel, HostError> {

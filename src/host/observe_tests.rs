@@ -106,7 +106,8 @@ fn an_ordinary_user_has_the_namespaces_inside_its_own() {
 fn a_service_has_its_own_accounts_and_paths() {
     let machine = Machine::observe().unwrap();
     let paths = [PathBuf::from("/"), PathBuf::from("/no/such")];
-    let facts = machine.facts(&["root".into()], &["no-such-group".into()], &paths).unwrap();
+    let names = Names { users: vec!["root".into()], groups: vec!["no-such-group".into()], ..Names::default() };
+    let facts = machine.facts(&names, &paths).unwrap();
     assert!(facts.accounts.users["root"].is_some());
     assert_eq!(facts.accounts.groups["no-such-group"], None);
     assert_eq!(facts.accounts.users[&facts.uid.to_string()].as_ref().map(|own| own.uid), Some(facts.uid));

@@ -6,7 +6,7 @@ mod page;
 mod sight;
 mod walls;
 
-use super::model::{Ends, Plan, StandardError};
+use super::model::{Ends, Ids, Plan, StandardError};
 use super::request::{Front, Transport};
 use super::steps::Place;
 use crate::host::facts::{Cgroup, Facts};
@@ -129,12 +129,22 @@ fn runs(plan: &Plan, page: &mut Page) {
 
 fn identity(plan: &Plan, page: &mut Page) {
     let identity = &plan.identity;
-    let who = format!("{} (uid {}, gid {})", identity.name, identity.uid, identity.gid);
+    let who = match identity.ids {
+        Ids::One { uid, gid } => format!("{} (uid {uid}, gid {gid})", identity.name),
+        Ids::Each { range, gid } => {
+            let group = gid.map_or("group id the same number".to_string(), |gid| format!("gid {gid}"));
+            format!("each session a user id of its own from {range}, {group}")
+        }
+    };
     let groups =
         if identity.change { ", no other groups, no capabilities" } else { ", who started it; no capabilities" };
     page.row("as", format!("{who}{groups}"), origin(plan, "command.user"));
     if origin(plan, "command.group") != origin(plan, "command.user") {
-        page.row("", format!("group id {}", identity.gid), origin(plan, "command.group"));
+        let gid = match identity.ids {
+            Ids::One { gid, .. } => gid.to_string(),
+            Ids::Each { gid, .. } => gid.map_or("the user id".to_string(), |gid| gid.to_string()),
+        };
+        page.row("", format!("group id {gid}"), origin(plan, "command.group"));
     }
 }
 

@@ -127,7 +127,7 @@ fn accounts() -> Accounts {
         group("mail", 8),
         ("ghosts".to_string(), None),
     ];
-    Accounts { users: BTreeMap::from(users), groups: BTreeMap::from(groups) }
+    Accounts { users: BTreeMap::from(users), groups: BTreeMap::from(groups), occupied: Vec::new() }
 }
 
 /// The place of a line in a policy file.

@@ -2,7 +2,7 @@
 //! The words for a failed step: a child says a step, an item and an errno, and this says what they were.
 //! Reads the plan only; an item that the plan does not have gets its number, never a guess.
 
-use super::model::{Plan, StandardError};
+use super::model::{Ids, Plan, StandardError};
 use super::steps::Step;
 use nix::libc;
 
@@ -92,7 +92,12 @@ fn pid_limit(plan: &Plan, index: usize) -> String {
 }
 
 fn identity(plan: &Plan, index: usize) -> String {
-    let (uid, gid) = (plan.identity.uid, plan.identity.gid);
+    let (uid, gid) = match plan.identity.ids {
+        Ids::One { uid, gid } => (uid.to_string(), gid.to_string()),
+        Ids::Each { range, gid } => {
+            (format!("from {range}"), gid.map_or(format!("from {range}"), |gid| gid.to_string()))
+        }
+    };
     match index {
         0 => "securebits".to_string(),
         1 => "setgroups".to_string(),

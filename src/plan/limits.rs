@@ -3,7 +3,7 @@
 //! A limit that nothing on this host counts is refused, never skipped.
 
 use super::layers::First;
-use super::model::{CgroupLimits, Namespace, Off};
+use super::model::{CgroupLimits, Ids, Namespace, Off};
 use super::refuse::{Lack, Refusal, Where};
 use super::request::{Front, Request};
 use crate::host::facts::{Cgroup, Controller, Facts, Resource};
@@ -135,12 +135,18 @@ pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: 
 }
 
 /// The most sessions at once: the front door's, else the policy's. Under master one, unless more is asked for by name:
-/// only then does its process limit mean what it means for spawn(8).
-pub(super) fn concurrency(request: &Request, policy: &Policy) -> usize {
+/// only then does its process limit mean what it means for spawn(8). Never more than there are ids for: then a
+/// connection waits, as it does at any other limit.
+pub(super) fn concurrency(request: &Request, policy: &Policy, ids: Ids) -> usize {
     let written = request.concurrency.as_ref().or(policy.connection.concurrency.as_ref());
     let default = match request.front {
         Front::Master | Front::Run => 1,
         Front::Listen => 1000,
     };
-    written.map_or(default, |written| usize::try_from(written.value).unwrap_or(usize::MAX))
+    let most = written.map_or(default, |written| written.value);
+    let most = match ids {
+        Ids::One { .. } => most,
+        Ids::Each { range, .. } => most.min(range.count()),
+    };
+    usize::try_from(most).unwrap_or(usize::MAX)
 }

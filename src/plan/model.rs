@@ -4,7 +4,7 @@
 
 use super::request::{Front, Transport};
 use super::steps::Step;
-use crate::host::facts::{Controller, Resource};
+use crate::host::facts::{Controller, IdRange, Resource};
 use crate::policy::Origin;
 pub use crate::policy::model::{Device, Ends, Namespace, NetworkMode, Proc, StandardError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,14 +99,31 @@ pub struct Command {
 /// As whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Name of the user, for people.
+    /// Name of the user, or the range of ids, for people.
     pub name: String,
-    /// User id, never 0 outside.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
+    /// Its ids.
+    pub ids: Ids,
     /// The ids are changed; false where an ordinary user runs commands as itself.
     pub change: bool,
+}
+
+/// The ids of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// The same ones in every session.
+    One {
+        /// User id, never 0 outside.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+    },
+    /// A user id of its own in each session, which no other live session of this host has.
+    Each {
+        /// Where it is from.
+        range: IdRange,
+        /// Group id, where that is not the same number.
+        gid: Option<u32>,
+    },
 }
 
 /// What the root directory is.
@@ -271,6 +288,17 @@ impl Condition {
 impl Off {
     pub(super) fn new(layer: impl Into<String>, why: impl Into<String>) -> Self {
         Off { layer: layer.into(), why: why.into() }
+    }
+}
+
+impl Ids {
+    /// User and group id of a session that was given this user id; without a range it has none to be given.
+    pub fn of(self, given: Option<u32>) -> Option<(u32, u32)> {
+        match (self, given) {
+            (Ids::One { uid, gid }, None) => Some((uid, gid)),
+            (Ids::Each { range, gid }, Some(uid)) if range.contains(uid) => Some((uid, gid.unwrap_or(uid))),
+            (Ids::One { .. }, Some(_)) | (Ids::Each { .. }, _) => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Ends, Filter, Identity, Landlock, Namespace, NetworkMode, Off, Plan, Root, StandardError};
+use super::model::{Ends, Filter, Identity, Ids, Landlock, Namespace, NetworkMode, Off, Plan, Root, StandardError};
 use super::network::{self, Grants};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
@@ -34,6 +34,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     layers::tree(isolation, &namespaces, first, facts, &mut off)?;
     let sight = files::resolve(&policy.files, request.chroot.as_deref(), &mut off, facts)?;
     layers::mounts(policy, request, &namespaces, &sight)?;
+    identity::check_range(&chosen, &namespaces, &sight, &mut off)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, &mut off)?;
     let abi = landlock_abi(policy, facts, &mut off)?;
@@ -53,6 +54,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         transport: request.transport,
         command,
         origins: origins::collect(request, policy, &chosen),
+        concurrency: limits::concurrency(request, policy, chosen.identity.ids),
         identity: chosen.identity,
         namespaces,
         network: grants.mode,
@@ -69,7 +71,6 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         memory_deny_write_execute,
         init: first == First::Reaper,
         time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),
-        concurrency: limits::concurrency(request, policy),
         hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
         ends: ends(policy, first)?,
         stderr: policy.connection.stderr.as_ref().map_or(StandardError::Connection, |stderr| stderr.value),
@@ -166,7 +167,8 @@ fn groups(
     facts: &Facts,
     off: &mut Vec<Off>,
 ) -> Result<(), Refusal> {
-    let kept: Vec<&u32> = facts.groups.iter().filter(|gid| **gid != identity.gid).collect();
+    let Ids::One { gid: own, .. } = identity.ids else { return Ok(()) };
+    let kept: Vec<&u32> = facts.groups.iter().filter(|gid| **gid != own).collect();
     if identity.change || kept.is_empty() {
         return Ok(());
     }

@@ -44,7 +44,7 @@ tables! {
     }
     /// `[command]`
     Command {
-        user: Spanned<String>,
+        user: Spanned<User>,
         group: Spanned<String>,
         argv: Spanned<Vec<String>>,
         directory: Spanned<String>,
@@ -160,6 +160,23 @@ pub(super) enum PortList {
     List(List<i64>),
 }
 
+/// `{ range = "FIRST-LAST" }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub(super) struct RangeTable {
+    pub(super) range: Spanned<String>,
+}
+
+/// As whom.
+#[derive(Debug)]
+pub(super) enum User {
+    /// An account.
+    Account(String),
+    /// Ids that are nobody's.
+    Range(RangeTable),
+}
+
 /// A number, or text with a unit.
 #[derive(Debug)]
 pub(super) enum Amount {
@@ -218,6 +235,12 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
+impl<'de> Deserialize<'de> for User {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UserVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for PortList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(PortsVisitor)
@@ -228,6 +251,7 @@ struct TableVisitor<T>(PhantomData<T>);
 struct AmountVisitor(&'static str);
 struct EntryVisitor;
 struct PortsVisitor;
+struct UserVisitor;
 
 impl<'de, T: Deserialize<'de> + Expected> Visitor<'de> for TableVisitor<T> {
     type Value = T;
@@ -270,6 +294,22 @@ impl<'de> Visitor<'de> for EntryVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
         EntryTable::deserialize(MapAccessDeserializer::new(map)).map(Entry::Table)
+    }
+}
+
+impl<'de> Visitor<'de> for UserVisitor {
+    type Value = User;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an account, or a table such as `{ range = \"61184-65519\" }`")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<User, E> {
+        Ok(User::Account(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<User, A::Error> {
+        RangeTable::deserialize(MapAccessDeserializer::new(map)).map(User::Range)
     }
 }
 

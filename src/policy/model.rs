@@ -5,6 +5,8 @@
 pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::Sourced;
 use super::source::Source;
+pub use crate::host::facts::IdRange;
+use crate::host::facts::Names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,8 +42,8 @@ pub struct Policy {
 /// `[command]`: what runs, as whom, with what around it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
-    /// User name or decimal uid.
-    pub user: Option<Sourced<String>>,
+    /// As whom.
+    pub user: Option<Sourced<User>>,
     /// Group name or decimal gid; absent means the user's own.
     pub group: Option<Sourced<String>>,
     /// Program and arguments; at least one word.
@@ -56,6 +58,15 @@ pub struct Command {
     pub umask: Option<Sourced<u32>>,
     /// Signals that the command finds ignored, as numbers.
     pub ignore_signals: Option<Sourced<BTreeSet<i32>>>,
+}
+
+/// `user`: one account, or ids that are nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum User {
+    /// User name or decimal uid.
+    Account(String),
+    /// `{ range = "FIRST-LAST" }`: each session has an id of its own.
+    Range(IdRange),
 }
 
 /// `[files]`: what the command can see.
@@ -215,6 +226,18 @@ impl Policy {
             isolation: Isolation::default(),
             connection: Connection::default(),
         }
+    }
+
+    /// The accounts and ranges of ids that the policy names, for whoever looks them up.
+    pub fn names(&self) -> Names {
+        let mut names = Names::default();
+        match self.command.user.as_ref().map(|user| &user.value) {
+            Some(User::Account(name)) => names.users.push(name.clone()),
+            Some(User::Range(range)) => names.ranges.push(*range),
+            None => {}
+        }
+        names.groups.extend(self.command.group.as_ref().map(|group| group.value.clone()));
+        names
     }
 
     /// Every path of the host that the policy names, for whoever looks at them. Sorted, each once.

@@ -6,7 +6,9 @@ use super::check::{Check, RootPath};
 use super::diagnose::{InputError, Mistake, nearest};
 use super::extend::{self, Layer};
 use super::file::{self, File, List};
-use super::model::{Command, Connection, Entry, Files, Isolation, Limits, Network, Policy, Scratch, Syscalls};
+use super::model::{
+    Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls, User,
+};
 use super::origin::Sourced;
 use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,7 @@ pub(super) fn read(file: File, source: &Source) -> Result<Layer, InputError> {
 
 fn command(check: &mut Check<'_>, written: file::Command) -> Command {
     Command {
-        user: check.value("user", written.user, account),
+        user: user(check, written.user),
         group: check.value("group", written.group, account),
         argv: check.value("argv", written.argv, argv),
         directory: written
@@ -54,6 +56,28 @@ fn command(check: &mut Check<'_>, written: file::Command) -> Command {
                 set.origin,
             )
         }),
+    }
+}
+
+fn user(check: &mut Check<'_>, written: Option<Spanned<file::User>>) -> Option<Sourced<User>> {
+    let written = written?;
+    let span = written.span();
+    match written.into_inner() {
+        file::User::Account(name) => {
+            let user = check.value("user", Some(Spanned::new(span, name)), account)?;
+            Some(Sourced::new(User::Account(user.value), user.origin))
+        }
+        file::User::Range(table) => check.value("range", Some(table.range), range),
+    }
+}
+
+fn range(text: String) -> Result<User, String> {
+    let id = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let ends = text.split_once('-').and_then(|(first, last)| Some((id(first)?, id(last)?)));
+    match ends {
+        Some((first, last)) if first <= last => Ok(User::Range(IdRange { first, last })),
+        Some(_) => Err("the first id is above the last".to_owned()),
+        None => Err("write FIRST-LAST, such as \"61184-65519\"".to_owned()),
     }
 }
 
@@ -269,6 +293,19 @@ mod tests {
             ("description = \"a\\nb\"", "1:15: impossible value of `description`: must be one line of text"),
             ("command.user = \"\"", "1:16: impossible value of `user`: a name or a number is needed"),
             ("command.user = \"a:b\"", "1:16: impossible value of `user`: user and group are two keys"),
+            (
+                "command.user = { range = \"1000\" }",
+                "1:26: impossible value of `range`: write FIRST-LAST, such as \"61184-65519\"",
+            ),
+            (
+                "command.user = { range = \"+1-2\" }",
+                "1:26: impossible value of `range`: write FIRST-LAST, such as \"61184-65519\"",
+            ),
+            (
+                "command.user.range = \"1-4294967296\"",
+                "1:22: impossible value of `range`: write FIRST-LAST, such as \"61184-65519\"",
+            ),
+            ("command.user.range = \"2-1\"", "1:22: impossible value of `range`: the first id is above the last"),
             ("command.group = \"a b\"", "1:17: impossible value of `group`: no account has this name"),
             ("command.argv = []", "1:16: impossible value of `argv`: the program is missing"),
             ("command.argv = [\"\", \"x\"]", "1:16: impossible value of `argv`: the program has no name"),

@@ -84,7 +84,7 @@ fn split(assignment: &str) -> Result<(&str, &str), InputError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{Policy, Ports};
+    use super::super::model::{IdRange, Policy, Ports, User};
     use super::super::origin::Origin;
     use super::*;
 
@@ -125,7 +125,9 @@ mod tests {
     fn a_value_is_toml_or_an_entry_or_text() {
         assert_eq!(policy("limits.time=5m").limits.time.unwrap().value.as_secs(), 300);
         assert_eq!(policy("limits.time = 7").limits.time.unwrap().value.as_secs(), 7);
-        assert_eq!(policy("command.user=100").command.user.unwrap().value, "100");
+        assert_eq!(policy("command.user=100").command.user.unwrap().value, User::Account("100".into()));
+        let range = IdRange { first: 61184, last: 65519 };
+        assert_eq!(policy("command.user.range=61184-65519").command.user.unwrap().value, User::Range(range));
         assert_eq!(policy("command.umask=022").command.umask.unwrap().value, 0o022);
         assert_eq!(policy("command.argv=/bin/cat").command.argv.unwrap().value, ["/bin/cat"]);
         assert_eq!(policy("command.environment.A=\"").command.environment["A"].value, "\"");

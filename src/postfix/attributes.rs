@@ -6,16 +6,23 @@
 /// What the attributes say, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attributes {
-    /// `user=`: the name.
-    pub user: String,
-    /// The group after the colon; absent means the user's own.
-    pub group: Option<String>,
-    /// User id and group id.
-    pub ids: (u32, u32),
+    /// `user=`; an entry that names a policy may leave it to that.
+    pub user: Option<User>,
     /// `policy=`: the sandbox policy's name.
     pub policy: Option<String>,
     /// `argv=`: the command and its arguments.
     pub argv: Vec<String>,
+}
+
+/// `user=`: an account that exists and that a command may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// The group after the colon; absent means the user's own.
+    pub group: Option<String>,
+    /// User id and group id.
+    pub ids: (u32, u32),
 }
 
 /// Where names are looked up.
@@ -74,18 +81,13 @@ pub fn parse(words: &[String], accounts: &dyn Accounts, mail_owner: (u32, u32)) 
             return Err(AttributeError::UnknownAttribute(word.clone()));
         }
     }
-    let user = user.ok_or(AttributeError::MissingUser)?;
+    // What the policy says about the user is not known yet, only that there is one: spawn(8) has no such entries.
+    if user.is_none() && policy.is_none() {
+        return Err(AttributeError::MissingUser);
+    }
     let argv = argv.ok_or(AttributeError::MissingArgv)?;
-    user.check(mail_owner)?;
-    Ok(Attributes { ids: (user.uid, user.gid), user: user.name, group: user.group, policy, argv })
-}
-
-/// A user that exists.
-struct User {
-    name: String,
-    group: Option<String>,
-    uid: u32,
-    gid: u32,
+    user.as_ref().map_or(Ok(()), |user| user.check(mail_owner))?;
+    Ok(Attributes { user, policy, argv })
 }
 
 impl User {
@@ -97,12 +99,12 @@ impl User {
             Some(group) => accounts.group(group).ok_or_else(|| AttributeError::UnknownGroup(group.to_string()))?,
             None => own,
         };
-        Ok(User { name: name.to_string(), group: group.map(str::to_string), uid, gid })
+        Ok(User { name: name.to_string(), group: group.map(str::to_string), ids: (uid, gid) })
     }
 
     /// By number, not by name: an account with user id 0 is root, whatever it is called.
     fn check(&self, mail_owner: (u32, u32)) -> Result<(), AttributeError> {
-        match (self.uid, self.gid) {
+        match self.ids {
             (0, _) => Err(AttributeError::Root),
             (uid, _) if uid == mail_owner.0 => Err(AttributeError::MailOwner),
             (_, 0) => Err(AttributeError::RootGroup(0)),
@@ -171,6 +173,7 @@ mod tests {
             ("", "missing user= attribute"),
             ("argv=/bin/true user=nobody", "missing user= attribute"),
             ("user=root", "missing argv= attribute"),
+            ("policy=spf", "missing argv= attribute"),
             ("user=root argv=/bin/true", "request to deliver as root"),
             ("user=toor:mail argv=/bin/true", "request to deliver as root"),
             ("user=postfix:mail argv=/bin/true", "request to deliver as mail system owner"),
@@ -189,16 +192,18 @@ mod tests {
     fn attribute_names_are_known_in_any_case_and_the_last_user_wins() {
         let attributes = read("USER=root Policy=spf User=nobody:mail ArGv=/bin/sh -c user=x").unwrap();
         let argv = ["/bin/sh", "-c", "user=x"].map(str::to_string).to_vec();
-        let group = Some("mail".to_string());
-        assert_eq!(
-            attributes,
-            Attributes { user: "nobody".into(), group, ids: (65534, 8), policy: Some("spf".into()), argv }
-        );
+        let user = User { name: "nobody".into(), group: Some("mail".into()), ids: (65534, 8) };
+        assert_eq!(attributes, Attributes { user: Some(user), policy: Some("spf".into()), argv });
     }
 
     #[test]
     fn an_empty_group_is_the_users_own() {
-        assert_eq!(read("user=nobody: argv=/bin/true").unwrap().group, None);
+        assert_eq!(read("user=nobody: argv=/bin/true").unwrap().user.unwrap().group, None);
+    }
+
+    #[test]
+    fn an_entry_that_names_a_policy_may_leave_the_user_to_it() {
+        assert_eq!(read("policy=spf argv=/bin/true").unwrap().user, None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd) -> ! {
     let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
     let told = socket::send_descriptors(requests, &ready, &[]);
     match (outcome, told) {
-        (Ok(mut prepared), Ok(())) => serve(&mut prepared),
+        (Ok(mut prepared), Ok(())) => serve(plan, &mut prepared),
         _ => process::exit(1),
     }
 }
@@ -65,8 +65,9 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
 
 /// An ordinary user has the right to make the other namespaces only inside a user namespace of its own.
 fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
-    sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|e| HostError::new("make a user namespace", e))?;
-    let (uid, gid) = (plan.identity.uid, plan.identity.gid);
+    let doing = "make a user namespace";
+    let (uid, gid) = plan.identity.ids.of(None).ok_or_else(|| HostError::new(doing, Errno::EPERM))?;
+    sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|e| HostError::new(doing, e))?;
     // The map of groups is taken from an ordinary user only once setgroups is denied, see user_namespaces(7).
     let files = [
         ("/proc/self/setgroups", "deny".to_string()),
@@ -81,12 +82,14 @@ fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
 }
 
 /// Makes one child for each request until the supervisor lets go.
-fn serve(prepared: &mut Prepared) -> ! {
+fn serve(plan: &Plan, prepared: &mut Prepared) -> ! {
     loop {
-        let mut bytes = [0; size_of::<u64>()];
+        let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
-            Ok((8, [Some(cord), cgroup, _])) => {
-                launch(prepared, u64::from_le_bytes(bytes), cord, cgroup);
+            Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
+                let (session, user) = wire::decode_request(bytes);
+                let made = prepared.give(plan, user).and_then(|()| clone(prepared, &cord, cgroup.as_ref()));
+                answer(session, made);
             }
             Err(Errno::EINTR) => {}
             // End of file, or something that no supervisor of ours sends.
@@ -95,8 +98,8 @@ fn serve(prepared: &mut Prepared) -> ! {
     }
 }
 
-fn launch(prepared: &mut Prepared, session: u64, cord: OwnedFd, cgroup: Option<OwnedFd>) {
-    let (outcome, pidfd) = match clone(prepared, &cord, cgroup.as_ref()) {
+fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
+    let (outcome, pidfd) = match made {
         Ok((pid, pidfd)) => (Ok(pid), Some(pidfd)),
         Err(errno) => (Err(errno), None),
     };

@@ -101,10 +101,15 @@ impl Launcher {
         let _ = nix::sys::wait::waitpid(self.pid, None);
     }
 
-    /// Asks for a session. The cord's far end and the cgroup's descriptor are not kept.
-    /// EAGAIN means that the launcher is behind: try again when its socket is writable.
-    pub fn request(&self, session: u64, cord: BorrowedFd<'_>, cgroup: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-        let bytes = session.to_le_bytes();
+    /// Asks for a session, with this user id where the plan has a range of them. The cord's far end and the cgroup's
+    /// descriptor are not kept. EAGAIN means that the launcher is behind: try again when its socket is writable.
+    pub fn request(
+        &self,
+        (session, user): (u64, Option<u32>),
+        cord: BorrowedFd<'_>,
+        cgroup: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Errno> {
+        let bytes = wire::encode_request(session, user);
         match cgroup {
             Some(cgroup) => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord, cgroup]),
             None => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord]),

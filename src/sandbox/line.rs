@@ -68,7 +68,7 @@ impl Line<'_> {
             Step::Clone => Ok(()),
             Step::Keyring => first(sys::lock::join_session_keyring()),
             Step::Loopback => first(raise_loopback()),
-            Step::Scratch => each(self.prepared.scratch.iter(), mount),
+            Step::Scratch => each(self.prepared.own.scratch.iter(), mount),
             Step::Proc => each(self.prepared.proc_mount.iter(), mount),
             Step::PidLimits => self.limit_pids(),
             Step::Directory => first(sys::mount::enter_directory(&self.prepared.directory)),
@@ -130,9 +130,9 @@ impl Line<'_> {
         // namespaces are switched off for ordinary users.
         sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
         // The group that it has anyway, as spawn(8) leaves it (Postfix's set_ugid.c), and no other.
-        sys::credentials::set_only_group(self.prepared.gid).map_err(|errno| (1, errno))?;
-        sys::credentials::set_gid(self.prepared.gid).map_err(|errno| (2, errno))?;
-        sys::credentials::set_uid(self.prepared.uid, 0).map_err(|errno| (3, errno))?;
+        sys::credentials::set_only_group(self.prepared.own.gid).map_err(|errno| (1, errno))?;
+        sys::credentials::set_gid(self.prepared.own.gid).map_err(|errno| (2, errno))?;
+        sys::credentials::set_uid(self.prepared.own.uid, 0).map_err(|errno| (3, errno))?;
         // The files below /proc of a process that has changed its ids belong to root: the maps are written as root.
         sys::credentials::set_file_uid(0);
         Ok(())
@@ -142,8 +142,8 @@ impl Line<'_> {
         let proc = &self.prepared.proc;
         sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|errno| (0, errno))?;
         write_file(proc, c"self/setgroups", b"deny").map_err(|errno| (1, errno))?;
-        write_file(proc, c"self/uid_map", self.prepared.uid_map.to_bytes()).map_err(|errno| (2, errno))?;
-        write_file(proc, c"self/gid_map", self.prepared.gid_map.to_bytes()).map_err(|errno| (3, errno))?;
+        write_file(proc, c"self/uid_map", self.prepared.own.uid_map.to_bytes()).map_err(|errno| (2, errno))?;
+        write_file(proc, c"self/gid_map", self.prepared.own.gid_map.to_bytes()).map_err(|errno| (3, errno))?;
         if self.prepared.deny_namespaces {
             write_file(proc, c"sys/user/max_user_namespaces", b"0").map_err(|errno| (4, errno))?;
         }
@@ -151,7 +151,7 @@ impl Line<'_> {
     }
 
     fn give_up_rights(&self) -> Result<(), Refused> {
-        let (uid, gid) = (self.prepared.uid, self.prepared.gid);
+        let (uid, gid) = (self.prepared.own.uid, self.prepared.own.gid);
         sys::credentials::set_uid(uid, uid).map_err(|errno| (0, errno))?;
         sys::credentials::drop_capabilities().map_err(|errno| (1, errno))?;
         sys::process::control(libc::PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0).map_err(|errno| (2, errno))?;

@@ -14,6 +14,7 @@ mod reaper;
 pub mod cord;
 pub mod report;
 pub mod cgroup;
+pub mod users;
 
 pub use crate::host::HostError;
 pub use cgroup::{Cgroup, Slice};
@@ -21,6 +22,7 @@ pub use cord::{Cord, Message};
 pub use launcher::{Launcher, Reply};
 pub use line::AFTER_CLONE;
 pub use report::{Record, SetupError};
+pub use users::{Claim, Users};
 
 /// How many variables can be added at hand-over.
 pub const ENVIRONMENT_SLOTS: usize = 16;

@@ -5,9 +5,10 @@
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{Ends, Namespace, NetworkMode, Plan, Proc};
+use crate::plan::model::{Ends, Ids, Namespace, NetworkMode, Plan, Proc};
 use crate::plan::request::Front;
 use crate::sys::exec::Vector;
+use nix::errno::Errno;
 use nix::libc;
 use std::ffi::{CString, OsStr};
 use std::os::fd::OwnedFd;
@@ -22,8 +23,6 @@ pub(super) struct Prepared {
     pub(super) namespaces: u64,
     /// The host's /proc, for what must be written there.
     pub(super) proc: OwnedFd,
-    /// Scratch file systems.
-    pub(super) scratch: Vec<Mount>,
     /// The proc file system.
     pub(super) proc_mount: Option<Mount>,
     /// `pid_max`, as text.
@@ -36,12 +35,8 @@ pub(super) struct Prepared {
     pub(super) directory: CString,
     /// File mode creation mask.
     pub(super) umask: u32,
-    /// User and group id.
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// `U U 1` and `G G 1`.
-    pub(super) uid_map: CString,
-    pub(super) gid_map: CString,
+    /// What depends on the command's ids.
+    pub(super) own: Own,
     /// `max_user_namespaces` is set to zero: no filter denies new ones.
     pub(super) deny_namespaces: bool,
     /// Resource limits in the order of the plan: resource, soft limit, hard limit.
@@ -68,6 +63,18 @@ pub(super) struct Prepared {
     pub(super) environment: Vector,
 }
 
+/// What depends on the command's ids, and with a range of them is made anew for each session.
+pub(super) struct Own {
+    /// User and group id.
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// `U U 1` and `G G 1`.
+    pub(super) uid_map: CString,
+    pub(super) gid_map: CString,
+    /// Scratch file systems.
+    pub(super) scratch: Vec<Mount>,
+}
+
 /// A file system that a session mounts.
 pub(super) struct Mount {
     pub(super) kind: CString,
@@ -91,21 +98,25 @@ impl Prepared {
         let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
         let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
         let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
+        let own = Own::of(
+            plan,
+            match plan.identity.ids {
+                Ids::One { uid, gid } => (uid, gid),
+                // No session starts before it was given its own.
+                Ids::Each { range, gid } => (range.first, gid.unwrap_or(range.first)),
+            },
+        );
         Ok(Prepared {
             steps,
             namespaces: clone_flags(plan),
             proc,
-            scratch: (0..plan.scratch.len()).map(|index| scratch(plan, index)).collect(),
             proc_mount: proc_mount(plan),
             pid_max: plan.pid_limits.pid_max.map(|value| text(value.to_string())),
             memfd_noexec: plan.pid_limits.memfd_noexec,
             unique_pid: plan.pid_limits.unique_pid,
             directory: plan.command.directory.clone(),
             umask: plan.command.umask,
-            uid: plan.identity.uid,
-            gid: plan.identity.gid,
-            uid_map: text(format!("{0} {0} 1", plan.identity.uid)),
-            gid_map: text(format!("{0} {0} 1", plan.identity.gid)),
+            own,
             deny_namespaces: plan.filter.is_none(),
             limits: limits(plan),
             last_capability: plan.last_capability,
@@ -119,6 +130,29 @@ impl Prepared {
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
         })
+    }
+}
+
+impl Prepared {
+    /// Gives the next session its ids: those of the plan, or this one out of the plan's range.
+    pub(super) fn give(&mut self, plan: &Plan, user: Option<u32>) -> Result<(), Errno> {
+        let (uid, gid) = plan.identity.ids.of(user).ok_or(Errno::EINVAL)?;
+        if (uid, gid) != (self.own.uid, self.own.gid) {
+            self.own = Own::of(plan, (uid, gid));
+        }
+        Ok(())
+    }
+}
+
+impl Own {
+    fn of(plan: &Plan, (uid, gid): (u32, u32)) -> Own {
+        Own {
+            uid,
+            gid,
+            uid_map: text(format!("{uid} {uid} 1")),
+            gid_map: text(format!("{gid} {gid} 1")),
+            scratch: (0..plan.scratch.len()).map(|index| scratch(plan, index, (uid, gid))).collect(),
+        }
     }
 }
 
@@ -139,10 +173,9 @@ fn clone_flags(plan: &Plan) -> u64 {
     })
 }
 
-fn scratch(plan: &Plan, index: usize) -> Mount {
+fn scratch(plan: &Plan, index: usize, (uid, gid): (u32, u32)) -> Mount {
     let scratch = &plan.scratch[index];
     let execute = if scratch.execute { 0 } else { libc::MS_NOEXEC };
-    let (uid, gid) = (plan.identity.uid, plan.identity.gid);
     let (size, inodes) = (scratch.size, scratch.inodes);
     Mount {
         kind: c"tmpfs".into(),

@@ -12,6 +12,10 @@ use std::os::fd::OwnedFd;
 
 /// The longest message of a launcher that is ready, or not.
 pub(super) const READY_LENGTH: usize = 4096;
+/// Session number, user id.
+pub(super) const REQUEST_LENGTH: usize = 12;
+/// `(uid_t)-1`, which no process has: the session has the service's own ids.
+const NO_USER: u32 = u32::MAX;
 /// Session number, process id, errno.
 pub(super) const REPLY_LENGTH: usize = 16;
 
@@ -40,6 +44,21 @@ pub(super) fn decode_ready(bytes: &[u8]) -> Result<(), HostError> {
         }
         _ => Err(died()),
     }
+}
+
+/// A request for a session. Cord and cgroup travel beside it.
+pub(super) fn encode_request(session: u64, user: Option<u32>) -> [u8; REQUEST_LENGTH] {
+    let mut bytes = [0; REQUEST_LENGTH];
+    bytes[..8].copy_from_slice(&session.to_le_bytes());
+    bytes[8..].copy_from_slice(&user.unwrap_or(NO_USER).to_le_bytes());
+    bytes
+}
+
+/// The other side of [`encode_request`].
+pub(super) fn decode_request(bytes: [u8; REQUEST_LENGTH]) -> (u64, Option<u32>) {
+    let [s0, s1, s2, s3, s4, s5, s6, s7, user @ ..] = bytes;
+    let user = u32::from_le_bytes(user);
+    (u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]), Some(user).filter(|user| *user != NO_USER))
 }
 
 /// The answer to a request. The pidfd travels beside it.
@@ -77,6 +96,13 @@ mod tests {
         assert_eq!(decode_ready(&encode_ready(&Err(error.clone()))), Err(error));
         assert_eq!(decode_ready(&encode_ready(&Ok(()))), Ok(()));
         assert!(decode_ready(b"").unwrap_err().why.contains("without a word"));
+    }
+
+    #[test]
+    fn a_request_crosses_the_socket_whole() {
+        for request in [(7, None), (u64::MAX, Some(61184))] {
+            assert_eq!(decode_request(encode_request(request.0, request.1)), request);
+        }
     }
 
     #[test]

@@ -90,6 +90,9 @@ impl Supervisor {
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         let Some(service) = self.services.get_mut(session.service) else { return };
         service.admission.end();
+        if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
+            users.release(claim);
+        }
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
         session.hear_last_words(&mut self.watch, &mut voice, Instant::now());
         let ended = Ended {

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 /// Descriptors that are not a session's.
 const OWN: u64 = 64;
-/// Descriptors of a session at most: connection, cord, far end, pidfd, cgroup.
-const SESSION: u64 = 5;
+/// Descriptors of a session at most: connection, cord, far end, pidfd, cgroup, claim of a user id.
+const SESSION: u64 = 6;
 /// And the pipe of its standard error, where that goes to the log.
 const STDERR: u64 = 1;
 

@@ -12,7 +12,8 @@ use super::trial;
 use super::turn::Rules;
 use super::watch::{Output, Timer, Token, Watch};
 use crate::plan::Plan;
-use crate::sandbox::{HostError, Launcher, Slice};
+use crate::plan::model::Ids;
+use crate::sandbox::{HostError, Launcher, Slice, Users};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::collections::{BTreeSet, VecDeque};
@@ -29,6 +30,8 @@ pub(super) struct Service {
     pub(super) rules: Rules,
     pub(super) admission: Admission,
     pub(super) launcher: Option<Launcher>,
+    /// The ids of its sessions, where each has its own.
+    pub(super) users: Option<Users>,
     /// What the launcher shows of the host.
     pub(super) shown: Shown,
     /// The next launcher, until it can take the place of the one that there is.
@@ -59,9 +62,13 @@ impl Service {
         (slice, files): (Option<&Slice>, &OpenFiles),
     ) -> Result<Service, HostError> {
         let shown = Shown::of(&plan, Instant::now());
+        let mut users = match plan.identity.ids {
+            Ids::One { .. } => None,
+            Ids::Each { range, .. } => Some(Users::of(range)?),
+        };
         let launcher = launcher(&plan, files)?;
         // Without listeners there is one session, which is its own test.
-        let tried = if listeners.is_empty() { Ok(()) } else { trial::run(&plan, &launcher, slice) };
+        let tried = if listeners.is_empty() { Ok(()) } else { trial::run(&plan, &launcher, slice, users.as_mut()) };
         if let Err(error) = tried {
             launcher.end();
             return Err(error);
@@ -72,6 +79,7 @@ impl Service {
             plan,
             admission: Admission::new(limit),
             launcher: Some(launcher),
+            users,
             shown,
             coming: None,
             listeners,

@@ -9,7 +9,7 @@ use super::turn::{Event, State};
 use super::watch::{Timer, Token, Watch};
 use crate::host::errno_text;
 use crate::plan::{Plan, Step};
-use crate::sandbox::{Cgroup, Cord, Launcher, Message, Record, SetupError, Slice};
+use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Record, SetupError, Slice, Users};
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -37,6 +37,8 @@ pub(super) struct Session {
     /// The child's end, until the launcher has it.
     far: Option<OwnedFd>,
     cgroup: Option<Cgroup>,
+    /// Its user id, where it has one of its own.
+    user: Option<Claim>,
     first: Option<First>,
     /// What the command says, where that is for the log.
     stderr: Option<Stderr>,
@@ -69,7 +71,7 @@ impl Session {
     pub(super) fn new(
         (id, service): (u64, usize),
         plan: &Plan,
-        slice: Option<&Slice>,
+        (slice, users): (Option<&Slice>, Option<&mut Users>),
         (connection, client): (Vec<OwnedFd>, Client),
         began: Instant,
     ) -> (Session, Option<Event>) {
@@ -87,17 +89,25 @@ impl Session {
             cord: None,
             far: None,
             cgroup: None,
+            user: None,
             first: None,
             stderr: None,
             resume: None,
             refused: None,
         };
-        let failed = session.prepare(plan, slice).err().map(Event::Failed);
+        let failed = session.prepare(plan, slice, users).err().map(Event::Failed);
         (session, failed)
     }
 
-    fn prepare(&mut self, plan: &Plan, slice: Option<&Slice>) -> Result<(), SetupError> {
+    fn prepare(&mut self, plan: &Plan, slice: Option<&Slice>, users: Option<&mut Users>) -> Result<(), SetupError> {
         let failed = |step, errno| SetupError { step, index: 0, errno };
+        if let Some(users) = users {
+            let claim = users.claim().map_err(|error| {
+                self.trouble = Some(error.to_string());
+                failed(Step::Identity, Errno::EAGAIN)
+            })?;
+            self.user = Some(claim);
+        }
         let (cord, far) = Cord::pair().map_err(|errno| {
             self.trouble = Some(format!("cannot make a socket pair: {}", errno_text(errno)));
             failed(Step::Clone, errno)
@@ -131,9 +141,26 @@ impl Session {
     /// Asks the launcher for the first process. EAGAIN: the launcher is behind.
     pub(super) fn ask(&mut self, launcher: &Launcher) -> Result<(), Errno> {
         let Some(far) = &self.far else { return Err(Errno::EBADF) };
-        launcher.request(self.id, far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
+        launcher.request((self.id, self.uid()), far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
         self.far = None;
         Ok(())
+    }
+
+    /// Its user id, where it has one of its own.
+    pub(super) fn uid(&self) -> Option<u32> {
+        self.user.as_ref().map(Claim::uid)
+    }
+
+    /// Takes its user id from it, for the next session; not from one of which something is left, which has it for as
+    /// long as this process lives.
+    pub(super) fn take_user(&mut self) -> Option<Claim> {
+        match (self.user.take(), &self.cgroup) {
+            (Some(claim), Some(_)) => {
+                std::mem::forget(claim);
+                None
+            }
+            (claim, _) => claim,
+        }
     }
 
     /// Whether it waits for a word of the launcher.

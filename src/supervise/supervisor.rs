@@ -135,7 +135,7 @@ impl Supervisor {
         let (session, event) = self.rights.whole(|| {
             home.renew(&mut self.watch, &self.files, now);
             let with = (connection, client);
-            Session::new((id, service), &home.plan, self.slice.as_ref(), with, now)
+            Session::new((id, service), &home.plan, (self.slice.as_ref(), home.users.as_mut()), with, now)
         });
         home.admission.begin();
         match event {

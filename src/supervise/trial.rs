@@ -6,7 +6,7 @@
 use super::door::sentence;
 use crate::host::errno_text;
 use crate::plan::{Plan, Step};
-use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Slice};
+use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Slice, Users};
 use crate::sys::wait;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,11 +18,24 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes the sandbox of `plan` once.
-pub(super) fn run(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>) -> Result<(), HostError> {
+pub(super) fn run(
+    plan: &Plan,
+    launcher: &Launcher,
+    slice: Option<&Slice>,
+    users: Option<&mut Users>,
+) -> Result<(), HostError> {
+    let Some(users) = users else { return make(plan, launcher, slice, None) };
+    let claim = users.claim()?;
+    let made = make(plan, launcher, slice, Some(claim.uid()));
+    users.release(claim);
+    made
+}
+
+fn make(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>, user: Option<u32>) -> Result<(), HostError> {
     let deadline = Instant::now() + PATIENCE;
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let cgroup = slice.map(|slice| slice.session(0, &plan.cgroup)).transpose()?;
-    let asked = launcher.request(0, far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+    let asked = launcher.request((0, user), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
     asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
     drop(far);
     let (pid, pidfd) = first(plan, launcher, deadline)?;

@@ -3,6 +3,7 @@
 //! What `rustix` wraps is not wrapped here again.
 #![allow(unsafe_code)]
 
+pub mod accounts;
 pub mod clock;
 pub mod credentials;
 pub mod exec;

@@ -65,3 +65,32 @@ fn no_cgroup_of_a_session_is_left_behind_by_a_daemon_without_roots_rights() {
         postfix.stop();
     });
 }
+
+#[test]
+fn a_policy_gives_each_client_a_user_id_of_its_own_where_the_entry_names_no_user() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let text = "version = 1\nextends = [\"strict\"]\n[command]\nuser = { range = \"61320-61339\" }\n";
+        let policy = room.file("each.toml", text).display().to_string();
+        let entry = |name: &str, user: &str| {
+            format!("{name} unix - n n - 0 spawnbox -o {name}_concurrency=9 {user} policy={policy} argv=/bin/cat\n")
+        };
+        let postfix = Postfix::start(&room, "", &(entry("each", "") + &entry("both", "user=nobody")));
+        let served = || {
+            let mut client = Client::connect(&postfix.socket("each")).send(b"hello\n");
+            assert_eq!(client.line(), "hello");
+            client
+        };
+        let clients = [served(), served()];
+        let [daemon] = postfix.daemons("each")[..] else { panic!("two clients, one daemon") };
+        let commands = host::tree(daemon).into_iter().filter(|pid| host::command_line(*pid).starts_with("/bin/cat"));
+        let uids: Vec<String> = commands.map(|pid| host::status_of(pid, "Uid").expect("it serves")).collect();
+        assert!(matches!(&uids[..], [one, other] if one != other && one.starts_with("613")), "{uids:?}");
+        drop(clients);
+        assert_eq!(Client::connect(&postfix.socket("both")).rest(), "");
+        log.says("the policy gives each session a user id of its own, and user= of master.cf names one for all");
+        postfix.stop();
+    });
+}

@@ -3,7 +3,7 @@
 //! Looks at files from outside the sandbox, where a program has the same path as inside.
 
 use crate::plan::Plan;
-use crate::plan::model::{Access, Identity, Root};
+use crate::plan::model::{Access, Identity, Ids, Root};
 use crate::policy::Mistake;
 use std::ffi::{CStr, OsStr};
 use std::fs::{File, Metadata};
@@ -54,9 +54,14 @@ fn path(text: &CStr) -> &Path {
 
 /// By the mode alone: access lists are not looked at, and supplementary groups the command has none.
 fn may_execute(metadata: &Metadata, identity: &Identity) -> bool {
-    let bit = if metadata.uid() == identity.uid {
+    let (user, group) = match identity.ids {
+        Ids::One { uid, gid } => (metadata.uid() == uid, metadata.gid() == gid),
+        // Nobody's ids: no file is theirs.
+        Ids::Each { gid, .. } => (false, gid == Some(metadata.gid())),
+    };
+    let bit = if user {
         0o100
-    } else if metadata.gid() == identity.gid {
+    } else if group {
         0o010
     } else {
         0o001

@@ -11,7 +11,7 @@ use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, resolve};
 use crate::policy::load::{DIRECTORY, load_from};
 use crate::policy::{InputError, Origin, Policy, Sourced};
-use crate::postfix::attributes::{self, Accounts, Attributes};
+use crate::postfix::attributes::{self, Accounts, Attributes, User};
 use crate::postfix::environment;
 use crate::supervise::{Listener, OnSignal, Supervisor};
 use std::path::{Path, PathBuf};
@@ -92,14 +92,16 @@ fn request(start: &Start, transport: Transport, place: Option<&Elsewhere>) -> Re
     let environment = environment::exported(&parameters.export_environment, &start.environment)?;
     let first = start.options.words.first().map_or("", String::as_str);
     tracing::debug!("spawn_service: service={}, command={first}...", start.service);
-    let (uid, gid) = attributes.ids;
-    tracing::debug!("get_service_attr: uid {uid}, gid {gid}; time {}", limit.limit.as_secs());
+    if let Some(User { ids: (uid, gid), .. }) = &attributes.user {
+        tracing::debug!("get_service_attr: uid {uid}, gid {gid}; time {}", limit.limit.as_secs());
+    }
+    let user = attributes.user.clone();
     let request = Request {
         service: start.service.clone(),
         front: Front::Master,
         transport,
-        user: Some(Sourced::new(attributes.user.clone(), of("user="))),
-        group: attributes.group.clone().map(|group| Sourced::new(group, of("user="))),
+        group: user.as_ref().and_then(|user| user.group.clone()).map(|group| Sourced::new(group, of("user="))),
+        user: user.map(|user| Sourced::new(user.name, of("user="))),
         argv: Some(Sourced::new(attributes.argv.clone(), of("argv="))),
         time_limit: Some(Sourced::new(limit.limit, of(&limit.parameter))),
         concurrency: parameters
@@ -146,16 +148,14 @@ fn with_policys_time(request: Request, policy: &Policy) -> Request {
 }
 
 fn plan(request: &Request, policy: &Policy, place: Option<&Elsewhere>) -> Result<(Plan, host::Facts), Fatal> {
-    let names = |names: [&Option<Sourced<String>>; 2]| {
-        names.into_iter().flatten().map(|name| name.value.clone()).collect::<Vec<_>>()
-    };
-    let users = names([&request.user, &policy.command.user]);
-    let groups = names([&request.group, &policy.command.group]);
+    let mut names = policy.names();
+    names.users.extend(request.user.as_ref().map(|user| user.value.clone()));
+    names.groups.extend(request.group.as_ref().map(|group| group.value.clone()));
     let facts = match place {
-        None => host::observe(&users, &groups, &policy.paths())?,
+        None => host::observe(&names, &policy.paths())?,
         Some(place) => {
             let paths = [policy.paths(), vec![PathBuf::from("/proc")]].concat();
-            host::Machine::observe()?.facts_in(place, &users, &groups, &paths)
+            host::Machine::observe()?.facts_in(place, &names, &paths)?
         }
     };
     say_untested(&facts.kernel);

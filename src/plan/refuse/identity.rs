@@ -2,6 +2,8 @@
 //! Refusals about the account that a command would run as.
 //! Words only: who is refused is decided in `identity`.
 
+use crate::host::facts::IdRange;
+
 /// An account that a command must not or cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadIdentity {
@@ -65,6 +67,25 @@ pub enum BadIdentity {
         /// The supervisor's group.
         own: u32,
     },
+    /// Ids that are somebody's already.
+    #[error("the range {range} takes in {}, which {} {whose}", ids, if ids.count() == 1 { "is" } else { "are" })]
+    RangeTaken {
+        /// The range.
+        range: IdRange,
+        /// Which of its ids.
+        ids: IdRange,
+        /// Whose.
+        whose: String,
+    },
+    /// A user for all sessions, and one for each.
+    #[error("the policy gives each session a user id of its own, and user= of master.cf names one for all")]
+    RangeAndUser,
+    /// Only root can run commands as others.
+    #[error("user id {own} cannot give each session a user id of its own")]
+    RangeRootless {
+        /// The supervisor's id.
+        own: u32,
+    },
     /// The kernel refuses setgroups(2) to an ordinary user in its own user namespace, see user_namespaces(7).
     #[error("the command would keep the supplementary groups {groups}, which an ordinary user cannot drop")]
     Groups {
@@ -74,6 +95,27 @@ pub enum BadIdentity {
 }
 
 impl BadIdentity {
+    /// Whether it was the group that was written wrong.
+    pub(in crate::plan) fn is_about_the_group(&self) -> bool {
+        match self {
+            BadIdentity::RootGroup
+            | BadIdentity::MailOwnerGroup { .. }
+            | BadIdentity::GroupMinusOne
+            | BadIdentity::OtherGroup { .. } => true,
+            BadIdentity::NotNamed
+            | BadIdentity::UnknownUser { .. }
+            | BadIdentity::UnknownGroup { .. }
+            | BadIdentity::Root { .. }
+            | BadIdentity::MailOwner { .. }
+            | BadIdentity::UserMinusOne
+            | BadIdentity::OtherUser { .. }
+            | BadIdentity::RangeTaken { .. }
+            | BadIdentity::RangeAndUser
+            | BadIdentity::RangeRootless { .. }
+            | BadIdentity::Groups { .. } => false,
+        }
+    }
+
     /// What the operator can do about it.
     pub(super) fn way_out(&self) -> String {
         let words = match self {
@@ -89,6 +131,11 @@ impl BadIdentity {
             BadIdentity::UserMinusOne | BadIdentity::GroupMinusOne => "name a real account",
             BadIdentity::OtherUser { .. } => "start spawnbox as root, or leave command.user out",
             BadIdentity::OtherGroup { .. } => "start spawnbox as root, or leave command.group out",
+            BadIdentity::RangeTaken { .. } => {
+                "name ids that are nobody's, such as 61184-65519, which systemd keeps for users that come and go"
+            }
+            BadIdentity::RangeAndUser => "leave user= out of the entry, or the range out of the policy",
+            BadIdentity::RangeRootless { .. } => "start spawnbox as root, or leave command.user out",
             BadIdentity::Groups { .. } => {
                 "start it without them (setpriv --clear-groups, SupplementaryGroups= in a unit), or set files.root = \"empty\""
             }
@@ -108,7 +155,12 @@ impl BadIdentity {
             BadIdentity::MailOwnerGroup { gid } => format!("request to use mail system owner group id {gid}"),
             BadIdentity::UserMinusOne => "user must not have user ID -1".to_string(),
             BadIdentity::GroupMinusOne => "user must not have group ID -1".to_string(),
-            BadIdentity::OtherUser { .. } | BadIdentity::OtherGroup { .. } | BadIdentity::Groups { .. } => return None,
+            BadIdentity::OtherUser { .. }
+            | BadIdentity::OtherGroup { .. }
+            | BadIdentity::RangeTaken { .. }
+            | BadIdentity::RangeAndUser
+            | BadIdentity::RangeRootless { .. }
+            | BadIdentity::Groups { .. } => return None,
         })
     }
 }

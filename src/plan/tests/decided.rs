@@ -2,11 +2,11 @@
 //! What is decided where nothing or little is written, and values that undo each other.
 
 use super::super::hosts::{compatible, line, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
-use super::super::model::{CgroupLimits, Ends, Namespace, NetworkMode, Proc, Root};
+use super::super::model::{CgroupLimits, Ends, Ids, Namespace, NetworkMode, Proc, Root};
 use super::super::{Step, resolve};
 use super::{SH, check, planned};
 use crate::host::facts::Resource;
-use crate::policy::model::Layer;
+use crate::policy::model::{Layer, User};
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -46,7 +46,8 @@ fn absent_values_are_the_strictest() {
 #[test]
 fn root_without_a_user_runs_commands_as_nobody() {
     let plan = planned(&listen(SH), &strict(), &root_on_618());
-    assert_eq!((plan.identity.name.as_str(), plan.identity.uid, plan.identity.change), ("nobody", 65534, true));
+    let ids = Ids::One { uid: 65534, gid: 65534 };
+    assert_eq!((plan.identity.name.as_str(), plan.identity.ids, plan.identity.change), ("nobody", ids, true));
     assert_eq!(plan.origins["command.user"], Origin::Default);
     let mut facts = root_on_618();
     facts.accounts.users.remove("nobody");
@@ -59,11 +60,11 @@ fn root_without_a_user_runs_commands_as_nobody() {
 #[test]
 fn what_the_front_door_says_wins() {
     let mut policy = compatible();
-    policy.command.user = Some(on(3, "anna".to_string()));
+    policy.command.user = Some(on(3, User::Account("anna".to_string())));
     policy.command.argv = Some(on(4, vec!["/bin/false".to_string()]));
     policy.limits.time = Some(on(5, Duration::from_secs(5)));
     let plan = planned(&master("policyd-spf", &["/bin/true"]), &policy, &root_on_618());
-    assert_eq!(plan.identity.uid, 112);
+    assert_eq!(plan.identity.ids, Ids::One { uid: 112, gid: 119 });
     assert_eq!(plan.command.argv[0].as_c_str(), c"/bin/true");
     assert_eq!(plan.time_limit, Some(Duration::from_secs(3600)));
     assert_eq!(plan.origins["limits.time"].to_string(), "policy_time_limit");

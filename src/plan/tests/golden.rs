@@ -3,12 +3,12 @@
 //! SPAWNBOX_GOLDEN=write writes the files anew; the difference is then to be read like any other change.
 
 use super::super::explain::{explain, steps};
-use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
+use super::super::hosts::{compatible, entry, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
 use super::super::request::{Request, Transport};
 use super::{SH, planned};
 use crate::host::Facts;
 use crate::policy::Policy;
-use crate::policy::model::{NetworkMode, Ports};
+use crate::policy::model::{IdRange, NetworkMode, Ports, User};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn greylist() -> (Request, Policy) {
 /// A content filter that may reach one port.
 fn filter() -> (Request, Policy) {
     let mut policy = strict();
-    policy.command.user = Some(on(3, "policyd-spf".to_string()));
+    policy.command.user = Some(on(3, User::Account("policyd-spf".to_string())));
     policy.command.group = Some(on(4, "mail".to_string()));
     policy.network.mode = Some(on(10, NetworkMode::Host));
     policy.network.connect = Some(on(11, Ports::List(BTreeSet::from([25, 10_026]))));
@@ -88,6 +88,14 @@ fn compatible_with_limits_for_root_on_debian_12() {
 fn a_filter_with_two_ports_for_root_on_linux_618() {
     let (request, policy) = filter();
     check("filter-root-6.18", &request, &policy, &root_on_618());
+}
+
+#[test]
+fn a_user_id_for_each_session_for_root_on_linux_618() {
+    let mut policy = strict();
+    policy.command.user = Some(on(3, User::Range(IdRange { first: 61184, last: 61683 })));
+    policy.files.write.push(on(5, entry("/srv")));
+    check("range-root-6.18", &listen(SH), &policy, &root_on_618());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Every policy that is built in can be planned on every host that is supported.
 
 use super::super::hosts::{listen, master, root_on_618, root_on_debian_12, user_on_618};
-use super::super::model::{Namespace, NetworkMode, Root};
+use super::super::model::{Ids, Namespace, NetworkMode, Root};
 use super::super::request::Request;
 use super::{SH, planned};
 use crate::host::facts::{Facts, PathFact};
@@ -61,7 +61,7 @@ fn the_services_can_be_planned_for_root() {
         let policy = load(name);
         for facts in [root_on_618(), root_on_debian_12()] {
             let plan = planned(&request(&policy), &policy, &debian(facts));
-            assert_eq!(plan.identity.uid, 112, "{name}");
+            assert_eq!(plan.identity.ids, Ids::One { uid: 112, gid: 119 }, "{name}");
             assert_eq!(plan.time_limit, Some(Duration::from_secs(3600)), "{name}");
         }
     }

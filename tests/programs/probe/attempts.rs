@@ -29,6 +29,7 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         "udp" => done(UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"x", first))),
         "unix" => done(UnixStream::connect(first)),
         "abstract" => abstract_socket(first),
+        "abstract-listen" => abstract_listen(first),
         "kill" => kill(first, second),
         "ptrace" => call(libc::SYS_ptrace, &[libc::PTRACE_SEIZE as u64, number(first), 0, 0]),
         "unshare" => call(libc::SYS_unshare, &[number(first)]),
@@ -37,6 +38,8 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         "setuid" => call(libc::SYS_setuid, &[number(first)]),
         "setgid" => call(libc::SYS_setgid, &[number(first)]),
         "keyring" => keyring(),
+        "add-key" => add_key(first, second),
+        "find-key" => find_key(first, second),
         "rwx" => rwx(),
         "memfd-execute" => memfd_execute(),
         "system-call" => call(number(first) as i64, &[0; 6]),
@@ -112,6 +115,16 @@ fn abstract_socket(name: &str) -> Result<String, Errno> {
     done(UnixStream::connect_addr(&address))
 }
 
+/// Listens on an abstract name until this process ends.
+fn abstract_listen(name: &str) -> Result<String, Errno> {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name).map_err(errno)?;
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address).map_err(errno)?;
+    // Not closed with this function.
+    std::mem::forget(listener);
+    Ok(String::new())
+}
+
 fn kill(pid: &str, signal: &str) -> Result<String, Errno> {
     let pid: i32 = pid.parse().expect("a process id");
     let signal: i32 = signal.parse().expect("a signal");
@@ -131,6 +144,27 @@ fn keyring() -> Result<String, Errno> {
     let length = unsafe { libc::syscall(libc::SYS_keyctl, 6, -3, text.as_mut_ptr(), text.len()) };
     let length = Errno::result(length)? as usize;
     Ok(String::from_utf8_lossy(&text[..length.saturating_sub(1)]).into_owned())
+}
+
+/// Adds a key to the keyring with this (negative) number: -3 is the session's, -4 the user's.
+fn add_key(keyring: &str, name: &str) -> Result<String, Errno> {
+    let keyring: i32 = keyring.parse().expect("a number");
+    let name = std::ffi::CString::new(name).expect("no NUL");
+    // SAFETY: three C strings, the last with its length.
+    let key = unsafe {
+        libc::syscall(libc::SYS_add_key, c"user".as_ptr(), name.as_ptr(), c"x".as_ptr(), 1_usize, i64::from(keyring))
+    };
+    Errno::result(key).map(|_| String::new())
+}
+
+/// Looks for a key in the keyring with this number.
+fn find_key(keyring: &str, name: &str) -> Result<String, Errno> {
+    let keyring: i32 = keyring.parse().expect("a number");
+    let name = std::ffi::CString::new(name).expect("no NUL");
+    // SAFETY: KEYCTL_SEARCH (10) reads two C strings and links nothing.
+    let key =
+        unsafe { libc::syscall(libc::SYS_keyctl, 10_i64, i64::from(keyring), c"user".as_ptr(), name.as_ptr(), 0_i64) };
+    Errno::result(key).map(|_| String::new())
 }
 
 fn rwx() -> Result<String, Errno> {

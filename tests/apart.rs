@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Two connections of one service, side by side: what one has, the other has not. Without the filter of system calls,
+//! which would deny most of these attempts before the walls behind it are reached.
+
+use crate::scene::stage::program;
+use crate::scene::{Client, Scene, Server, host, patience, scene};
+
+/// Not used by any other test, and nobody's on a Debian machine.
+const RANGE: &str = "61200-61299";
+
+/// Each line that a client sends is a line of a shell script; `$probe` is the probe.
+fn interpreter(scene: Scene) -> Scene {
+    let probe = program("probe").display().to_string();
+    scene
+        .set(&format!("files.execute=[\"{probe}\"]"))
+        .shell(&format!("probe={probe}; while read -r line; do eval \"$line\"; done"))
+}
+
+/// `strict` without its filter.
+fn bare() -> Scene {
+    interpreter(scene("strict"))
+        .set("isolation.seccomp=off")
+        .set("isolation.memory-deny-write-execute=false")
+        .set("network.connect.ports=any")
+        .set("network.bind.ports=any")
+}
+
+/// Has a session do something, and returns its answer.
+fn ask(client: &mut Client, line: &str) -> String {
+    use std::io::Write;
+    writeln!(client, "{line}").expect("the session reads");
+    client.line()
+}
+
+fn two(server: &Server) -> (Client, Client) {
+    (server.connect(), server.connect())
+}
+
+/// The host's number of the shell of a session, which ran this command line.
+fn shells(server: &Server, count: usize) -> Vec<u32> {
+    let all = || -> Vec<u32> {
+        let tree = host::tree(server.pid()).into_iter();
+        tree.filter(|pid| host::command_line(*pid).starts_with("/bin/sh ")).collect()
+    };
+    host::eventually("the sessions' shells are there", patience(), || all().len() == count);
+    all()
+}
+
+/// Real, effective, saved and file ids of a process, seen from the host.
+fn ids(pid: u32, which: &str) -> Vec<u32> {
+    let line = host::status_of(pid, which).expect("the process lives");
+    line.split_whitespace().map(|id| id.parse().expect("a number")).collect()
+}
+
+#[test]
+fn they_share_no_user_id_and_no_group_id_on_the_host() {
+    needs!(root);
+    let server = interpreter(scene("strict")).users(RANGE).listen();
+    let (mut first, mut second) = two(&server);
+    let said = [ask(&mut first, "$probe ids"), ask(&mut second, "$probe ids")];
+    let mut seen: Vec<u32> = shells(&server, 2)
+        .into_iter()
+        .map(|pid| {
+            let (uids, gids) = (ids(pid, "Uid"), ids(pid, "Gid"));
+            assert!(uids.iter().chain(&gids).all(|id| *id == uids[0]), "{uids:?} {gids:?}");
+            assert!((61200..=61299).contains(&uids[0]), "{uids:?}");
+            uids[0]
+        })
+        .collect();
+    assert_ne!(seen[0], seen[1]);
+    seen.sort_unstable();
+    let mut inside: Vec<String> = seen.iter().map(|id| format!("ids: uid {id} {id} {id} gid {id} {id} {id}")).collect();
+    inside.sort();
+    let mut said = said.to_vec();
+    said.sort();
+    assert_eq!(said, inside);
+}
+
+#[test]
+fn an_id_is_not_used_again_while_its_session_lives_and_connections_wait_for_it() {
+    needs!(root);
+    let server = interpreter(scene("strict")).users("61300-61301").listen();
+    let (mut first, mut second) = two(&server);
+    let uid = |answer: String| answer.split(' ').nth(2).map(str::to_string).expect("the probe says its ids");
+    let (one, other) = (uid(ask(&mut first, "$probe ids")), uid(ask(&mut second, "$probe ids")));
+    assert_ne!(one, other);
+    let mut third = server.connect();
+    {
+        use std::io::Write;
+        writeln!(third, "$probe ids").expect("the kernel has room for a line");
+    }
+    // It answers only when one of them has ended, with the id that this one had.
+    assert_eq!(first.finish().rest(), "");
+    assert_eq!(uid(third.line()), one);
+    assert_eq!(uid(ask(&mut second, "$probe ids")), other);
+}
+
+#[test]
+fn two_supervisors_with_one_range_share_it() {
+    needs!(root);
+    let start = || interpreter(scene("strict")).users("61310-61311").listen();
+    let (server, other) = (start(), start());
+    let (mut first, mut second) = (server.connect(), other.connect());
+    let said = [ask(&mut first, "$probe ids"), ask(&mut second, "$probe ids")];
+    assert_ne!(said[0], said[1]);
+    assert_eq!(server.connect().rest(), "");
+    server.logs("cannot claim a user id from 61310-61311: every one is in use");
+    drop(other);
+    host::eventually("the id of the other one's session is free", patience(), || {
+        server.connect().send(b"echo served\n").finish().rest() == "served\n"
+    });
+}
+
+#[test]
+fn they_share_no_keyring() {
+    needs!(root);
+    for scene in [bare(), bare().users(RANGE)] {
+        let server = scene.listen();
+        let (mut first, mut second) = two(&server);
+        for keyring in [-3, -4, -5] {
+            let name = format!("spawnbox-apart-{}", std::process::id());
+            assert_eq!(
+                ask(&mut first, &format!("$probe add-key {keyring} {name}")),
+                format!("add-key {keyring} {name}: ok")
+            );
+            let own = ask(&mut first, &format!("$probe find-key {keyring} {name}"));
+            assert_eq!(own, format!("find-key {keyring} {name}: ok"));
+            let found = ask(&mut second, &format!("$probe find-key {keyring} {name}"));
+            assert_eq!(found, format!("find-key {keyring} {name}: ENOKEY"));
+        }
+    }
+}
+
+#[test]
+fn they_share_no_system_v_object() {
+    let server = bare().listen();
+    let (mut first, mut second) = two(&server);
+    // Made with the same key, exclusively: in one namespace the second one would meet the first one's.
+    assert_eq!([ask(&mut first, "$probe queue"), ask(&mut second, "$probe queue")], ["queue: ok", "queue: ok"]);
+    assert_eq!(ask(&mut second, "$probe queue"), "queue: EEXIST");
+}
+
+#[test]
+fn they_share_no_scratch_file() {
+    let server = interpreter(scene("strict")).listen();
+    let (mut first, mut second) = two(&server);
+    assert_eq!(ask(&mut first, "$probe write /tmp/mine x"), "write /tmp/mine x: ok");
+    assert_eq!(ask(&mut first, "$probe list /tmp"), "list /tmp: mine");
+    assert_eq!(ask(&mut second, "$probe list /tmp"), "list /tmp: nothing");
+}
+
+#[test]
+fn they_share_no_cgroup() {
+    needs!(cgroup);
+    let server = interpreter(scene("strict")).listen();
+    let (mut first, mut second) = two(&server);
+    assert_eq!([ask(&mut first, "echo a"), ask(&mut second, "echo b")], ["a", "b"]);
+    let of = |pid: u32| host::cgroup_of(pid).expect("version 2 is there");
+    let cgroups: Vec<_> = shells(&server, 2).into_iter().map(of).collect();
+    assert_ne!(cgroups[0], cgroups[1]);
+    for cgroup in cgroups {
+        assert_ne!(cgroup, of(server.pid()));
+        assert!(cgroup.parent().is_some_and(|parent| parent.to_string_lossy().contains("spawnbox-")), "{cgroup:?}");
+    }
+}
+
+#[test]
+fn they_share_no_abstract_socket() {
+    let server = bare().listen();
+    let (mut first, mut second) = two(&server);
+    assert_eq!(ask(&mut first, "$probe abstract-listen apart , wait &"), "abstract-listen apart: ok");
+    assert_eq!(ask(&mut first, "$probe abstract apart"), "abstract apart: ok");
+    assert_eq!(ask(&mut second, "$probe abstract apart"), "abstract apart: ECONNREFUSED");
+}
+
+#[test]
+fn in_the_hosts_network_they_share_no_abstract_socket_either() {
+    needs!(landlock 6);
+    let server = bare().set("network.mode=host").set("network.udp.ports=any").listen();
+    let (mut first, mut second) = two(&server);
+    let name = format!("spawnbox-apart-{}", std::process::id());
+    let listens = ask(&mut first, &format!("$probe abstract-listen {name} , wait &"));
+    assert_eq!(listens, format!("abstract-listen {name}: ok"));
+    assert_eq!(ask(&mut second, &format!("$probe abstract {name}")), format!("abstract {name}: EPERM"));
+}
+
+#[test]
+fn they_see_no_process_of_each_other() {
+    let server = bare().listen();
+    let (mut first, mut second) = two(&server);
+    assert_eq!(ask(&mut first, "$probe wait & echo $!"), ask(&mut second, "echo 3"));
+    assert_eq!(ask(&mut first, "kill -0 3 && echo there"), "there");
+    assert_eq!(ask(&mut second, "kill -0 3 2>/dev/null || echo nobody"), "nobody");
+}
