@@ -21,6 +21,7 @@ mod habits;
 mod life;
 mod reload;
 mod log;
+mod postlog;
 mod chroot;
 mod master;
 mod protocol;
@@ -34,7 +35,9 @@ use std::thread;
 fn rows() -> Vec<Row> {
     let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
     let does = [connection::rows(), limits::rows(), confined::rows(), habits::rows()].into_iter().flatten();
-    let lives = [life::rows(), reload::rows(), log::rows(), chroot::rows(), protocol::rows()].into_iter().flatten();
+    let lives = [life::rows(), reload::rows(), log::rows(), postlog::rows(), chroot::rows(), protocol::rows()]
+        .into_iter()
+        .flatten();
     sees.chain(does).chain(lives).chain(hand::rows()).collect()
 }
 

@@ -13,6 +13,7 @@ mod postconf;
 pub(crate) mod private;
 mod resolver;
 mod smtp;
+mod told;
 
 use crate::scene::Client;
 use crate::scene::stage::room;

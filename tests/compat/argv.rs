@@ -3,6 +3,7 @@
 
 use super::at::install;
 use super::row::{Row, row};
+use crate::postfix::instance::NO_TEXT;
 use std::os::unix::fs::PermissionsExt;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -50,6 +51,17 @@ fn words() -> Vec<Row> {
         ),
         arguments("argv_hash", "A # within a line is no comment.", "a # b", "<a>\n<#>\n<b>\n"),
         arguments("argv_bytes", "Bytes beyond ASCII arrive as they were written.", "grüße", "<grüße>\n"),
+        row("argv_bytes_no_text", "Bytes that are no text arrive as they were written.")
+            .runs(&format!("user=nobody argv=/usr/bin/printf <%s>\\n a{NO_TEXT}b"))
+            .sees(|at| {
+                let client = at.client();
+                at.eventually("the client is served", || at.is_over(&client));
+                assert_eq!(client.rest(), "<a\u{fffd}b>\n");
+            })
+            .instead(|at| {
+                let _client = at.client();
+                at.anyone_says("fatal: argument * is not valid UTF-8");
+            }),
         row(
             "argv_braces_around_attribute",
             "{ attribute }: braces may be around an attribute, with blanks inside them.",

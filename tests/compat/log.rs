@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How the daemon logs: tag, severity, facility, file; and what of main.cf it refuses.
+//! How the daemon logs: tag, severity, facility, text; and what of main.cf it refuses.
 
+use super::master::{ended, hand};
 use super::row::{Row, row};
 
 pub(super) fn rows() -> Vec<Row> {
-    [tags(), texts(), files(), verbose(), settings()].into_iter().flatten().collect()
+    [tags(), texts(), verbose(), settings()].into_iter().flatten().collect()
 }
 
 /// A service whose command fails, without a tag of its own.
@@ -53,6 +54,11 @@ fn tags() -> Vec<Row> {
         row("log_severity_fatal", "fatal: syslog severity 2").runs("user=ghost argv=/bin/cat").prints("").sees(|at| {
             assert!(at.says("fatal: unknown user name: ghost").starts_with("<18>"));
         }),
+        row("log_severity_info", "nothing before the text for info: syslog severity 6").options("-v").prints("").sees(
+            |at| {
+                assert!(at.says("connection closed").starts_with("<22>"));
+            },
+        ),
         row("log_pid", "The tag has the process id of the daemon.")
             .columns("unix - n n - 1")
             .script("exit 3")
@@ -84,59 +90,17 @@ fn texts() -> Vec<Row> {
     ]
 }
 
-fn files() -> Vec<Row> {
-    let read = |at: &super::at::At<'_>| std::fs::read_to_string(at.path("postfix/maillog")).unwrap_or_default();
-    let to_file = |name: &str, proves, attributes: &str, line: &'static str| {
-        row(name, proves).alone().settings("maillog_file = @room/postfix/maillog").runs(attributes).prints("").sees(
-            move |at| {
-                at.eventually("the line is written", || read(at).contains(line));
-                let text = read(at);
-                let found = text.lines().find(|found| found.contains(line)).expect("the line is there");
-                let (date, rest) = found.split_at(15);
-                assert_eq!(date.bytes().filter(|byte| *byte == b':').count(), 2, "{found}");
-                assert!(
-                    rest.starts_with(&at.fill(" mx @name/@spawn[")) && rest.ends_with(&format!("]: {line}")),
-                    "{found}"
-                );
-                assert!(!at.log.text().contains(line), "it is in syslog too");
-            },
-        )
-    };
-    vec![
-        to_file(
-            "log_file_warning",
-            "maillog_file set: no syslog; Mon dd hh:mm:ss HOST TAG[PID]: text, host without domain",
-            "user=nobody argv=/bin/sh -c { exit 3 }",
-            "warning: command /bin/sh exit status 3",
-        ),
-        to_file(
-            "log_file_fatal",
-            "maillog_file: fatal errors too",
-            "user=ghost argv=/bin/cat",
-            "fatal: unknown user name: ghost",
-        ),
-        to_file(
-            "log_file_exec",
-            "maillog_file: the child's fatal line arrives too",
-            "user=nobody argv=/no/such",
-            "fatal: spawn_comand: execvp /no/such: No such file or directory",
-        )
-        .instead(move |at| {
-            assert_eq!(at.answer(), "");
-            at.eventually("the line is written", || {
-                read(at).contains(
-                    "warning: command /no/such: cannot execute the command /no/such: No such file or directory",
-                )
-            });
-        }),
-    ]
-}
-
 fn verbose() -> Vec<Row> {
     let says = |name: &str, proves, line: &'static str| {
         row(name, proves).options("-v").prints("").sees(move |at| drop(at.says(line)))
     };
     vec![
+        row("log_verbose_started", "-v, by MAIL_VERBOSE in the environment: daemon started").sees(|at| {
+            let mut command = hand(at, "-Q");
+            command.env("MAIL_VERBOSE", "1").env("MAIL_LOGTAG", at.name);
+            assert_eq!(ended(at, command).0, Some(1));
+            at.says("daemon started");
+        }),
         says("log_verbose_generation", "-v: process generation: %s (%o)", "process generation: * (*)"),
         says("log_verbose_established", "-v: connection established", "connection established"),
         says("log_verbose_notify", "-v: master_notify: status N", "master_notify: status 0"),
