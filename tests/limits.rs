@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each limit, reached: what the command meets, and which limit the log says it was.
 
-use crate::scene::scene;
+use crate::scene::stage::program;
+use crate::scene::{host, patience, scene};
 
 #[test]
 fn the_time_limit_counts_from_the_connection_and_is_said() {
@@ -75,4 +76,29 @@ fn tasks_are_limited_for_the_whole_session() {
 fn a_limit_that_this_host_cannot_set_is_refused_in_words() {
     let refused = scene("strict").unprivileged().set("limits.memory=\"32M\"").command("/bin/true").run();
     refused.says("limits.memory").exits(2);
+}
+
+#[test]
+fn the_kernel_ends_sessions_before_their_supervisor_when_memory_ends() {
+    let server = scene("strict").probe("line").listen();
+    let _client = server.connect();
+    let probe = program("probe").display().to_string();
+    let is_there = || host::tree(server.pid()).into_iter().any(|pid| host::command_line(pid).starts_with(&probe));
+    host::eventually("the command is there", patience(), is_there);
+    let adjusted = |pid: u32| -> i32 {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).expect("the process lives");
+        text.trim().parse().expect("a number")
+    };
+    let own = adjusted(std::process::id());
+    assert_eq!(adjusted(server.pid()), own);
+    for pid in host::tree(server.pid()).into_iter().filter(|pid| *pid != server.pid()) {
+        assert_eq!(adjusted(pid), own.max(500), "{}", host::command_line(pid));
+    }
+}
+
+#[test]
+fn a_session_cannot_take_that_back() {
+    // Only with CAP_SYS_RESOURCE, which no command has, and in strict there is no file for it.
+    let found = scene("strict").set("files.proc=\"subset\"").probe("write /proc/self/oom_score_adj -1000").run();
+    assert!(["EACCES", "EROFS", "EPERM"].contains(&found.answer("write /proc/self/oom_score_adj -1000")), "{found}");
 }

@@ -37,6 +37,8 @@ pub struct Facts {
     pub cgroup: Cgroup,
     /// The newest capability, `/proc/sys/kernel/cap_last_cap`.
     pub last_capability: u8,
+    /// The supervisor's own `oom_score_adj`, see proc_pid_oom_score_adj(5).
+    pub oom_score_adj: i16,
     /// Hard resource limits of the supervisor, bytes or counts; absent is unlimited.
     pub hard_limits: BTreeMap<Resource, u64>,
     /// What each path of the policy is on this host.

@@ -42,6 +42,7 @@ impl Machine {
             ns_last_pid: tried.ns_last_pid,
             cgroup: cgroup::observe(&kernel, uid),
             last_capability: last_capability()?,
+            oom_score_adj: oom_score_adj()?,
             hard_limits: hard_limits()?,
             paths: BTreeMap::new(),
             accounts: Accounts::default(),
@@ -122,6 +123,13 @@ fn last_capability() -> Result<u8, HostError> {
     let known = |capability: &u8| process::control(libc::PR_CAPBSET_READ, u64::from(*capability), 0).is_ok();
     let newest = (0..64).take_while(known).last();
     newest.ok_or_else(|| HostError::new("ask for the bounding set", Errno::EINVAL))
+}
+
+fn oom_score_adj() -> Result<i16, HostError> {
+    let path = "/proc/self/oom_score_adj";
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| HostError { doing: format!("read {path}"), why: error.to_string() })?;
+    text.trim().parse().map_err(|_| HostError::new(format!("read {path}"), Errno::EINVAL))
 }
 
 fn hard_limits() -> Result<BTreeMap<Resource, u64>, HostError> {

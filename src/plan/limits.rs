@@ -125,6 +125,17 @@ fn absent(limits: &Limits, resources: &BTreeMap<Resource, u64>, off: &mut Vec<Of
     }
 }
 
+/// Where the host runs out of memory, the kernel ends sessions before anything else of an ordinary size, and before
+/// their supervisor: as if each process had half of the host's memory more than it has. Not the highest value, which
+/// would have all commands, however small, end before one other program that takes nearly everything.
+const FIRST_TO_GO: i16 = 500;
+
+/// `oom_score_adj` of a service's sessions. To lower what the supervisor was started with takes a right, see
+/// proc_pid_oom_score_adj(5).
+pub(super) fn oom_score_adj(facts: &Facts) -> i16 {
+    facts.oom_score_adj.max(FIRST_TO_GO)
+}
+
 /// The time limit: the front door's, else the policy's.
 pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: &mut Vec<Off>) -> Option<Duration> {
     let time = requested.or(limits.time.as_ref()).map(|time| time.value);

@@ -49,6 +49,8 @@ pub struct Plan {
     pub filter: Option<Filter>,
     /// Resource limits: (soft and hard) value.
     pub resources: BTreeMap<Resource, u64>,
+    /// `oom_score_adj` of the launcher and of every session, which inherit it.
+    pub oom_score_adj: i16,
     /// Limits of the session's cgroup.
     pub cgroup: CgroupLimits,
     /// Settings of the PID namespace.

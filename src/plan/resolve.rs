@@ -65,6 +65,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         landlock,
         filter,
         resources: limits.resources,
+        oom_score_adj: limits::oom_score_adj(facts),
         cgroup: limits.cgroup,
         pid_limits,
         last_capability: facts.last_capability,

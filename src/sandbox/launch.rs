@@ -52,6 +52,11 @@ fn start(requests: &OwnedFd) -> Result<(), HostError> {
 }
 
 fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
+    // Sessions inherit it, so it costs them nothing. This process is among the first to go as well: its service makes
+    // another one.
+    let (path, text) = ("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
+    std::fs::write(path, &text)
+        .map_err(|e| HostError { doing: format!("write {text} to {path}"), why: e.to_string() })?;
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| HostError::new("open /proc", Errno::from_raw(e.raw_os_error())))?;
     if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {

@@ -32,6 +32,8 @@ pub(super) fn limits(plan: &Plan, facts: &Facts, page: &mut Page) {
         let note = if hard { " (the host's hard limit)" } else { "" };
         pairs.push((resource.name().to_string(), format!("{text}{note}"), origin(plan, key)));
     }
+    let first = format!("the first to go when the host's memory ends (oom_score_adj {})", plan.oom_score_adj);
+    pairs.push(("survival".to_string(), first, None));
     pairs.push(("priority".to_string(), "cannot be raised (RLIMIT_NICE, RLIMIT_RTPRIO)".to_string(), None));
     let inherited: Vec<&str> =
         ALL.into_iter().filter(|resource| !plan.resources.contains_key(resource)).map(Resource::name).collect();

@@ -75,7 +75,8 @@ impl Directory {
         let group = memory.as_ref().map(|_| "1".to_string());
         let files = [
             ("memory.max", memory),
-            ("memory.swap.max", swap),
+            ("memory.swap.max", swap.clone()),
+            ("memory.zswap.max", swap),
             ("memory.oom.group", group),
             ("pids.max", tasks),
             ("cpu.max", cpu),
@@ -84,8 +85,8 @@ impl Directory {
             let Some(text) = text else { continue };
             match self.write(file, &text) {
                 Ok(()) => {}
-                // A kernel without swap accounting has no swap to limit.
-                Err(Errno::ENOENT) if file == "memory.swap.max" => {}
+                // A kernel without the file has nothing of the sort: no swap, or none that is compressed in memory.
+                Err(Errno::ENOENT) if matches!(file, "memory.swap.max" | "memory.zswap.max") => {}
                 Err(errno) => return Err(self.error(&format!("write {text} to"), file, errno)),
             }
         }
