@@ -15,6 +15,7 @@ mod argv;
 mod options;
 mod refusals;
 mod connection;
+mod pass;
 mod limits;
 mod confined;
 mod habits;
@@ -33,12 +34,25 @@ use std::thread;
 
 /// Every row, in the order of what happens: a command line is read, or refused, and a command runs.
 fn rows() -> Vec<Row> {
-    let sees = [sees::rows(), argv::rows(), options::rows(), refusals::rows()].into_iter().flatten();
-    let does = [connection::rows(), limits::rows(), confined::rows(), habits::rows()].into_iter().flatten();
-    let lives = [life::rows(), reload::rows(), log::rows(), postlog::rows(), chroot::rows(), protocol::rows()]
-        .into_iter()
-        .flatten();
-    sees.chain(does).chain(lives).chain(hand::rows()).collect()
+    [
+        sees::rows(),
+        argv::rows(),
+        options::rows(),
+        refusals::rows(),
+        connection::rows(),
+        pass::rows(),
+        limits::rows(),
+        confined::rows(),
+        habits::rows(),
+        life::rows(),
+        reload::rows(),
+        log::rows(),
+        postlog::rows(),
+        chroot::rows(),
+        protocol::rows(),
+        hand::rows(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -46,6 +60,7 @@ fn what_spawn_does_we_do_or_say_why_not() {
     needs!(root);
     needs!(program "postfix");
     needs!(program "perl");
+    needs!(program "strace");
     let sides: &[Spawner] = match std::env::var("SPAWNBOX_COMPAT").as_deref() {
         Ok("theirs") => &[Spawner::Theirs],
         Ok("ours") => &[Spawner::Ours],

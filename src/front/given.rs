@@ -5,9 +5,9 @@
 use crate::host::HostError;
 use crate::plan::request::Transport;
 use crate::supervise::Client;
+use crate::supervise::connection::lock;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
-use rustix::fs::FileType;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The connection and what it is.
@@ -46,11 +46,6 @@ impl Given {
     }
 }
 
-/// Whether it is a socket of any kind.
-pub(super) fn is_socket(fd: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Socket)
-}
-
 fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
     getsockname::<SockaddrStorage>(fd.as_raw_fd()).ok().and_then(|address| address.family())
 }
@@ -59,31 +54,6 @@ fn copy(fd: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, HostError> {
     let failed =
         |error: rustix::io::Errno| HostError::new(format!("take over {name}"), Errno::from_raw(error.raw_os_error()));
     let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(failed)?;
-    if is_socket(copied.as_fd()) {
-        lock(copied.as_fd(), name)?;
-    }
+    lock(copied.as_fd(), name)?;
     Ok(copied)
-}
-
-/// A socket must be a connection: one that listens or sends datagrams reaches others from the host's network, which
-/// sendmsg(2) does with an address behind a pointer. No descriptor comes over it from here on.
-fn lock(socket: BorrowedFd<'_>, name: &str) -> Result<(), HostError> {
-    use super::socket::refuse_descriptors;
-    use rustix::net::{AddressFamily, SocketType, sockopt};
-    let failed = |error: rustix::io::Errno| {
-        HostError::new(format!("ask what socket {name} is"), Errno::from_raw(error.raw_os_error()))
-    };
-    let kind = sockopt::socket_type(socket).map_err(failed)?;
-    if !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET)
-        || sockopt::socket_acceptconn(socket).map_err(failed)?
-    {
-        return Err(HostError {
-            doing: format!("hand over {name}"),
-            why: "it is a socket but no connection; from inetd, take a service with stream and nowait".into(),
-        });
-    }
-    match sockopt::socket_domain(socket).map_err(failed)? {
-        AddressFamily::UNIX => refuse_descriptors(socket),
-        _ => Ok(()),
-    }
 }

@@ -12,6 +12,7 @@ mod start;
 mod accounts;
 mod gate;
 mod lock;
+mod safely;
 mod service;
 mod refuse;
 mod by_hand;
@@ -22,7 +23,7 @@ pub(super) use fatal::Fatal;
 pub(super) use service::{Choice, Foreseen};
 
 use crate::plan::request::Transport as Kind;
-use crate::postfix::options::{self, Transport};
+use crate::postfix::options;
 use gate::{Gate, Inherited};
 use start::Start;
 use std::ffi::OsString;
@@ -71,22 +72,19 @@ fn run(arguments: &[OsString]) -> Result<(), Fatal> {
         debugger::run(&start)?;
     }
     let Some(transport) = start.transport else { return by_hand::serve(&start) };
-    if transport == Transport::Pass {
-        return Err(Fatal::Pass(start.service));
-    }
     let (mut gate, listeners) = Gate::open(&start, transport, inherited)?;
     // The client that cannot be served must be accepted all the same, so the sockets stay here until that is known.
-    let kind = start::kind(transport);
-    let copies = listeners.iter().map(|fd| start::listener(fd, kind)).collect::<Result<_, _>>()?;
-    match service::prepare(&start, kind, copies) {
+    let copies = || listeners.iter().map(|fd| start::listener(fd, transport)).collect::<Result<Vec<_>, _>>();
+    match service::prepare(&start, start::kind(transport), copies()?) {
         Ok((mut supervisor, service)) => {
             drop(listeners);
             gate.serve(supervisor.most_sessions(service));
             supervisor.lower(start.mail_owner)?;
             let (uid, gid) = start.mail_owner;
             tracing::debug!("set_eugid: euid {uid} egid {gid}");
-            Ok(supervisor.run(&mut gate)?)
+            supervisor.run(&mut gate)?;
+            gate.verdict()
         }
-        Err(fatal) => refuse::first_client(&mut gate, &listeners, fatal),
+        Err(fatal) => refuse::first_client(&mut gate, &copies()?, fatal),
     }
 }

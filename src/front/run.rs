@@ -3,9 +3,10 @@
 
 use super::arrange::{Arrangement, Failure};
 use super::cli::Run;
-use super::given::{Given, is_socket};
+use super::given::Given;
 use crate::plan::Step;
 use crate::plan::request::Front;
+use crate::supervise::connection::is_socket;
 use crate::supervise::{Advice, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
 use nix::errno::Errno;
 use nix::libc;

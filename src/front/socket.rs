@@ -6,13 +6,13 @@ use super::address::{Address, UnixAddress};
 use crate::host::{HostError, errno_text};
 use crate::plan::request::Transport;
 use crate::supervise::Listener;
-use crate::sys::socket::set_pass_rights;
+use crate::supervise::connection::refuse_descriptors;
 use nix::errno::Errno;
 use nix::unistd::{Group, User};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -114,16 +114,6 @@ fn give(path: &Path, (uid, gid): Owner) -> Result<(), HostError> {
     }
     let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
     rustix::fs::chownat(&found, "", uid, gid, AtFlags::EMPTY_PATH).map_err(failed)
-}
-
-/// A client could otherwise hand the command descriptors that no policy grants. Older kernels cannot refuse them, and
-/// there the filter's list and Landlock must do: an open descriptor asks neither.
-pub(super) fn refuse_descriptors(socket: BorrowedFd<'_>) -> Result<(), HostError> {
-    match set_pass_rights(socket, 0) {
-        // Linux before 6.16.
-        Ok(()) | Err(Errno::ENOPROTOOPT) => Ok(()),
-        Err(errno) => Err(HostError::new("refuse descriptors from clients (SO_PASSRIGHTS)", errno)),
-    }
 }
 
 /// Removes a socket of that name that nobody listens on.

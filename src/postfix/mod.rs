@@ -15,3 +15,4 @@ mod numbers;
 pub mod environment;
 pub mod log;
 pub mod protocol;
+pub mod passing;

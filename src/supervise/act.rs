@@ -171,7 +171,10 @@ impl Supervisor {
 
     /// Sets the moment at which a door without sessions has had enough.
     pub(super) fn set_idle(&mut self, door: &mut dyn Door) {
-        if self.phase != Phase::Serving || !self.sessions.is_empty() || self.idle_at.is_some() {
+        if self.phase != Phase::Serving || !self.sessions.is_empty() || !self.passing.is_empty() {
+            return;
+        }
+        if self.idle_at.is_some() {
             return;
         }
         if let Some(limit) = door.idle_limit() {

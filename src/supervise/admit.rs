@@ -22,25 +22,17 @@ pub(super) struct Admission {
     closed: bool,
 }
 
-/// What a failed accept(2) means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// No client is there any more, or it left before it was accepted: nothing to say.
-    Gone,
-    /// Descriptors or memory ran out: wait.
-    Exhausted,
-    /// Something is wrong with the listener: say so, wait, try again.
-    Broken,
-}
-
-impl Trouble {
-    /// Sorts the errors of accept(2): its manual page lists those of the network that concern one client only.
-    pub(super) fn of(errno: Errno) -> Trouble {
-        match errno {
-            Errno::EAGAIN
+/// Whether a failed accept(2) means no more than that the client has left, or another process was faster. Its manual
+/// page lists the errors of the network that concern one client only.
+pub(super) fn is_gone(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EAGAIN
             | Errno::EINTR
             | Errno::ECONNABORTED
+            | Errno::ECONNREFUSED
             | Errno::ECONNRESET
+            | Errno::ENOTCONN
             | Errno::EPROTO
             | Errno::ENOPROTOOPT
             | Errno::EHOSTDOWN
@@ -51,16 +43,13 @@ impl Trouble {
             | Errno::EOPNOTSUPP
             | Errno::ETIMEDOUT
             // A firewall rule.
-            | Errno::EPERM => Trouble::Gone,
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => Trouble::Exhausted,
-            _ => Trouble::Broken,
-        }
-    }
+            | Errno::EPERM
+    )
 }
 
 /// Whether to say something about a trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tell {
+pub enum Tell {
     /// It is new.
     Now,
     /// It was said lately.
@@ -183,15 +172,15 @@ mod tests {
     #[test]
     fn only_trouble_that_lasts_pauses() {
         let table = [
-            (Errno::ECONNABORTED, Trouble::Gone),
-            (Errno::EAGAIN, Trouble::Gone),
-            (Errno::EMFILE, Trouble::Exhausted),
-            (Errno::ENOMEM, Trouble::Exhausted),
-            (Errno::EBADF, Trouble::Broken),
-            (Errno::EINVAL, Trouble::Broken),
+            (Errno::EMFILE, false),
+            (Errno::ENOMEM, false),
+            (Errno::EBADF, false),
+            (Errno::EINVAL, false),
+            (Errno::ECONNABORTED, true),
+            (Errno::EAGAIN, true),
         ];
-        for (errno, trouble) in table {
-            assert_eq!(Trouble::of(errno), trouble, "{errno}");
+        for (errno, gone) in table {
+            assert_eq!(is_gone(errno), gone, "{errno}");
         }
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How sessions come to be: accept, ask the launcher, hear its answer; and what becomes of them if it is gone.
 
-use super::admit::{Tell, Trouble};
-use super::door::Door;
+use super::admit::Tell;
+use super::client::Client;
+use super::door::{Door, NotAccepted};
+use super::listener::Arrival;
 use super::renewal::Renewal;
 use super::stderr::Voice;
 use super::strays::Strays;
@@ -27,13 +29,11 @@ impl Supervisor {
             let Some(service) = self.services.get_mut(number) else { return };
             let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { break };
             match listener.accept() {
-                Ok((connection, client)) => {
-                    let advice = door.accepted(number, service.admission.live() + 1);
-                    self.begin(number, vec![connection], client);
-                    self.heed(advice);
-                }
+                Ok(Some(Arrival::Client(connection, client))) => self.arrived(number, connection, client, door),
+                Ok(Some(Arrival::Passer(passer))) => self.expect_client(number, passer, door),
+                Ok(None) => break,
                 Err(errno) => {
-                    self.refused(number, errno);
+                    self.not_accepted(number, &NotAccepted::Errno(errno), door);
                     break;
                 }
             }
@@ -41,27 +41,32 @@ impl Supervisor {
         self.set_listening(number);
     }
 
-    fn refused(&mut self, number: usize, errno: Errno) {
+    /// A client is there.
+    pub(super) fn arrived(&mut self, number: usize, connection: OwnedFd, client: Client, door: &mut dyn Door) {
+        let Some(service) = self.services.get(number) else { return };
+        let advice = door.accepted(number, service.admission.live() + 1);
+        self.begin(number, vec![connection], client);
+        self.heed(advice);
+    }
+
+    /// Tells the door why nobody was accepted; pauses the service where that is not the client's fault.
+    pub(super) fn not_accepted(&mut self, number: usize, why: &NotAccepted, door: &mut dyn Door) {
         let Some(service) = self.services.get_mut(number) else { return };
-        match Trouble::of(errno) {
-            Trouble::Gone => {}
-            Trouble::Exhausted | Trouble::Broken => {
-                if service.pause(&mut self.watch, Instant::now()) == Tell::Now {
-                    let name = &service.plan.service;
-                    tracing::warn!(
-                        "{name}: cannot accept a connection: {}; pausing, then trying again",
-                        errno_text(errno)
-                    );
-                }
-            }
-        }
+        let tell = match why {
+            NotAccepted::Errno(_) => service.pause(&mut self.watch, Instant::now()),
+            NotAccepted::Passed(_) => Tell::Now,
+        };
+        let advice = door.not_accepted(&service.plan.service, why, tell);
+        self.heed(advice);
     }
 
     /// Has a service's listeners watched if it is open, and not if it is not.
     pub(super) fn set_listening(&mut self, number: usize) {
         let Some(service) = self.services.get_mut(number) else { return };
         if let Err(errno) = service.set_listening(&self.watch) {
-            self.refused(number, errno);
+            service.pause(&mut self.watch, Instant::now());
+            let name = &service.plan.service;
+            tracing::error!("{name}: cannot watch its listeners: {}; trying again", errno_text(errno));
         }
     }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a front door and the loop say to each other. The loop knows no protocol; a door knows no session's insides.
 
+use super::admit::Tell;
 use super::client::Client;
 use super::outcome::{self, Limit, Outcome, Usage};
+use super::passer::PassError;
 use crate::host::errno_text;
 use crate::plan::{Plan, explain};
 use crate::sandbox::SetupError;
+use nix::errno::Errno;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -30,6 +33,16 @@ pub trait Door {
     /// A connection was accepted; with it there are `live` sessions of this service. The launcher is asked afterwards.
     fn accepted(&mut self, service: usize, live: usize) -> Advice {
         let _ = (service, live);
+        Advice::Continue
+    }
+
+    /// Nothing was accepted although somebody was there. The loop pauses where that is a reason to; `tell` says whether
+    /// this is news.
+    fn not_accepted(&mut self, service: &str, why: &NotAccepted, tell: Tell) -> Advice {
+        match tell {
+            Tell::Now => tracing::warn!("{service}: cannot accept a connection: {why}; trying again"),
+            Tell::No => {}
+        }
         Advice::Continue
     }
 
@@ -58,6 +71,17 @@ pub trait Door {
     fn idle_limit(&self) -> Option<Duration> {
         None
     }
+}
+
+/// Why a connection was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// accept(2) failed for a reason that is not the client's.
+    #[error("{}", errno_text(*.0))]
+    Errno(Errno),
+    /// Its client was not handed over.
+    #[error(transparent)]
+    Passed(#[from] PassError),
 }
 
 /// What the loop should do next.

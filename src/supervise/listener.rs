@@ -2,7 +2,9 @@
 //! A socket that clients connect to, and the name it may have in the file system.
 //! Made by the fronts; the loop accepts from it and drops it when it drains.
 
+use super::admit::is_gone;
 use super::client::{Client, keep_alive};
+use super::passer::Passer;
 use crate::plan::request::Transport;
 use nix::errno::Errno;
 use rustix::net::SocketFlags;
@@ -14,8 +16,27 @@ use std::path::PathBuf;
 pub struct Listener {
     fd: OwnedFd,
     transport: Transport,
+    brings: Brings,
     /// Held for its end only.
     _file: Option<SocketFile>,
+}
+
+/// Who connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brings {
+    /// Clients.
+    Clients,
+    /// Daemons that hand clients over.
+    Passers,
+}
+
+/// Who has connected.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A client. Its connection blocks, and is close-on-exec.
+    Client(OwnedFd, Client),
+    /// A daemon that will hand a client over.
+    Passer(Passer),
 }
 
 /// The name of a UNIX socket, removed when the listener is.
@@ -31,7 +52,12 @@ struct SocketFile {
 impl Listener {
     /// A listener that somebody else made, and unlinks if need be.
     pub fn new(fd: OwnedFd, transport: Transport) -> Listener {
-        Listener { fd, transport, _file: None }
+        Listener { fd, transport, brings: Brings::Clients, _file: None }
+    }
+
+    /// A UNIX listener of somebody else's on which clients are handed over.
+    pub fn passing(fd: OwnedFd) -> Listener {
+        Listener { fd, transport: Transport::Unix, brings: Brings::Passers, _file: None }
     }
 
     /// A UNIX listener whose name goes when it goes.
@@ -40,22 +66,34 @@ impl Listener {
         Listener {
             fd,
             transport: Transport::Unix,
+            brings: Brings::Clients,
             _file: Some(SocketFile { path, identity, owner: std::process::id() }),
         }
     }
 
-    /// Accepts one connection, blocking and close-on-exec.
-    pub(super) fn accept(&self) -> Result<(OwnedFd, Client), Errno> {
+    /// Accepts one connection. None: whoever was there has left again, or another process was faster.
+    pub fn accept(&self) -> Result<Option<Arrival>, Errno> {
         // Without SOCK_NONBLOCK the connection blocks, whatever the listener does: see accept(2).
-        let accepted = rustix::net::acceptfrom_with(&self.fd, SocketFlags::CLOEXEC);
-        let (connection, peer) = accepted.map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+        let flags = match self.brings {
+            Brings::Clients => SocketFlags::CLOEXEC,
+            Brings::Passers => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        };
+        let accepted = rustix::net::acceptfrom_with(&self.fd, flags);
+        let (connection, peer) = match accepted.map_err(|error| Errno::from_raw(error.raw_os_error())) {
+            Ok(accepted) => accepted,
+            Err(errno) if is_gone(errno) => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+        if self.brings == Brings::Passers {
+            return Ok(Some(Arrival::Passer(Passer::new(connection))));
+        }
         let client = Client::of(connection.as_fd(), peer);
         match self.transport {
             // A peer that has left already is the command's to notice.
             Transport::Tcp => drop(keep_alive(&connection)),
             Transport::Unix | Transport::Stdio => {}
         }
-        Ok((connection, client))
+        Ok(Some(Arrival::Client(connection, client)))
     }
 }
 

@@ -7,6 +7,7 @@
 mod supervisor;
 pub mod door;
 mod arrive;
+mod pass;
 mod act;
 mod part;
 pub mod turn;
@@ -21,12 +22,16 @@ mod session;
 mod stderr;
 mod admit;
 mod listener;
+pub mod connection;
+mod passer;
 pub mod client;
 mod watch;
 mod strays;
 
+pub use admit::Tell;
 pub use client::Client;
-pub use door::{Advice, Door, Ended, Plain};
-pub use listener::Listener;
+pub use door::{Advice, Door, Ended, NotAccepted, Plain};
+pub use listener::{Arrival, Listener};
 pub use outcome::{Limit, Outcome, Usage};
+pub use passer::{PassError, Passer};
 pub use supervisor::{OnSignal, Supervisor};

@@ -2,7 +2,7 @@
 //! Whose rights the loop has. A daemon of Postfix works as the mail owner and stays root by its real and saved ids; what
 //! needs root takes its rights back for as long as it lasts: making a sandbox, killing one, and its cgroup.
 
-use crate::host::HostError;
+use crate::host::{HostError, errno_text};
 use nix::unistd::{Gid, Uid, geteuid, setegid, seteuid, setgroups};
 
 /// Whose rights this process has while nothing needs more.
@@ -38,7 +38,7 @@ impl Rights {
         let _ = seteuid(Uid::from_raw(0));
         let done = act();
         if let Err(errno) = seteuid(uid) {
-            crate::log::panic(format_args!("cannot give root's rights up again: {}", errno.desc()));
+            crate::log::panic(format_args!("cannot give root's rights up again: {}", errno_text(errno)));
             std::process::abort();
         }
         done

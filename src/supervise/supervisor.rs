@@ -6,6 +6,7 @@ use super::client::Client;
 use super::door::{Advice, Door};
 use super::files::OpenFiles;
 use super::listener::Listener;
+use super::pass::Passing;
 use super::rights::Rights;
 use super::service::Service;
 use super::session::Session;
@@ -55,6 +56,7 @@ pub struct Supervisor {
     pub(super) services: Vec<Service>,
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) events: VecDeque<(u64, Event)>,
+    pub(super) passing: Passing,
     pub(super) slice: Option<Slice>,
     files: OpenFiles,
     pub(super) rights: Rights,
@@ -92,6 +94,7 @@ impl Supervisor {
             services: Vec::new(),
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
+            passing: Passing::default(),
             slice: slice(place)?,
             files: OpenFiles::raise(),
             rights: Rights::Own,
@@ -173,7 +176,7 @@ impl Supervisor {
                 self.settle(door);
             }
             while let Some((_, timer)) = self.watch.due(Instant::now()) {
-                self.due(timer);
+                self.due(timer, door);
                 self.settle(door);
             }
             self.set_idle(door);
@@ -185,7 +188,7 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         match self.phase {
             Phase::Serving => false,
-            Phase::Draining | Phase::Stopping => self.sessions.is_empty(),
+            Phase::Draining | Phase::Stopping => self.sessions.is_empty() && self.passing.is_empty(),
             Phase::GivenUp => true,
         }
     }
@@ -219,6 +222,7 @@ impl Supervisor {
             Token::Launcher(service) => self.hear_launcher(service),
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
+            Token::Passer(id) => self.hear_passer(id, door),
             Token::Cord(id) => self.hear_session(id),
             Token::Stderr(id) => self.hear_stderr(id),
             Token::First(id) => {
@@ -236,7 +240,7 @@ impl Supervisor {
         }
     }
 
-    fn due(&mut self, timer: Timer) {
+    fn due(&mut self, timer: Timer, door: &mut dyn Door) {
         let now = Instant::now();
         match timer {
             Timer::Limit(id) => {
@@ -271,6 +275,7 @@ impl Supervisor {
                 self.idle_at = None;
                 self.drain();
             }
+            Timer::Passer(id) => self.lose_passer(id, door),
             Timer::Strays => self.look_for_strays(now),
             Timer::Patience => self.phase = Phase::GivenUp,
         }

@@ -30,6 +30,8 @@ pub(super) enum Token {
     First(u64),
     /// What a session's command says on its standard error.
     Stderr(u64),
+    /// A daemon that hands a client over.
+    Passer(u64),
 }
 
 /// What a moment is for.
@@ -47,6 +49,8 @@ pub(super) enum Timer {
     Resume(usize),
     /// The front door's idle limit.
     Idle,
+    /// Somebody who hands a client over should have done so.
+    Passer(u64),
     /// Look for children that nobody told us of.
     Strays,
     /// Stopping takes too long.
@@ -149,6 +153,7 @@ impl Token {
             Token::First(session) => (5, session),
             Token::Coming(service) => (6, service as u64),
             Token::Stderr(session) => (7, session),
+            Token::Passer(passer) => (8, passer),
         };
         kind << 56 | rest
     }
@@ -164,6 +169,7 @@ impl Token {
             5 => Some(Token::First(rest)),
             6 => Some(Token::Coming(rest as usize)),
             7 => Some(Token::Stderr(rest)),
+            8 => Some(Token::Passer(rest)),
             _ => None,
         }
     }
@@ -184,6 +190,7 @@ mod tests {
             Token::Cord(1 << 50),
             Token::First(0),
             Token::Stderr(5),
+            Token::Passer(9),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

@@ -6,10 +6,7 @@ use crate::postfix::private::Log;
 use crate::scene::stage::Room;
 use crate::scene::{Client, host};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use std::io::{IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -108,19 +105,6 @@ impl At<'_> {
     pub(super) fn served_by_another(&self) {
         let mut client = self.client();
         assert_eq!(client.line(), "started");
-    }
-
-    /// Hands this descriptor to the row's service, as a daemon in front of it would: see util/pass_accept.c.
-    pub(super) fn pass(&self, descriptor: OwnedFd) {
-        let path = self.postfix.socket(self.name);
-        let stream = UnixStream::connect(path.trim_start_matches("unix:")).expect("master listens");
-        let (bytes, fds) = ([IoSlice::new(b"\0")], [descriptor.as_raw_fd()]);
-        let rights = [ControlMessage::ScmRights(&fds)];
-        sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, MsgFlags::empty(), None).expect("the daemon takes it");
-        // Attributes of the client, which the daemon reads and drops, and their end.
-        (&stream).write_all(b"name\0value\0\0").expect("the daemon reads");
-        stream.set_read_timeout(Some(self.patience)).expect("a time-out can be set");
-        let _end = (&stream).read(&mut [0; 16]);
     }
 
     /// Whether the other side has ended this connection, or sent something, by now.

@@ -151,13 +151,5 @@ fn clients() -> Vec<Row> {
             .sees(|at| {
                 at.eventually("a command ran", || std::fs::read(at.spool(at.name)).is_ok_and(|seen| seen == b"W"))
             }),
-        row("pass_service", "pass: accept, receive a descriptor, then serve it.")
-            .entries("@name pass - n n - 0 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
-            .sees(|at| {
-                let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("descriptors are left");
-                ours.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
-                at.pass(theirs.into());
-                assert_eq!(Client::Unix(ours).send(b"hello\n").finish().rest(), "hello\n");
-            }),
     ]
 }

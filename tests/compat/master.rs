@@ -36,6 +36,17 @@ impl Master {
 
     /// The same in an environment with this generation.
     pub(super) fn with_generation(at: &At<'_>, words: &str, generation: &str) -> Master {
+        Master::with_words(at, command_line(at, words), generation)
+    }
+
+    /// The same where system calls of the daemon fail as strace(1) is told, `accept,accept4:error=EMFILE:when=1`.
+    pub(super) fn with_fault(at: &At<'_>, words: &str, fault: &str) -> Master {
+        let inject = format!("inject={fault}");
+        let strace = ["strace", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_string);
+        Master::with_words(at, strace.into_iter().chain(command_line(at, words)).collect(), GENERATION)
+    }
+
+    fn with_words(at: &At<'_>, words: Vec<String>, generation: &str) -> Master {
         let (status, theirs) = UnixStream::pair().expect("a descriptor is left");
         status.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
         let listen = |number: u32| {
@@ -48,10 +59,14 @@ impl Master {
             listeners.each_ref().map(|one| OwnedFd::from(one.try_clone().expect("a descriptor is left")));
         let daemon = Command::new("/bin/sh")
             .args(["-c", NUMBERS, "sh"])
-            .args(command_line(at, words))
+            .args(words)
             .current_dir(at.path("postfix/queue"))
             .env_clear()
-            .envs([("MAIL_CONFIG", at.path("postfix/config").into_os_string()), ("GENERATION", generation.into())])
+            .envs([
+                ("PATH", "/usr/bin:/bin".into()),
+                ("MAIL_CONFIG", at.path("postfix/config").into_os_string()),
+                ("GENERATION", generation.into()),
+            ])
             .stdin(OwnedFd::from(theirs))
             .stdout(six)
             .stderr(seven)

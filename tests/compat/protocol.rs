@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 
 pub(super) fn rows() -> Vec<Row> {
-    [messages(), ends()].into_iter().flatten().collect()
+    [messages(), accepts(), ends()].into_iter().flatten().collect()
 }
 
 const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
@@ -78,6 +78,47 @@ fn messages() -> Vec<Row> {
             at.says("warning: /bin/sleep: *: command time limit exceeded*");
         }),
     ]
+}
+
+fn accepts() -> Vec<Row> {
+    let fault = |errno: &str, when: &str| format!("accept,accept4:error={errno}:when={when}");
+    let silent = |errno: &'static str| {
+        let name = format!("accept_{}", errno.to_lowercase());
+        row(&name, "accept: EAGAIN, ECONNRESET, ECONNABORTED and the like are silent").sees(move |at| {
+            let master = Master::with_fault(at, CAT, &fault(errno, "1"));
+            assert_eq!(served(&master).finish().rest(), "");
+            assert!(!at.said().iter().any(|line| line.contains("accept connection")), "{:?}", at.said());
+        })
+    };
+    let told = |errno: &'static str, text: &'static str| {
+        let name = format!("accept_{}", errno.to_lowercase());
+        row(&name, "accept: others error: accept connection: REASON").sees(move |at| {
+            let master = Master::with_fault(at, CAT, &fault(errno, "1..3"));
+            assert_eq!(served(&master).finish().rest(), "");
+            at.says(&format!("error: accept connection: {text}"));
+            assert_eq!(at.said().iter().filter(|line| line.contains("accept connection")).count(), 3);
+        })
+    };
+    let network = ["EAGAIN", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "EINTR", "ENETDOWN"];
+    let others = ["ENETUNREACH", "ENOTCONN", "ENOBUFS", "ECONNABORTED", "EPROTO"];
+    let mut rows: Vec<Row> = network.into_iter().chain(others).map(silent).collect();
+    rows.extend([
+        told("EMFILE", "Too many open files"),
+        told("ENFILE", "Too many open files in system"),
+        told("EINVAL", "Invalid argument"),
+        told("EPERM", "Operation not permitted").instead(|at| {
+            let master = Master::with_fault(at, CAT, "accept,accept4:error=EPERM:when=1..20");
+            assert_eq!(served(&master).finish().rest(), "");
+        }),
+        row("accept_errors", "accept: the 13th is fatal: too many errors - program terminated").sees(|at| {
+            let master = Master::with_fault(at, CAT, "accept,accept4:error=EMFILE");
+            let _client = master.client(6);
+            assert_eq!(master.end(None).code(), Some(1));
+            at.says("fatal: too many errors - program terminated");
+            assert_eq!(at.said().iter().filter(|line| line.contains("accept connection")).count(), 13);
+        }),
+    ]);
+    rows
 }
 
 fn ends() -> Vec<Row> {

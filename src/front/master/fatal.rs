@@ -2,7 +2,7 @@
 //! Why the daemon ends: one line for the log, in Postfix's own words where it has some.
 //! Values only; `master` logs them, sleeps and exits.
 
-use crate::host::HostError;
+use crate::host::{HostError, errno_text};
 use crate::plan::Refusal;
 use crate::policy::InputError;
 use crate::postfix::attributes::AttributeError;
@@ -33,15 +33,15 @@ pub(in crate::front) enum Fatal {
     ByHand,
     #[error("no debugger_command variable set up")]
     NoDebugger,
-    #[error("service {0}: transport type pass is not supported")]
-    Pass(String),
-    #[error("descriptor {number}, which master should have left open: {}", errno.desc())]
+    #[error("too many errors - program terminated")]
+    TooManyErrors,
+    #[error("descriptor {number}, which master should have left open: {}", errno_text(*errno))]
     Descriptor { number: i32, errno: Errno },
     #[error("open lock file {path}: {why}")]
     LockFile { path: String, why: String },
-    #[error("select lock: {}", .0.desc())]
+    #[error("select lock: {}", errno_text(*.0))]
     Lock(Errno),
-    #[error("chdir(\"{directory}\"): {}", errno.desc())]
+    #[error("chdir(\"{directory}\"): {}", errno_text(*errno))]
     Directory { directory: String, errno: Errno },
     #[error(transparent)]
     Attribute(#[from] AttributeError),
@@ -53,7 +53,7 @@ pub(in crate::front) enum Fatal {
     Refusal(#[from] Refusal),
     #[error(transparent)]
     Host(#[from] HostError),
-    #[error("wait for a client: {}", .0.desc())]
+    #[error("wait for a client: {}", errno_text(*.0))]
     Wait(Errno),
 }
 
@@ -79,7 +79,7 @@ impl Fatal {
             | Fatal::Owner(_)
             | Fatal::ByHand
             | Fatal::NoDebugger
-            | Fatal::Pass(_)
+            | Fatal::TooManyErrors
             | Fatal::Descriptor { .. }
             | Fatal::LockFile { .. }
             | Fatal::Lock(_)

@@ -7,9 +7,10 @@ use super::fatal::Fatal;
 use super::lock::{Lock, Taken, Waiter};
 use super::report::report;
 use super::start::Start;
+use crate::host::errno_text;
 use crate::postfix::options::Transport;
 use crate::postfix::protocol::{self, FLOW_FDS, LISTEN_FD, STATUS_FD, Status};
-use crate::supervise::{Advice, Door, Ended};
+use crate::supervise::{Advice, Door, Ended, NotAccepted, Tell};
 use crate::sys::inherit;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// The most listeners: master makes one for each address of the host.
 const MOST_LISTENERS: RawFd = 1000;
+/// How many errors a Postfix daemon survives: see util/msg.c, msg_error_bound.
+const MOST_ERRORS: u32 = 13;
 
 /// What master left open.
 pub(super) struct Inherited {
@@ -39,6 +42,8 @@ pub(super) struct Gate {
     max_use: u32,
     max_idle: Duration,
     used: u32,
+    /// How often nobody could be accepted.
+    errors: u32,
     /// Clients that are served at once.
     concurrency: usize,
 }
@@ -110,13 +115,47 @@ impl Gate {
     ) -> Result<Gate, Fatal> {
         let watch = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Fatal::Wait)?;
         watch.add(&status, EpollEvent::new(EpollFlags::EPOLLIN, STATUS)).map_err(Fatal::Wait)?;
-        let (waiter, phase, used, concurrency) = (None, Phase::Room, 0, 1);
-        Ok(Gate { status, generation, lock, waiter, watch, phase, on_end, max_use, max_idle, used, concurrency })
+        let (waiter, phase, used, errors, concurrency) = (None, Phase::Room, 0, 0, 1);
+        Ok(Gate {
+            status,
+            generation,
+            lock,
+            waiter,
+            watch,
+            phase,
+            on_end,
+            max_use,
+            max_idle,
+            used,
+            errors,
+            concurrency,
+        })
     }
 
     /// So many clients are served at once.
     pub(super) fn serve(&mut self, concurrency: usize) {
         self.concurrency = concurrency;
+    }
+
+    /// Why this process had to end, where that was not as it should be.
+    pub(super) fn verdict(&self) -> Result<(), Fatal> {
+        if self.errors >= MOST_ERRORS { Err(Fatal::TooManyErrors) } else { Ok(()) }
+    }
+
+    /// Says that nobody could be accepted. Where that is said too often, it is enough.
+    pub(super) fn refuse(&mut self, why: &NotAccepted) -> Result<(), Fatal> {
+        let reason = match why {
+            // As little as of a client that has left again.
+            NotAccepted::Errno(Errno::ENOBUFS) => return Ok(()),
+            NotAccepted::Errno(errno) => errno_text(*errno),
+            NotAccepted::Passed(error) => {
+                tracing::warn!("pass_accept_attr: {error}");
+                error.why.clone()
+            }
+        };
+        tracing::error!("accept connection: {reason}");
+        self.errors += 1;
+        self.verdict()
     }
 
     /// Waits until this process is the one that may accept.
@@ -247,6 +286,13 @@ impl Door for Gate {
             (true, _) if live == 0 => self.close(Advice::Drain),
             (_, true) => self.seek(),
             (_, false) => Advice::Continue,
+        }
+    }
+
+    fn not_accepted(&mut self, _service: &str, why: &NotAccepted, _tell: Tell) -> Advice {
+        match self.refuse(why) {
+            Ok(()) => Advice::Continue,
+            Err(_) => self.close(Advice::Leave),
         }
     }
 

@@ -99,3 +99,16 @@ fn a_reload_that_nobody_looked_at_yet_is_seen_when_master_is_told() {
         assert_eq!(end(&mut gate, 0), if concurrency == 1 { Advice::Leave } else { Advice::Continue });
     }
 }
+
+#[test]
+fn the_thirteenth_client_that_cannot_be_accepted_is_one_too_many() {
+    let (mut gate, _master) = gate(100, 1, OnEnd::Leave);
+    let refuse = |gate: &mut Gate, errno| gate.not_accepted("policy", &NotAccepted::Errno(errno), Tell::No);
+    for _ in 1..MOST_ERRORS {
+        assert_eq!(refuse(&mut gate, Errno::EMFILE), Advice::Continue);
+        assert_eq!(refuse(&mut gate, Errno::ENOBUFS), Advice::Continue);
+    }
+    assert!(gate.verdict().is_ok());
+    assert_eq!(refuse(&mut gate, Errno::EMFILE), Advice::Leave);
+    assert_eq!(gate.verdict().unwrap_err().to_string(), "too many errors - program terminated");
+}

@@ -4,6 +4,7 @@
 //! as spawn(8) does; while something is, a child waits in its place: a lock belongs to the open file, which both have.
 
 use super::fatal::Fatal;
+use super::safely;
 use crate::postfix::options::Transport;
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
@@ -11,9 +12,8 @@ use nix::libc;
 use nix::unistd::Pid;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// The lock of a service.
 pub(super) enum Lock {
@@ -42,18 +42,7 @@ impl Lock {
     /// Opens or makes `pid/TRANSPORT.NAME` below the working directory, which master has set to the queue directory.
     pub(super) fn open(transport: Transport, service: &str) -> Result<Lock, Fatal> {
         let path = format!("pid/{}.{service}", transport.name());
-        let refuse = |why: String| Fatal::LockFile { path: path.clone(), why };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.custom_flags(libc::O_NOFOLLOW).open(&path).map_err(|error| {
-            let errno = super::start::errno(&error);
-            refuse(if errno == Errno::ELOOP { "file is a symbolic link".into() } else { errno.desc().into() })
-        })?;
-        // Nobody must be able to lure us into locking a file that is somebody else's.
-        let links = file.metadata().map_err(|error| refuse(super::start::errno(&error).desc().into()))?.nlink();
-        if links != 1 {
-            return Err(refuse(format!("file has {links} hard links")));
-        }
+        let file = safely::open_or_create(path.as_ref()).map_err(|why| Fatal::LockFile { path, why })?;
         Ok(Lock::File(file))
     }
 
@@ -147,7 +136,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     fn file(path: &std::path::Path) -> File {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap()
+        File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap()
     }
 
     #[test]

@@ -5,17 +5,17 @@
 use super::fatal::Fatal;
 use super::gate::Gate;
 use crate::postfix::protocol::Status;
+use crate::supervise::{Arrival, Listener, NotAccepted};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::time::Instant;
 
 /// Waits for the first client and then fails with `fatal`; without one, ends as an idle daemon does.
-pub(super) fn first_client(gate: &mut Gate, listeners: &[OwnedFd], fatal: Fatal) -> Result<(), Fatal> {
+pub(super) fn first_client(gate: &mut Gate, listeners: &[Listener], fatal: Fatal) -> Result<(), Fatal> {
     let deadline = Instant::now() + gate.max_idle();
-    gate.enter()?;
     loop {
+        gate.enter()?;
         let left = deadline.saturating_duration_since(Instant::now());
         let mut watched = vec![PollFd::new(gate.status(), PollFlags::POLLIN)];
         watched.extend(listeners.iter().map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)));
@@ -28,15 +28,30 @@ pub(super) fn first_client(gate: &mut Gate, listeners: &[OwnedFd], fatal: Fatal)
         if ready[0] {
             return Ok(());
         }
-        // Whoever finds no client after all waits on.
-        let clients = listeners.iter().zip(&ready[1..]).filter(|(_, ready)| **ready);
-        let accepted = clients.map(|(listener, _)| rustix::net::accept_with(listener, SocketFlags::CLOEXEC));
-        if let Some(client) = accepted.flatten().next() {
+        for (listener, _) in listeners.iter().zip(&ready[1..]).filter(|(_, ready)| **ready) {
+            let came = accept(listener);
             gate.leave();
-            let _gone = gate.notify(Status::Taken);
-            // Open until the process ends, which is a second later.
-            let _until_exit = client.into_raw_fd();
-            return Err(fatal);
+            match came {
+                Ok(Some(client)) => {
+                    let _gone = gate.notify(Status::Taken);
+                    // Open until the process ends, which is a second later.
+                    let _until_exit = client.into_raw_fd();
+                    return Err(fatal);
+                }
+                // Whoever finds no client after all waits on.
+                Ok(None) => {}
+                Err(why) => gate.refuse(&why)?,
+            }
         }
+    }
+}
+
+/// The client that has come; one that is handed over is waited for. None: it has left again.
+fn accept(listener: &Listener) -> Result<Option<OwnedFd>, NotAccepted> {
+    match listener.accept() {
+        Ok(Some(Arrival::Client(connection, _))) => Ok(Some(connection)),
+        Ok(Some(Arrival::Passer(passer))) => Ok(passer.wait().map(Some)?),
+        Ok(None) => Ok(None),
+        Err(errno) => Err(NotAccepted::Errno(errno)),
     }
 }

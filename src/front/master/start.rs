@@ -4,6 +4,7 @@
 
 use super::accounts::Host;
 use super::fatal::Fatal;
+use crate::host::errno_text;
 use crate::plan::request;
 use crate::postfix::log::{Echo, Log, Target};
 use crate::postfix::options::{Options, Transport, generation};
@@ -106,17 +107,22 @@ impl Start {
 }
 
 /// A listener on a copy of this descriptor.
-pub(super) fn listener(fd: &OwnedFd, kind: request::Transport) -> Result<Listener, Fatal> {
+pub(super) fn listener(fd: &OwnedFd, transport: Transport) -> Result<Listener, Fatal> {
     let number = std::os::fd::AsRawFd::as_raw_fd(fd);
     let copy = fd.try_clone().map_err(|error| Fatal::Descriptor { number, errno: errno(&error) })?;
-    Ok(Listener::new(copy, kind))
+    Ok(match transport {
+        Transport::Inet | Transport::Unix => Listener::new(copy, kind(transport)),
+        Transport::Pass => Listener::passing(copy),
+    })
 }
 
 /// A transport in the words of a request.
 pub(super) fn kind(transport: Transport) -> request::Transport {
     match transport {
         Transport::Inet => request::Transport::Tcp,
-        Transport::Unix | Transport::Pass => request::Transport::Unix,
+        Transport::Unix => request::Transport::Unix,
+        // Whatever its client has: mostly TCP.
+        Transport::Pass => request::Transport::Stdio,
     }
 }
 
@@ -157,7 +163,7 @@ fn environment() -> BTreeMap<String, String> {
 /// main.cf, read again until it is not younger than two seconds: somebody may be in the middle of writing it.
 fn read_main_cf(start: &parameters::Start) -> Result<crate::postfix::main_cf::Table, Fatal> {
     let path = format!("{}/main.cf", start.config_directory);
-    let open = |error: std::io::Error| Fatal::Open { path: path.clone(), why: errno(&error).desc().to_string() };
+    let open = |error: std::io::Error| Fatal::Open { path: path.clone(), why: errno_text(errno(&error)) };
     let mut before = now_s();
     loop {
         let (mut file, mut bytes, mut warnings) = (File::open(&path).map_err(open)?, Vec::new(), Vec::new());
