@@ -16,9 +16,14 @@ builtin! {
     "python3" "profiles/python3.toml",
     "perl" "profiles/perl.toml",
     "dns-client" "profiles/dns-client.toml",
+    "syslog" "profiles/syslog.toml",
     "policyd-spf" "policyd-spf.toml",
+    "policyd-spf-perl" "policyd-spf-perl.toml",
     "echo" "echo.toml",
     "greylist" "greylist.toml",
+    "tcp-table" "tcp-table.toml",
+    "socketmap" "socketmap.toml",
+    "smtp-filter" "smtp-filter.toml",
 }
 
 /// The text of the policy `name`, and its name for as long as the program runs.

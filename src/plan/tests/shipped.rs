@@ -19,13 +19,21 @@ fn debian(mut facts: Facts) -> Facts {
         ("/usr/share/perl", true),
         ("/etc/resolv.conf", false),
         ("/etc/postfix-policyd-spf-python", true),
+        ("/usr/sbin/postfix-policyd-spf-perl", false),
+        ("/usr/local/lib/spawnbox", true),
         ("/usr/local/lib/spawnbox/greylist.pl", false),
+        ("/usr/local/lib/spawnbox/table.sh", false),
+        ("/usr/local/lib/spawnbox/socketmap.pl", false),
+        ("/usr/local/lib/spawnbox/filter.pl", false),
+        ("/dev/log", false),
     ] {
         let found = PathFact::Found { resolved: PathBuf::from(path), directory, link: None };
         facts.paths.insert(PathBuf::from(path), found);
     }
-    let greylist = facts.accounts.users["112"].clone();
-    facts.accounts.users.insert("greylist".to_owned(), greylist);
+    for name in ["greylist", "filter"] {
+        let account = facts.accounts.users["112"].clone();
+        facts.accounts.users.insert(name.to_owned(), account);
+    }
     facts
 }
 
@@ -44,7 +52,7 @@ fn request(policy: &Policy) -> Request {
 
 #[test]
 fn the_profiles_can_be_planned_for_root_and_for_an_ordinary_user() {
-    for name in ["strict", "shell", "python3", "perl", "dns-client", "echo"] {
+    for name in ["strict", "shell", "python3", "perl", "dns-client", "syslog", "echo", "tcp-table", "socketmap"] {
         let policy = load(name);
         for facts in [root_on_618(), root_on_debian_12(), user_on_618()] {
             let plan = planned(&request(&policy), &policy, &debian(facts));
@@ -57,12 +65,14 @@ fn the_profiles_can_be_planned_for_root_and_for_an_ordinary_user() {
 
 #[test]
 fn the_services_can_be_planned_for_root() {
-    for name in ["policyd-spf", "greylist"] {
+    for (name, seconds) in
+        [("policyd-spf", 3600), ("policyd-spf-perl", 3600), ("greylist", 3600), ("smtp-filter", 1000)]
+    {
         let policy = load(name);
         for facts in [root_on_618(), root_on_debian_12()] {
             let plan = planned(&request(&policy), &policy, &debian(facts));
             assert_eq!(plan.identity.ids, Ids::One { uid: 112, gid: 119 }, "{name}");
-            assert_eq!(plan.time_limit, Some(Duration::from_secs(3600)), "{name}");
+            assert_eq!(plan.time_limit, Some(Duration::from_secs(seconds)), "{name}");
         }
     }
 }
