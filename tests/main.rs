@@ -4,6 +4,7 @@
 //! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
+//! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
 //! `SPAWNBOX_COMPAT=theirs` or `ours` plays the contract of spawn(8) with one of them instead of both.
 
 #[macro_use]

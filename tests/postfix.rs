@@ -4,6 +4,7 @@
 
 mod choice;
 mod chroot;
+mod clients;
 mod concurrency;
 pub(crate) mod instance;
 mod identity;

@@ -88,6 +88,17 @@ impl Postfix {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// How many messages are on hold.
+    pub(crate) fn count_held(&self) -> usize {
+        fs::read_dir(self.directory.join("queue/hold")).expect("the queue is there").count()
+    }
+
+    /// Every message that is on hold.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let files = fs::read_dir(self.directory.join("queue/hold")).expect("the queue is there").flatten();
+        files.map(|file| self.held_message(&file.file_name().to_string_lossy())).collect()
+    }
+
     /// The daemons of a service: master's children, as it starts them.
     pub(crate) fn daemons(&self, service: &str) -> Vec<u32> {
         let mark = format!(" -n {service} ");
@@ -111,6 +122,13 @@ impl Postfix {
         let text = fs::read_to_string(&path).expect("the file is there");
         assert!(text.contains(old), "no {old:?} in {name}");
         write_old(&path, &text.replace(old, new));
+    }
+
+    /// `postfix flush`: what could not be delivered is tried again now.
+    pub(crate) fn flush(&self) {
+        let config = self.directory.join("config");
+        let status = Command::new("/usr/sbin/postqueue").arg("-c").arg(config).arg("-f").env_clear().status();
+        assert!(status.expect("the package is installed").success(), "postqueue cannot flush the queue");
     }
 
     /// `postfix stop`.

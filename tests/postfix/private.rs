@@ -50,7 +50,7 @@ fn pair(first: u16, second: u16) -> [u8; 4] {
     [first[0], first[1], second[0], second[1]]
 }
 
-fn attach(source: &Path, target: &Path, kind: Option<&str>, flags: MsFlags) {
+pub(crate) fn attach(source: &Path, target: &Path, kind: Option<&str>, flags: MsFlags) {
     mount(Some(source), target, kind, flags, None::<&str>)
         .unwrap_or_else(|errno| panic!("cannot mount {} on {}: {errno}", source.display(), target.display()));
 }

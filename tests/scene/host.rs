@@ -71,7 +71,7 @@ impl Watched {
     }
 
     /// Whether every one of them has ended within this time.
-    pub(crate) fn end_within(self, limit: Duration) -> bool {
+    pub(crate) fn end_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         self.0.iter().all(|process| readable_by(process, deadline))
     }

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What must be so after a trial: every message is there, every attempt has an outcome, what hung was ended by its
+//! limit, and nothing else went wrong.
+
+use super::count;
+use super::crowd::Ledger;
+use super::trial::{Trial, Way, messages};
+use super::trouble::Trouble;
+use crate::postfix::instance::Postfix;
+use crate::postfix::private::Log;
+use crate::scene::{host, patience};
+
+pub(super) fn judge(trial: &Trial, postfix: &Postfix, log: &Log, ledgers: &[(Way, Ledger)], trouble: &Trouble) {
+    assert!(trouble.reloads > 0, "it was over before the first reload");
+    let text = log.text();
+    for (way, ledger) in ledgers {
+        let strikes = strikes(&text, &trial.name(*way));
+        println!("{}: {ledger}, {strikes} ended by the limit", way.name);
+        arrived(trial, postfix, *way, strikes);
+        attempts(trial, *way, ledger);
+        if trial.passes_on {
+            deliveries(log, *way, strikes);
+        }
+        assert!(way.hangs || strikes == 0, "{}: the limit struck in calm", way.name);
+    }
+    for (service, stopped) in &trouble.stopped {
+        assert!(!stopped.is_empty(), "no command of {service} hung");
+        assert!(stopped.iter().all(|one| one.end_within(patience())), "{service}: what hung goes on");
+        assert!(strikes(&text, service) >= stopped.len() as u32, "{service}: the limit struck too seldom");
+    }
+    quiet(&text);
+}
+
+/// How many commands of a service were ended by its limit.
+fn strikes(log: &str, service: &str) -> u32 {
+    log.lines().filter(|line| line.contains(&format!("set by {service}_time_limit)"))).count() as u32
+}
+
+fn arrived(trial: &Trial, postfix: &Postfix, way: Way, strikes: u32) {
+    let held = postfix.held();
+    let more = if trial.passes_on { strikes } else { 0 };
+    let found = count::of_crowd(&held, way.name);
+    let marked = |number: u32, text: &str| (trial.marked)(way, number, text);
+    let complaints = count::complaints(&found, messages(), more, marked);
+    assert!(complaints.is_empty(), "{}: {}", way.name, complaints.join("\n"));
+}
+
+/// Sent is taken, asked to come again, or broken off: and in calm nobody is asked to come again who need not.
+fn attempts(trial: &Trial, way: Way, ledger: &Ledger) {
+    let name = way.name;
+    assert_eq!(ledger.taken, messages(), "{name}: {ledger:?}");
+    assert_eq!(ledger.attempts, ledger.taken + ledger.deferrals() + ledger.broken.len() as u32, "{name}: {ledger:?}");
+    // smtpd itself never hangs.
+    assert!(ledger.broken.is_empty(), "{name}: {ledger:?}");
+    let mut replies = ledger.deferred.values().flatten();
+    match trial.comes_again {
+        Some(words) => {
+            let told = |number: u32| ledger.deferred.get(&number).is_some_and(|replies| replies[0].contains(words));
+            assert!((0..messages()).all(told) || way.hangs, "{name}: somebody passed at once: {ledger:?}");
+            assert!(way.hangs || replies.all(|reply| reply.contains(words)), "{name}: {ledger:?}");
+        }
+        None => assert!(way.hangs || replies.next().is_none(), "{name}: {ledger:?}"),
+    }
+}
+
+/// What the client that delivers says of its attempts: each message is sent once, and deferred where a command hung.
+fn deliveries(log: &Log, way: Way, strikes: u32) {
+    let relay = format!("relay=127.0.0.1[127.0.0.1]:254{},", way.digit);
+    let count = |status: &str| {
+        let text = log.text();
+        text.lines().filter(|line| line.contains(&relay) && line.contains(status)).count() as u32
+    };
+    // A message is there a moment before its sender says so.
+    host::eventually("each is sent", patience(), || count("status=sent") >= messages());
+    let (sent, deferred) = (count("status=sent"), count("status=deferred"));
+    assert_eq!((sent, count("relay=")), (messages(), sent + deferred), "{}", way.name);
+    assert!(deferred <= strikes, "{}: {deferred} are deferred, {strikes} hung", way.name);
+}
+
+/// Nothing failed, and no session ended but as it should or by the limit.
+fn quiet(log: &str) {
+    for words in ["panic", "fatal", "throttling", "status=bounced"] {
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(words)).collect();
+        assert!(lines.is_empty(), "{}", lines.join("\n"));
+    }
+    let ended = |line: &&str| !line.contains(" outcome=exited status=0 ") && !line.contains(" outcome=time-limit ");
+    let odd: Vec<&str> = log.lines().filter(|line| line.contains(": session=")).filter(ended).collect();
+    assert!(odd.is_empty(), "{}", odd.join("\n"));
+}

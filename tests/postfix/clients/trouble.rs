@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What goes on around the clients: a reload every second, and commands that hang now and then. A command hangs when it
+//! is stopped: wherever it is, it does nothing more and keeps its connection, and only its time limit ends it.
+
+use crate::postfix::instance::Postfix;
+use crate::scene::host::{self, Watched};
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many reloads there are between two commands of a service that hang.
+const NOW_AND_THEN: u32 = 2;
+
+/// Whose commands hang, and how many of each service.
+pub(super) struct Hanging {
+    pub(super) services: Vec<String>,
+    pub(super) hangs: usize,
+}
+
+/// What was done.
+pub(super) struct Trouble {
+    pub(super) reloads: u32,
+    /// The commands that were stopped, of each service.
+    pub(super) stopped: Vec<(String, Vec<Watched>)>,
+}
+
+/// Makes trouble until it is over, and does this after each reload.
+pub(super) fn make(postfix: &Postfix, hanging: &Hanging, reloaded: impl Fn(), over: impl Fn() -> bool) -> Trouble {
+    let mut trouble =
+        Trouble { reloads: 0, stopped: hanging.services.iter().map(|name| (name.clone(), Vec::new())).collect() };
+    let mut reload = Instant::now() + Duration::from_secs(1);
+    while !over() {
+        for (service, stopped) in &mut trouble.stopped {
+            let due = stopped.len() as u32 * NOW_AND_THEN <= trouble.reloads && stopped.len() < hanging.hangs;
+            stopped.extend(due.then(|| stop_one(postfix, service)).flatten());
+        }
+        if Instant::now() >= reload {
+            postfix.signal(Signal::SIGHUP);
+            reloaded();
+            trouble.reloads += 1;
+            reload += Duration::from_secs(1);
+        }
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    trouble
+}
+
+/// Stops a command of this service, if it has one now.
+fn stop_one(postfix: &Postfix, service: &str) -> Option<Watched> {
+    let mut all = postfix.daemons(service).into_iter().flat_map(|daemon| host::tree(daemon).into_iter().skip(1));
+    all.find_map(stop)
+}
+
+/// Stops a process that is not our own program; by pidfd, so that a number which is used again is not taken for it.
+fn stop(pid: u32) -> Option<Watched> {
+    let watched = host::watch(&[pid]);
+    let held = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
+    let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    if program.ends_with("spawnbox") {
+        return None;
+    }
+    pidfd_send_signal(&held, rustix::process::Signal::STOP).ok()?;
+    Some(watched)
+}
