@@ -44,7 +44,8 @@
 //! # What stays true
 //!
 //! 1. Nothing is silently weaker: what the plan says is enforced, or the connection is refused with the step, the
-//!    object, the errno and a way out. `explain` lists every layer that is off.
+//!    object, the errno and a way out. `explain` lists every layer that is off. Before the first client a sandbox is
+//!    made and each layer looked at ([`plan::proofs`]): a step that succeeded may have done nothing.
 //! 2. Nothing outlives a session: not a double fork, not a `setsid`, not a stopped process, not after `kill -9` of the
 //!    supervisor.
 //! 3. Nothing leaks in: descriptors 0 to 2 are the connection and no other is open; environment, umask, signals,

@@ -17,6 +17,7 @@ mod stderr;
 mod ends;
 mod front;
 mod failure;
+mod proofs;
 mod isolation;
 mod order;
 mod allocation;

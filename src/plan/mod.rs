@@ -20,6 +20,7 @@ mod order;
 mod origins;
 pub mod refuse;
 mod items;
+pub mod proofs;
 pub mod explain;
 #[cfg(test)]
 pub(crate) mod hosts;

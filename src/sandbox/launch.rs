@@ -2,8 +2,10 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
+use super::launcher::SELF_TEST;
+use super::line::Purpose;
 use super::prepare::Prepared;
-use super::{HostError, line, template, wire};
+use super::{HostError, line, template, wire, witness};
 use crate::plan::Plan;
 use crate::plan::model::Namespace;
 use crate::sys::process::{self, Side};
@@ -59,13 +61,14 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
         .map_err(|e| HostError { doing: format!("write {text} to {path}"), why: e.to_string() })?;
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| HostError::new("open /proc", Errno::from_raw(e.raw_os_error())))?;
+    let host_root = witness::identity(c"/").map_err(|e| HostError::new("look at the root directory", e))?;
     if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {
         own_user_namespace(plan)?;
     }
     if plan.namespaces.contains(&Namespace::Mount) {
         template::enter(plan)?;
     }
-    Prepared::new(plan, proc)
+    Prepared::new(plan, proc, host_root)
 }
 
 /// An ordinary user has the right to make the other namespaces only inside a user namespace of its own.
@@ -93,8 +96,9 @@ fn serve(plan: &Plan, prepared: &mut Prepared) -> ! {
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user) = wire::decode_request(bytes);
-                let made = prepared.give(plan, user).and_then(|()| clone(prepared, &cord, cgroup.as_ref()));
-                answer(session, made);
+                let purpose = if session == SELF_TEST { Purpose::SelfTest } else { Purpose::Session };
+                let given = prepared.give(plan, user);
+                answer(session, given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), purpose)));
             }
             Err(Errno::EINTR) => {}
             // End of file, or something that no supervisor of ours sends.
@@ -115,14 +119,19 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
     }
 }
 
-fn clone(prepared: &mut Prepared, cord: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<(Pid, OwnedFd), Errno> {
+fn clone(
+    prepared: &mut Prepared,
+    cord: &OwnedFd,
+    cgroup: Option<&OwnedFd>,
+    purpose: Purpose,
+) -> Result<(Pid, OwnedFd), Errno> {
     // Here, while the rights are there: the reaper has none when it needs it.
     let kill = match cgroup {
         Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
     match process::clone_sibling(prepared.namespaces, cgroup.map(AsFd::as_fd))? {
-        Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd)),
+        Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd), purpose),
         Side::Parent(made) => Ok(made),
     }
 }

@@ -3,16 +3,19 @@
 //! Nothing here allocates, logs, looks up or decides. A step that fails is reported up the cord, and the child ends.
 
 mod host_proc;
+mod prove;
 
 use super::prepare::{Mount, Prepared, Program};
 use super::reaper;
 use super::report::{Record, SetupError};
 use crate::plan::Step;
+use crate::plan::proofs::Station;
 use crate::sys;
 use crate::sys::process::Side;
 use host_proc::{own_number_before, write_file};
 use nix::errno::Errno;
 use nix::libc;
+use prove::Progress;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,14 +48,30 @@ struct Line<'a> {
     cord: RawFd,
     kill: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
+    /// Of a self-test, which ends where the command would begin.
+    test: Option<Progress>,
+}
+
+/// What a child is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A connection.
+    Session,
+    /// Proofs.
+    SelfTest,
 }
 
 /// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
-pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>) -> ! {
+pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, purpose: Purpose) -> ! {
     AFTER_CLONE.store(true, Ordering::Relaxed);
-    let mut line = Line { prepared, cord, kill, stdio: [None, None, None] };
+    let test = match purpose {
+        Purpose::Session => None,
+        Purpose::SelfTest => Some(Progress::new()),
+    };
+    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], test };
     for position in 0..line.prepared.steps.len() {
         let step = line.prepared.steps[position];
+        line.prove_before(step);
         if let Err((index, errno)) = line.take(step) {
             line.fail(SetupError { step, index, errno });
         }
@@ -200,6 +219,7 @@ impl Line<'_> {
             Side::Child => Ok(()),
             Side::Parent(command) => {
                 sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
+                self.prove(Station::Reaper);
                 reaper::run(self.cord, self.kill, signals, (command, self.prepared.ends))
             }
         }

@@ -9,6 +9,7 @@ mod template;
 mod ruleset;
 pub mod filter;
 mod prepare;
+mod witness;
 mod line;
 mod reaper;
 pub mod cord;
@@ -21,7 +22,7 @@ pub use cgroup::{Cgroup, Slice};
 pub use cord::{Cord, Message};
 pub use launcher::{Launcher, Reply};
 pub use line::AFTER_CLONE;
-pub use report::{Record, SetupError};
+pub use report::{Record, Seen, SetupError};
 pub use users::{Claim, Users};
 
 /// How many variables can be added at hand-over.

@@ -2,6 +2,7 @@
 //! What the line needs, made once a service in the launcher: C strings, numbers, descriptors, compiled programs.
 //! Decides nothing: every value is the plan's. After this nothing allocates.
 
+use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
@@ -61,6 +62,8 @@ pub(super) struct Prepared {
     pub(super) programs: Vec<Program>,
     /// Environment, with free slots.
     pub(super) environment: Vector,
+    /// What a self-test compares with.
+    pub(super) witness: Witness,
 }
 
 /// What depends on the command's ids, and with a range of them is made anew for each session.
@@ -92,8 +95,9 @@ pub(super) struct Program {
 }
 
 impl Prepared {
-    /// Prepares `plan` in the template, where the launcher already is.
-    pub(super) fn new(plan: &Plan, proc: OwnedFd) -> Result<Prepared, HostError> {
+    /// Prepares `plan` in the template, where the launcher already is. `host_root` identifies the root directory that
+    /// it left.
+    pub(super) fn new(plan: &Plan, proc: OwnedFd, host_root: (u64, u64)) -> Result<Prepared, HostError> {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
         let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
         let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
@@ -106,6 +110,7 @@ impl Prepared {
                 Ids::Each { range, gid } => (range.first, gid.unwrap_or(range.first)),
             },
         );
+        let witness = Witness::new(plan, &proc, host_root, &own.scratch)?;
         Ok(Prepared {
             steps,
             namespaces: clone_flags(plan),
@@ -129,6 +134,7 @@ impl Prepared {
             ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
+            witness,
         })
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn proc_mount_point(plan: &Plan) -> PathBuf {
 
 /// Puts the launcher into the template.
 pub(super) fn enter(plan: &Plan) -> Result<(), HostError> {
-    sys::mount::unshare(libc::CLONE_NEWNS).map_err(|e| HostError::new("make a mount namespace", e))?;
+    leave_host_mounts()?;
     let (propagation, word) = match plan.root {
         Root::Empty { .. } => (MountPropagationFlags::PRIVATE, "private"),
         // What the host mounts later is still seen.
@@ -66,6 +66,21 @@ pub(super) fn enter(plan: &Plan) -> Result<(), HostError> {
     match &plan.root {
         Root::Host => Ok(()),
         Root::Empty { binds, links, .. } => build(plan, binds, links, nodes),
+    }
+}
+
+/// Everything after this changes mounts: where nothing but an answer came of the call, those would be the host's.
+fn leave_host_mounts() -> Result<(), HostError> {
+    let own = || rustix::fs::stat("/proc/self/ns/mnt").map(|stat| stat.st_ino);
+    let told = |e| refused("look at the mount namespace".to_string(), e);
+    let before = own().map_err(told)?;
+    sys::mount::unshare(libc::CLONE_NEWNS).map_err(|e| HostError::new("make a mount namespace", e))?;
+    match own().map_err(told)? == before {
+        false => Ok(()),
+        true => Err(HostError {
+            doing: "make a mount namespace".into(),
+            why: "the kernel, or a filter around spawnbox, answered unshare without doing it".into(),
+        }),
     }
 }
 

@@ -67,9 +67,7 @@ impl Service {
             Ids::Each { range, .. } => Some(Users::of(range)?),
         };
         let launcher = launcher(&plan, files)?;
-        // Without listeners there is one session, which is its own test.
-        let tried = if listeners.is_empty() { Ok(()) } else { trial::run(&plan, &launcher, slice, users.as_mut()) };
-        if let Err(error) = tried {
+        if let Err(error) = trial::run(&plan, &launcher, slice, users.as_mut()) {
             launcher.end();
             return Err(error);
         }

@@ -267,7 +267,8 @@ impl Session {
             let event = match cord.receive() {
                 Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
                 Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
-                Ok(Some(Message::Foreign)) | Err(_) => Event::Foreign,
+                // A session proves nothing; who says that it does is no child of ours.
+                Ok(Some(Message::Record(Record::Proof(_)) | Message::Foreign)) | Err(_) => Event::Foreign,
                 Ok(Some(Message::Closed)) => Event::Closed,
                 Ok(None) => break,
             };

@@ -1,29 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The self-test of a service: one sandbox is made before the first client comes, up to where it waits for a
-//! connection, and ended by letting go of its cord. What fails here would fail for every client.
+//! The self-test of a service: before the first client comes, a sandbox is made as for one, and proves each of its
+//! layers where it would execute the command. A step that succeeded may have done nothing: only what is seen counts.
 //! The one place that waits, with a deadline, and never while a client is served.
 
 use super::door::sentence;
 use crate::host::errno_text;
-use crate::plan::{Plan, Step};
-use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Slice, Users};
+use crate::plan::Plan;
+use crate::plan::proofs::{self, Doubt, Item, Proof, Station};
+use crate::sandbox::launcher::SELF_TEST;
+use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Seen, Slice, Users};
 use crate::sys::wait;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long the self-test may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Makes the sandbox of `plan` once.
+/// What came of each proof; nothing where it succeeded.
+pub(super) type Proofs = BTreeMap<Item, Option<Doubt>>;
+
+/// Makes the sandbox of `plan` once. The first proof that does not succeed is the error.
 pub(super) fn run(
     plan: &Plan,
     launcher: &Launcher,
     slice: Option<&Slice>,
     users: Option<&mut Users>,
 ) -> Result<(), HostError> {
+    let proofs = examine(plan, launcher, slice, users)?;
+    match proofs.into_iter().find_map(|(item, doubt)| Some((item, doubt?))) {
+        None => Ok(()),
+        Some((item, doubt)) => Err(HostError {
+            doing: "prove the sandbox in the self-test".into(),
+            why: proofs::sentence(plan, item, doubt),
+        }),
+    }
+}
+
+/// Makes the sandbox of `plan` once, and looks at every layer.
+pub(super) fn examine(
+    plan: &Plan,
+    launcher: &Launcher,
+    slice: Option<&Slice>,
+    users: Option<&mut Users>,
+) -> Result<Proofs, HostError> {
     let Some(users) = users else { return make(plan, launcher, slice, None) };
     let claim = users.claim()?;
     let made = make(plan, launcher, slice, Some(claim.uid()));
@@ -31,25 +55,42 @@ pub(super) fn run(
     made
 }
 
-fn make(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>, user: Option<u32>) -> Result<(), HostError> {
+fn make(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>, user: Option<u32>) -> Result<Proofs, HostError> {
     let deadline = Instant::now() + PATIENCE;
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
-    let cgroup = slice.map(|slice| slice.session(0, &plan.cgroup)).transpose()?;
-    let asked = launcher.request((0, user), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+    let connection = connection(&cord)?;
+    let cgroup = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
+    let asked = launcher.request((SELF_TEST, user), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
     asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
     drop(far);
     let (pid, pidfd) = first(plan, launcher, deadline)?;
-    let tried = try_session(plan, &cord, cgroup.as_ref(), pid, deadline);
+    let mut proofs: Proofs =
+        proofs::needed(plan, cgroup.is_some()).into_iter().map(|item| (item, Some(Doubt::Missing))).collect();
+    let heard =
+        look_from_outside(cgroup.as_ref(), pid, &mut proofs).and_then(|()| hear(plan, &cord, &mut proofs, deadline));
     drop(cord);
+    // The connection is held until then, so that the command is alive when the supervisor lets go of its reaper.
+    let held = plan.init.then_some(connection);
     let ended = end(pid, &pidfd, deadline);
+    drop(held);
     if let Some(cgroup) = cgroup {
         tidy(&cgroup, deadline)?;
     }
-    tried.and(ended)
+    heard.and(ended)?;
+    settle(&mut proofs, Proof::Lifeline, true);
+    Ok(proofs)
 }
 
 fn failed(why: impl Into<String>) -> HostError {
     HostError { doing: "make a sandbox in the self-test".into(), why: why.into() }
+}
+
+/// What the child finds as its connection: a socket that is nobody's, of which we hold the other end.
+fn connection(cord: &Cord) -> Result<OwnedFd, HostError> {
+    let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let (ours, theirs) = pair.map_err(|error| failed(errno_text(Errno::from_raw(error.raw_os_error()))))?;
+    cord.hand_over(&[theirs.as_fd()], b"").map_err(|errno| failed(errno_text(errno)))?;
+    Ok(ours)
 }
 
 /// The sandbox's first process.
@@ -65,33 +106,47 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Instant) -> Result<(Pid, Ow
     }
 }
 
-/// Sees it in its cgroup, lets it come to where it waits for the connection, and hears what it says.
-fn try_session(
-    plan: &Plan,
-    cord: &Cord,
-    cgroup: Option<&Cgroup>,
-    pid: Pid,
-    deadline: Instant,
-) -> Result<(), HostError> {
-    // A kernel or a constant that does not do what we asked would leave it outside, where no kill reaches it.
-    if let Some(cgroup) = cgroup
-        && !cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))?
-    {
-        return Err(failed(format!("process {pid} is not in its cgroup {}", cgroup.path().display())));
+/// A kernel or a constant that does not do what we asked would leave the sandbox outside of its cgroup, where no kill
+/// reaches it.
+fn look_from_outside(cgroup: Option<&Cgroup>, pid: Pid, proofs: &mut Proofs) -> Result<(), HostError> {
+    let Some(cgroup) = cgroup else { return Ok(()) };
+    let holds = cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))?;
+    settle(proofs, Proof::ControlGroup, holds);
+    Ok(())
+}
+
+/// For what is proven once, from outside.
+fn settle(proofs: &mut Proofs, proof: Proof, holds: bool) {
+    if let Some(doubt) = proofs.get_mut(&Item { proof, index: 0 }) {
+        *doubt = if holds { None } else { Some(Doubt::Breach) };
     }
-    // Half closed: the child finds the end of file where it waits for the connection, and can still say what failed.
-    rustix::net::shutdown(cord, rustix::net::Shutdown::Write)
-        .map_err(|error| failed(errno_text(Errno::from_raw(error.raw_os_error()))))?;
-    loop {
+}
+
+/// Takes what the child says until it has said everything.
+fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Result<(), HostError> {
+    let is_owed = |(item, doubt): (&Item, &Option<Doubt>)| {
+        item.proof.station() != Station::Outside && *doubt == Some(Doubt::Missing)
+    };
+    while proofs.iter().any(is_owed) {
         match cord.receive().map_err(|errno| failed(errno_text(errno)))? {
-            Some(Message::Record(Record::Setup(error))) if error.step < Step::Handover => {
-                return Err(failed(sentence(plan, error)));
+            Some(Message::Record(Record::Setup(error))) => return Err(failed(sentence(plan, error))),
+            Some(Message::Record(Record::Proof(Seen { item, value }))) => {
+                let doubt = match value {
+                    Seen::HOLDS => None,
+                    Seen::DOES_NOT => Some(Doubt::Breach),
+                    errno => Some(Doubt::Unseen(errno)),
+                };
+                // What was not asked for proves nothing.
+                proofs.entry(item).and_modify(|known| *known = doubt);
             }
-            Some(Message::Record(_) | Message::Closed) => return Ok(()),
+            // Its end; what it has not said by then is missing.
+            Some(Message::Record(Record::Status(_))) => {}
+            Some(Message::Closed) => return Ok(()),
             Some(Message::Foreign) => return Err(failed("it sent a report that no child of ours writes")),
             None => await_input(cord.as_fd(), deadline)?,
         }
     }
+    Ok(())
 }
 
 /// Without its cord it must end; after the deadline it is killed and the test has failed.

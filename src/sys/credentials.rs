@@ -63,6 +63,19 @@ pub fn has_ids(uid: u32, gid: u32) -> Result<bool, Errno> {
     Ok(u == [uid; 3] && g == [gid; 3])
 }
 
+/// Whether this is the only group.
+pub fn has_only_group(gid: u32) -> Result<bool, Errno> {
+    let mut groups = [0_u32; 2];
+    // SAFETY: two writable words.
+    let result = unsafe { libc::syscall(libc::SYS_getgroups, 2, groups.as_mut_ptr()) };
+    match checked(result) {
+        Ok(count) => Ok(count == 1 && groups[0] == gid),
+        // EINVAL: there are more than two.
+        Err(Errno::EINVAL) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// capset(2) of all three sets to nothing.
 pub fn drop_capabilities() -> Result<(), Errno> {
     let header = Header { version: VERSION_3, pid: 0 };

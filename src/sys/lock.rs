@@ -8,6 +8,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// `KEYCTL_JOIN_SESSION_KEYRING`, see keyctl(2).
 const JOIN_SESSION_KEYRING: i32 = 1;
+/// `KEYCTL_GET_KEYRING_ID` and `KEY_SPEC_SESSION_KEYRING`.
+const GET_KEYRING_ID: i32 = 0;
+const SESSION_KEYRING: i32 = -3;
 
 /// landlock_restrict_self(2) with a prepared ruleset.
 pub fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -30,4 +33,11 @@ pub fn join_session_keyring() -> Result<(), Errno> {
     // SAFETY: a null name asks for an anonymous keyring.
     let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0, 0, 0, 0) };
     checked(result).map(drop)
+}
+
+/// keyctl(2): the number of the session keyring in force; none is made.
+pub fn session_keyring() -> Result<i32, Errno> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION_KEYRING, 0, 0, 0) };
+    checked(result).map(|number| number as i32)
 }

@@ -61,6 +61,21 @@ pub fn die_after(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
+/// Makes a call by its number with a first argument of -1 and zeroes: for calls that take it for a descriptor, or for an
+/// address with a length of zero, and touch nothing then.
+pub fn call_with_nonsense(number: libc::c_long) -> Result<(), Errno> {
+    // SAFETY: nothing can be read or written through a bad descriptor, or through an address with no length.
+    checked(unsafe { libc::syscall(number, -1_i64, 0_i64, 0_i64, 0_i64, 0_i64, 0_i64) }).map(drop)
+}
+
+/// mmap(2) of a page that is writable and executable at once.
+pub fn map_writable_executable() -> Result<(), Errno> {
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new anonymous page at an address of the kernel's choice; nothing of ours is there. It is never used.
+    checked(unsafe { libc::syscall(libc::SYS_mmap, 0_i64, 4096_i64, protection, flags, -1_i64, 0_i64) }).map(drop)
+}
+
 fn side(result: libc::c_long) -> Result<Side<Pid>, Errno> {
     Ok(match checked(result)? {
         0 => Side::Child,

@@ -91,6 +91,12 @@ pub fn close_from(first: RawFd) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// close(2), whose errors say nothing about the descriptor: it is closed.
+pub fn close(descriptor: RawFd) {
+    // SAFETY: a number only; the caller owns what it stands for and will not use it again.
+    unsafe { libc::close(descriptor) };
+}
+
 /// dup3(2) onto a fixed number, with or without `O_CLOEXEC`.
 pub fn duplicate_onto(descriptor: RawFd, number: RawFd, flags: i32) -> Result<(), Errno> {
     // SAFETY: numbers only; the caller owns what `number` was.
@@ -159,6 +165,13 @@ pub fn new_session() -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// Whether the calling process leads its session, by getsid(2): it is 0 for one that lies in an outer PID namespace.
+pub fn leads_session() -> Result<bool, Errno> {
+    // SAFETY: takes a number only.
+    let session = checked(unsafe { libc::syscall(libc::SYS_getsid, 0) })?;
+    Ok(session == libc::c_long::from(std::process::id() as i32))
+}
+
 /// umask(2), which cannot fail.
 pub fn set_umask(mask: u32) {
     // SAFETY: takes a number only.
@@ -173,11 +186,25 @@ pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
-/// prctl(2) with up to two numbers.
-pub fn control(option: i32, first: u64, second: u64) -> Result<(), Errno> {
+/// prlimit64(2) of the calling process: soft and hard limit in force.
+pub fn limit(resource: u32) -> Result<(u64, u64), Errno> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is alive and writable; no new limit is given.
+    let result =
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, std::ptr::null::<libc::rlimit64>(), &raw mut limit) };
+    checked(result).map(|_| (limit.rlim_cur, limit.rlim_max))
+}
+
+/// prctl(2) with up to two numbers, and what it answers.
+pub fn ask(option: i32, first: u64, second: u64) -> Result<i64, Errno> {
     // SAFETY: the options that the callers use take numbers only.
     let result = unsafe { libc::syscall(libc::SYS_prctl, option, first, second, 0, 0) };
-    checked(result).map(drop)
+    checked(result)
+}
+
+/// prctl(2) with up to two numbers.
+pub fn control(option: i32, first: u64, second: u64) -> Result<(), Errno> {
+    ask(option, first, second).map(drop)
 }
 
 /// Brings the loopback interface of the current network namespace up, through any datagram socket of it.
