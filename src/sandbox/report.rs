@@ -76,7 +76,8 @@ impl Record {
         if code == 0 {
             return (index == 0).then_some(Record::Status(value));
         }
-        let step = Step::from_code(code)?;
-        Some(Record::Setup(SetupError { step, index, errno: Errno::from_raw(value) }))
+        let (step, errno) = (Step::from_code(code)?, Errno::from_raw(value));
+        // A number that is no errno would come back as another one.
+        (errno as i32 == value).then_some(Record::Setup(SetupError { step, index, errno }))
     }
 }

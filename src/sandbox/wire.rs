@@ -73,16 +73,17 @@ pub(super) fn encode_reply(session: u64, outcome: Result<Pid, Errno>) -> [u8; RE
 
 /// The other side of [`encode_reply`].
 pub(super) fn decode_reply(bytes: &[u8], pidfd: Option<OwnedFd>) -> Option<Reply> {
-    let session = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
-    let pid = i32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?);
-    let errno = i32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
-    match (errno, pidfd) {
-        (0, Some(pidfd)) if pid > 0 => Some(Reply::Launched { session, pid: Pid::from_raw(pid), pidfd }),
-        (0, _) | (_, Some(_)) => None,
-        (errno, None) => {
-            let error = SetupError { step: Step::Clone, index: 0, errno: Errno::from_raw(errno) };
-            Some(Reply::Failed { session, error })
+    let bytes: [u8; REPLY_LENGTH] = bytes.try_into().ok()?;
+    let session = u64::from_le_bytes(bytes[..8].try_into().ok()?);
+    let pid = i32::from_le_bytes(bytes[8..12].try_into().ok()?);
+    let number = i32::from_le_bytes(bytes[12..].try_into().ok()?);
+    match (number, Errno::from_raw(number), pidfd) {
+        (0, _, Some(pidfd)) if pid > 0 => Some(Reply::Launched { session, pid: Pid::from_raw(pid), pidfd }),
+        (0, _, _) | (_, _, Some(_)) => None,
+        (_, errno, None) if pid == 0 && errno as i32 == number => {
+            Some(Reply::Failed { session, error: SetupError { step: Step::Clone, index: 0, errno } })
         }
+        (_, _, None) => None,
     }
 }
 
@@ -112,6 +113,8 @@ mod tests {
         };
         assert_eq!((session, error.step, error.errno), (7, Step::Clone, Errno::EPERM));
         assert!(decode_reply(&encode_reply(7, Ok(Pid::from_raw(9))), None).is_none(), "no pidfd came with it");
-        assert!(decode_reply(b"short", None).is_none());
+        for bytes in [&b"short"[..], b"longer than a reply", &encode_reply(7, Err(Errno::UnknownErrno))] {
+            assert!(decode_reply(bytes, None).is_none());
+        }
     }
 }
