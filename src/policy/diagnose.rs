@@ -46,6 +46,23 @@ impl InputError {
         self.mistakes.iter().map(Mistake::line)
     }
 
+    /// Panics where a mistake stands outside the text that it quotes.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn assert_inside(&self) {
+        for mistake in &self.mistakes {
+            let Place::Text(source, span) = &mistake.place else { continue };
+            let spans = [span].into_iter().chain(mistake.context.iter().map(|(span, _)| span));
+            for span in spans {
+                assert!(
+                    source.text().get(span.clone()).is_some(),
+                    "{span:?} of {:?}: {}",
+                    source.text(),
+                    mistake.title
+                );
+            }
+        }
+    }
+
     /// Fails with `mistakes` unless there are none.
     pub(super) fn unless_none(mistakes: Vec<Mistake>) -> Result<(), InputError> {
         if mistakes.is_empty() { Ok(()) } else { Err(InputError::all(mistakes)) }
@@ -166,7 +183,9 @@ impl Mistake {
             Place::Nowhere => {}
         }
         let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
-        Renderer::plain().render(&[report.elements(help)])
+        let report = Renderer::plain().render(&[report.elements(help)]);
+        // It shows the controls of ASCII, and lets U+0080 to U+009F pass, which begin escape sequences as well.
+        report.chars().map(|c| if matches!(c, '\u{80}'..='\u{9f}') { '\u{fffd}' } else { c }).collect()
     }
 
     fn snippet<'a>(&'a self, source: &'a Source, span: &Range<usize>) -> Element<'a> {
@@ -251,6 +270,13 @@ error: unknown key `memroy`
         let error = InputError::from(Mistake::new("unknown key `a\nwarning: b`"));
         assert_eq!(error.lines().next().unwrap(), "unknown key `a\\u{a}warning: b`");
         assert!(!error.to_string().contains("\nwarning"));
+    }
+
+    #[test]
+    fn no_text_speaks_to_a_terminal() {
+        let source = Source::new(Name::CommandLine, "a = \"\u{9b}31m\u{1b}[31m\"");
+        let report = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}")).to_string();
+        assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
     }
 
     #[test]
