@@ -3,7 +3,7 @@
 //! Pure: the text comes from the caller. Columns are read as master_ent.c of Postfix 3.7 reads them.
 #![forbid(unsafe_code)]
 
-use super::words::{base_name, split_list, split_name_value};
+use super::words::{base_name, split_list, split_name_value, take_word};
 
 const BLANK: &[char] = &[' ', '\t', '\r', '\n'];
 /// Service, type, private, unprivileged, chroot, wake-up time, process limit, command.
@@ -57,7 +57,7 @@ pub enum EntryError {
 
 /// Reads what `postconf -M` prints.
 pub fn parse(text: &str) -> Result<Vec<Entry>, EntryError> {
-    text.lines().filter(|line| !line.trim().is_empty()).map(Entry::parse).collect()
+    text.lines().map(|line| line.trim_matches(BLANK)).filter(|line| !line.is_empty()).map(Entry::parse).collect()
 }
 
 impl Entry {
@@ -67,7 +67,7 @@ impl Entry {
         let braces = |why| EntryError::Braces { entry: start(&plain), why };
         let words = split_list(line, BLANK).map_err(braces)?;
         let Some((columns, arguments)) = words.split_at_checked(COLUMNS) else {
-            return Err(EntryError::Short(line.trim().to_string()));
+            return Err(EntryError::Short(line.to_string()));
         };
         let column = |at: usize, name| {
             let wrong =
@@ -82,7 +82,7 @@ impl Entry {
             limit: columns[6].clone(),
             command: columns[7].clone(),
             arguments: arguments.to_vec(),
-            line: line.trim().to_string(),
+            line: line.to_string(),
         })
     }
 
@@ -98,13 +98,24 @@ impl Entry {
 
     /// The entry with another command, as `postconf -M` takes it. spawn(8) knows no `policy=`, so that goes with us.
     pub fn with_command(&self, command: &str) -> String {
-        let (before, rest) = split_word(&self.line, COLUMNS - 1);
-        let rest = split_word(rest, 1).1;
-        let (attributes, argv) = rest.split_at(rest.find("argv=").unwrap_or(rest.len()));
-        let ours = |word: &&str| command == "spawn" && word.starts_with("policy=");
-        let attributes: Vec<&str> = attributes.split_whitespace().filter(|word| !ours(word)).collect();
-        let words = before.split_whitespace().chain([command]).chain(attributes);
-        format!("{} {argv}", words.collect::<Vec<_>>().join(" ")).trim_end().to_string()
+        let mut words = Vec::new();
+        let mut rest = self.line.as_str();
+        while !rest.is_empty() {
+            let (word, after) = take_word(rest, BLANK);
+            let attribute = words.len() >= COLUMNS && words.last() != Some(&"-o");
+            if attribute && is_named(word, "argv=") {
+                // What the command gets stays as it was written.
+                words.push(rest);
+                break;
+            }
+            if words.len() == COLUMNS - 1 {
+                words.push(command);
+            } else if !(attribute && command == "spawn" && is_named(word, "policy=")) {
+                words.push(word);
+            }
+            rest = after.trim_start_matches(BLANK);
+        }
+        words.join(" ")
     }
 
     /// Whether an `-o` of the entry sets this parameter.
@@ -146,14 +157,9 @@ impl Column {
     }
 }
 
-/// The first `count` words, and what follows them.
-fn split_word(text: &str, count: usize) -> (&str, &str) {
-    let mut rest = text;
-    for _ in 0..count {
-        rest = rest.trim_start_matches(BLANK);
-        rest = &rest[rest.find(BLANK).unwrap_or(rest.len())..];
-    }
-    (&text[..text.len() - rest.len()], rest.trim_start_matches(BLANK))
+/// Whether a word is an attribute of this name, which is known in any case.
+fn is_named(word: &str, name: &str) -> bool {
+    word.split_at_checked(name.len()).is_some_and(|(start, _)| start.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -205,6 +211,17 @@ mod tests {
                 "p unix - n n - 0 spawn user=a argv=/b policy=y",
             ),
             ("p unix - n n - 0 spawn", "spawnbox", "p unix - n n - 0 spawnbox"),
+            ("p\x0cq unix - n n - 0 spawn a\x0cb", "spawnbox", "p\x0cq unix - n n - 0 spawnbox a\x0cb"),
+            (
+                "p unix - n n - 0 spawn -o { a = b  c } -o argv=d user=a Argv=/b  { c }",
+                "spawnbox",
+                "p unix - n n - 0 spawnbox -o { a = b  c } -o argv=d user=a Argv=/b  { c }",
+            ),
+            (
+                "p unix - n n - 0 spawnbox -o policy=x Policy=y user=a argv=/b",
+                "spawn",
+                "p unix - n n - 0 spawn -o policy=x user=a argv=/b",
+            ),
         ] {
             assert_eq!(parse(line).unwrap()[0].with_command(command), expected);
         }

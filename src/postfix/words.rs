@@ -38,7 +38,7 @@ pub fn split_list(text: &str, separators: &[char]) -> Result<Vec<String>, String
 }
 
 /// The first word and what follows it.
-fn take_word<'a>(text: &'a str, separators: &[char]) -> (&'a str, &'a str) {
+pub(super) fn take_word<'a>(text: &'a str, separators: &[char]) -> (&'a str, &'a str) {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
         match c {
