@@ -95,7 +95,7 @@ fn landlock_abi() -> u32 {
         probe::landlock_abi()?;
         let ruleset = probe::smallest_ruleset()?;
         process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
-        lock::restrict_self(std::os::fd::AsFd::as_fd(&ruleset))
+        lock::restrict_self(std::os::fd::AsFd::as_fd(&ruleset), 0)
     });
     match enforced {
         Trial::Works => probe::landlock_abi().unwrap_or(0),

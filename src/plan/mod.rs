@@ -14,6 +14,7 @@ mod view;
 pub mod calls;
 mod network;
 mod reach;
+mod landlock;
 mod layers;
 mod limits;
 mod order;

@@ -11,7 +11,7 @@ use crate::policy::{Origin, Sourced};
 use std::collections::BTreeSet;
 
 /// First Landlock ABI with rights for TCP ports (Linux 6.7).
-const TCP_ABI: u32 = 4;
+pub(super) const TCP_ABI: u32 = 4;
 /// First Landlock ABI with rights for UDP ports.
 pub(super) const UDP_ABI: u32 = 10;
 

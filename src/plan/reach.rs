@@ -94,6 +94,19 @@ impl<'a> Reach<'a> {
     }
 }
 
+/// Whether the command can connect to a UNIX socket by its path, where it sees one and the user's rights reach.
+pub(super) fn connects_by_path(filter: Option<&Filter>) -> bool {
+    let Some(filter) = filter else { return true };
+    let unix = libc::AF_UNIX as u64;
+    let kinds = [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET].map(|kind| kind as u64);
+    let made = kinds.into_iter().any(|kind| filter.permits(libc::SYS_socket, [unix, kind, 0, 0, 0, 0]));
+    // One of a pair that takes datagrams sends to any address as well: `unix_dgram_sendmsg`, net/unix/af_unix.c.
+    let paired = filter.permits(libc::SYS_socketpair, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0]);
+    // With an address, which sendmsg(2) has behind a pointer that no filter follows.
+    let calls = [libc::SYS_connect, libc::SYS_sendmsg, libc::SYS_sendmmsg, libc::SYS_sendto];
+    (made || paired) && calls.into_iter().any(|call| filter.permits(call, [0, 1, 1, 0, 1, 16]))
+}
+
 impl Filter {
     /// Whether a call with these arguments is made.
     pub(super) fn permits(&self, call: libc::c_long, arguments: [u64; 6]) -> bool {

@@ -3,20 +3,13 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Ends, Filter, Identity, Ids, Landlock, Namespace, NetworkMode, Off, Plan, Root, StandardError};
-use super::network::{self, Grants};
+use super::model::{Ends, Filter, Identity, Ids, Landlock, Off, Plan, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
-use super::{calls, command, files, identity, layers, limits, order, origins};
+use super::{calls, command, files, identity, landlock, layers, limits, network, order, origins};
 use crate::host::Facts;
 use crate::policy::model::Layer;
 use crate::policy::{Origin, Policy};
-use std::collections::BTreeSet;
-
-/// The newest Landlock ABI whose rights we know.
-const KNOWN_ABI: u32 = 10;
-/// First Landlock ABI with scopes (Linux 6.12).
-const SCOPES_ABI: u32 = 6;
 
 /// Decides everything about a service. Pure: equal arguments, equal plan.
 pub fn resolve(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {
@@ -37,9 +30,9 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     identity::check_range(&chosen, &namespaces, &sight, &mut off)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, &mut off)?;
-    let abi = landlock_abi(policy, facts, &mut off)?;
+    let abi = landlock::abi(policy, facts, &mut off)?;
     let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
-    let landlock = landlock(&sight.root, &grants, abi, &namespaces, &mut off);
+    let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     layers::sudden_death(first, filter.as_mut(), &mut off);
@@ -112,51 +105,6 @@ fn filter(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<Option<F
             }
         },
     }
-}
-
-/// The ABI that is used, 0 where Landlock is switched off by name.
-fn landlock_abi(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<u32, Refusal> {
-    let landlock = policy.isolation.landlock.as_ref();
-    let origin = landlock.map_or(&Origin::Default, |layer| &layer.origin);
-    match landlock.map_or(Layer::Required, |layer| layer.value) {
-        Layer::Off => {
-            off.push(Off::new("landlock", format!("switched off ({origin})")));
-            Ok(0)
-        }
-        Layer::Required if facts.landlock_abi == 0 => Err(Refusal::new(Lack::NoLandlock, origin)),
-        Layer::Required => Ok(facts.landlock_abi.min(KNOWN_ABI)),
-    }
-}
-
-fn landlock(
-    root: &Root,
-    grants: &Grants,
-    abi: u32,
-    namespaces: &BTreeSet<Namespace>,
-    off: &mut Vec<Off>,
-) -> Option<Landlock> {
-    let files = match root {
-        Root::Empty { .. } => abi > 0,
-        Root::Host => false,
-    };
-    let scopes = abi >= SCOPES_ABI;
-    if !scopes && !namespaces.contains(&Namespace::Pid) {
-        off.push(Off::new("signals", "without a PID namespace only Landlock ABI 6 keeps them inside the sandbox"));
-    }
-    if !scopes && grants.mode == NetworkMode::Host {
-        let why = "in the host's network only Landlock ABI 6 keeps the command from them";
-        off.push(Off::new("abstract UNIX sockets", why));
-    }
-    let (connect, bind, udp) = (grants.connect.clone(), grants.bind.clone(), grants.udp.clone());
-    let landlock = Landlock { abi, files, connect, bind, udp, scopes };
-    if network::handles_anything(&landlock) {
-        return Some(landlock);
-    }
-    if abi > 0 {
-        let why = format!("nothing is left for it at ABI {abi}: the root is the host's, ports are not restricted");
-        off.push(Off::new("landlock", why));
-    }
-    None
 }
 
 /// An ordinary user keeps its supplementary groups in its own user namespace, see user_namespaces(7). In an empty

@@ -8,6 +8,7 @@ mod files;
 mod golden;
 mod host;
 mod identity;
+mod landlock;
 mod network;
 mod shipped;
 

@@ -107,7 +107,9 @@ impl Line<'_> {
             Step::Rights => self.give_up_rights(),
             Step::NoNewPrivileges => first(sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)),
             Step::WriteExecute => first(sys::process::control(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
-            Step::Landlock => each(self.prepared.ruleset.iter(), |ruleset| sys::lock::restrict_self(ruleset.as_fd())),
+            Step::Landlock => {
+                each(self.prepared.ruleset.iter(), |(ruleset, flags)| sys::lock::restrict_self(ruleset.as_fd(), *flags))
+            }
             Step::CloseFds => self.close_descriptors(),
             Step::Fork => self.leave_reaper(),
             Step::Session => first(sys::process::new_session()),

@@ -44,8 +44,8 @@ pub(super) struct Prepared {
     pub(super) limits: Vec<(u32, u64, u64)>,
     /// The newest capability.
     pub(super) last_capability: u8,
-    /// The Landlock ruleset.
-    pub(super) ruleset: Option<OwnedFd>,
+    /// The Landlock ruleset, and the flags that it is enforced with.
+    pub(super) ruleset: Option<(OwnedFd, u32)>,
     /// The command's filters, in the order of their installation.
     pub(super) filters: Vec<filter::Program>,
     /// The filter of PID 1.

@@ -5,6 +5,7 @@
 use super::HostError;
 use super::template::{PROC, SCRATCH};
 use crate::plan::model::{Access, Landlock, Plan, Proc, Root};
+use crate::sys::lock::LOG_SUBDOMAINS_OFF;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
@@ -12,8 +13,13 @@ use landlock::{
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Builds the ruleset; its descriptor is what a session enforces.
-pub(super) fn build(plan: &Plan, landlock: &Landlock) -> Result<OwnedFd, HostError> {
+/// Builds the ruleset; its descriptor is what a session enforces, with these flags.
+pub(super) fn build(plan: &Plan, landlock: &Landlock) -> Result<(OwnedFd, u32), HostError> {
+    let flags = if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 };
+    descriptor(plan, landlock).map(|ruleset| (ruleset, flags))
+}
+
+fn descriptor(plan: &Plan, landlock: &Landlock) -> Result<OwnedFd, HostError> {
     let mut ruleset = create(landlock).map_err(|e| told("create the Landlock ruleset", &e))?;
     if landlock.files {
         ruleset = add_files(plan, landlock, ruleset)?;
@@ -87,7 +93,7 @@ fn add_ports(landlock: &Landlock, mut ruleset: RulesetCreated) -> Result<Ruleset
     for &port in landlock.bind.iter().flatten() {
         ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::BindTcp))?;
     }
-    if let Some(ports) = &landlock.udp {
+    if let Some(ports) = landlock.udp.as_ref().filter(|ports| !ports.is_empty()) {
         // Sending binds an ephemeral port first; port 0 stands for those.
         ruleset = ruleset.add_rule(NetPort::new(0, AccessNet::BindUdp))?;
         for &port in ports {

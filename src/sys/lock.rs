@@ -12,10 +12,13 @@ const JOIN_SESSION_KEYRING: i32 = 1;
 const GET_KEYRING_ID: i32 = 0;
 const SESSION_KEYRING: i32 = -3;
 
+/// `LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF` of linux/landlock.h (Linux 6.15).
+pub const LOG_SUBDOMAINS_OFF: u32 = 1 << 2;
+
 /// landlock_restrict_self(2) with a prepared ruleset.
-pub fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
+pub fn restrict_self(ruleset: BorrowedFd<'_>, flags: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), flags) };
     checked(result).map(drop)
 }
 

@@ -100,10 +100,15 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
             (landlock.connect.is_some() || landlock.bind.is_some(), "TCP ports"),
             (landlock.udp.is_some(), "UDP ports"),
             (landlock.scopes, "signals, abstract UNIX sockets"),
+            (landlock.holds_paths(), "UNIX sockets by path"),
         ];
         let parts = parts.into_iter().filter(|(on, _)| *on).map(|(_, part)| part).collect::<Vec<_>>().join(", ");
         let text = format!("ABI {}: {parts}", landlock.abi);
         pairs.push(("landlock".to_string(), text, origin(plan, "isolation.landlock")));
+        let lacks: Vec<&str> = landlock.lacks().collect();
+        if !lacks.is_empty() {
+            pairs.push((String::new(), format!("this kernel's has no right for {}", lacks.join(", ")), None));
+        }
     }
     if plan.filter.is_some() {
         pairs.push(("seccomp".to_string(), "the filter above".to_string(), origin(plan, "isolation.seccomp")));

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which Landlock rights a plan uses, and in words what this kernel's Landlock does not know.
+//! A right that is lacking is named, and refused elsewhere where no other layer holds what it would have held.
+
+use super::model::{Filter, Landlock, Namespace, NetworkMode, Off, Root};
+use super::network::{self, Grants};
+use super::reach;
+use super::refuse::{Lack, Refusal};
+use crate::host::Facts;
+use crate::policy::model::Layer;
+use crate::policy::{Origin, Policy};
+use std::collections::BTreeSet;
+
+/// The newest Landlock ABI whose rights we know. The eleventh (Linux 7.3) has no right that the tenth has not: it can set
+/// no_new_privs in the same call, which is a step of its own here.
+const KNOWN_ABI: u32 = 11;
+/// First Landlock ABI with scopes (Linux 6.12).
+const SCOPES_ABI: u32 = 6;
+/// First Landlock ABI that tells the audit log of denials, and can leave a domain's subdomains out (Linux 6.15).
+const AUDIT_ABI: u32 = 7;
+/// First Landlock ABI with a right for UNIX sockets by path (Linux 7.1).
+const UNIX_ABI: u32 = 9;
+
+/// What came to Landlock after its first ABI: see landlock(7), and linux/landlock.h of Linux 7.3. The eighth restricts all
+/// threads at once, of which a reaper has one.
+const RIGHTS: [(u32, &str); 7] = [
+    (2, "renaming between directories"),
+    (3, "truncation"),
+    (network::TCP_ABI, "TCP ports"),
+    (5, "device ioctls"),
+    (SCOPES_ABI, "signals and abstract UNIX sockets"),
+    (UNIX_ABI, "UNIX sockets by path"),
+    (network::UDP_ABI, "UDP ports"),
+];
+
+impl Landlock {
+    /// Whether domains that the command makes for itself are kept out of the audit log, which it could fill otherwise:
+    /// a domain's own denials are told there by default.
+    pub fn quiets_subdomains(&self) -> bool {
+        self.abi >= AUDIT_ABI
+    }
+
+    /// Whether UNIX sockets that lie in what the command only reads or executes are out of its reach.
+    pub(super) fn holds_paths(&self) -> bool {
+        self.files && self.abi >= UNIX_ABI
+    }
+
+    /// The rights of newer kernels that this ABI has not.
+    pub(super) fn lacks(&self) -> impl Iterator<Item = &'static str> {
+        let abi = self.abi;
+        RIGHTS.into_iter().filter(move |(first, _)| abi < *first).map(|(_, right)| right)
+    }
+}
+
+/// The ABI that is used, 0 where Landlock is switched off by name.
+pub(super) fn abi(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<u32, Refusal> {
+    let landlock = policy.isolation.landlock.as_ref();
+    let origin = landlock.map_or(&Origin::Default, |layer| &layer.origin);
+    match landlock.map_or(Layer::Required, |layer| layer.value) {
+        Layer::Off => {
+            off.push(Off::new("landlock", format!("switched off ({origin})")));
+            Ok(0)
+        }
+        Layer::Required if facts.landlock_abi == 0 => Err(Refusal::new(Lack::NoLandlock, origin)),
+        Layer::Required => Ok(facts.landlock_abi.min(KNOWN_ABI)),
+    }
+}
+
+/// The ruleset, where there is anything that it would handle.
+pub(super) fn resolve(
+    root: &Root,
+    grants: &Grants,
+    abi: u32,
+    namespaces: &BTreeSet<Namespace>,
+    filter: Option<&Filter>,
+    off: &mut Vec<Off>,
+) -> Option<Landlock> {
+    let files = match root {
+        Root::Empty { .. } => abi > 0,
+        Root::Host => false,
+    };
+    let scopes = abi >= SCOPES_ABI;
+    if !scopes && !namespaces.contains(&Namespace::Pid) {
+        off.push(Off::new("signals", "without a PID namespace only Landlock ABI 6 keeps them inside the sandbox"));
+    }
+    if !scopes && grants.mode == NetworkMode::Host {
+        let why = "in the host's network only Landlock ABI 6 keeps the command from them";
+        off.push(Off::new("abstract UNIX sockets", why));
+    }
+    if shows_sockets(root) && reach::connects_by_path(filter) && !(files && abi >= UNIX_ABI) {
+        let why = "only Landlock ABI 9 keeps the command from those in files.read and files.execute";
+        off.push(Off::new("UNIX sockets by path", why));
+    }
+    let (connect, bind, udp) = (grants.connect.clone(), grants.bind.clone(), grants.udp.clone());
+    let landlock = Landlock { abi, files, connect, bind, udp, scopes };
+    if network::handles_anything(&landlock) {
+        return Some(landlock);
+    }
+    if abi > 0 {
+        let why = format!("nothing is left for it at ABI {abi}: the root is the host's, ports are not restricted");
+        off.push(Off::new("landlock", why));
+    }
+    None
+}
+
+/// Whether a socket may lie in what the command sees. That the mount is read-only keeps nobody from connecting; in what
+/// it may write the right is granted.
+fn shows_sockets(root: &Root) -> bool {
+    use super::model::Access;
+    match root {
+        Root::Empty { binds, .. } => binds.iter().any(|bind| match bind.access {
+            Access::Read | Access::Execute => true,
+            Access::Write => false,
+        }),
+        // What `files.root = "host"` shows, the user's rights alone decide.
+        Root::Host => false,
+    }
+}
