@@ -84,6 +84,8 @@ pub mod postfix;
 pub mod host;
 pub mod log;
 pub mod sys;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("spawnbox is built and tested on x86_64 Linux only: its call numbers and structures are that machine's");

@@ -3,6 +3,8 @@
 //! A line goes to one [`Sink`]; it is cut and cleaned here, so that no text can look like a second line.
 
 mod room;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 
 pub use room::Room;
 

@@ -15,5 +15,7 @@ mod postconf;
 mod check;
 mod install;
 mod manual;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 
 pub use choose::main;

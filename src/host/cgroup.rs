@@ -125,7 +125,7 @@ fn why(error: &io::Error) -> String {
 
 /// The mount of the whole cgroup2 tree. systemd binds single files of it elsewhere, as further cgroup2 mounts whose
 /// root is not "/": see proc_pid_mountinfo(5) for the fields.
-fn mount_point(mountinfo: &str) -> Option<PathBuf> {
+pub(super) fn mount_point(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
         let mut fields = mount.split(' ').skip(3);
@@ -136,7 +136,7 @@ fn mount_point(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// Blank, tab, newline and backslash stand as three octal digits.
-fn unescape(field: &str) -> Vec<u8> {
+pub(super) fn unescape(field: &str) -> Vec<u8> {
     let mut parts = field.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
@@ -152,14 +152,14 @@ fn unescape(field: &str) -> Vec<u8> {
 }
 
 /// The path in the `0::` line of /proc/self/cgroup. One that starts with `..` is outside this cgroup namespace.
-fn own_path(own: &str) -> Option<PathBuf> {
+pub(super) fn own_path(own: &str) -> Option<PathBuf> {
     let path = Path::new(own.lines().find_map(|line| line.strip_prefix("0::"))?);
     let inside = path.components().all(|component| component != std::path::Component::ParentDir);
     (path.is_absolute() && inside).then(|| path.to_path_buf())
 }
 
 /// Controllers on a version 1 hierarchy: the lines of /proc/self/cgroup with another number than 0.
-fn on_v1(own: &str) -> BTreeSet<Controller> {
+pub(super) fn on_v1(own: &str) -> BTreeSet<Controller> {
     let names = own.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
     let names: BTreeSet<&str> = names.collect();
     CONTROLLERS.into_iter().filter(|controller| names.contains(controller.name())).collect()

@@ -109,7 +109,7 @@ impl Elsewhere {
     }
 }
 
-fn user(line: &str, name: &str) -> Option<Account> {
+pub(super) fn user(line: &str, name: &str) -> Option<Account> {
     let fields: Vec<&str> = line.split(':').collect();
     let &[first, _, uid, gid, ..] = &fields[..] else { return None };
     let number = |text: &str| text.parse().ok();

@@ -12,6 +12,8 @@ mod ranges;
 pub mod paths;
 pub mod elsewhere;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 
 #[cfg(test)]
 pub(crate) use cgroup::UNIT as SESSIONS_UNIT;

@@ -77,7 +77,7 @@ fn kernel() -> Result<Kernel, HostError> {
 }
 
 /// The first two numbers: distributions add to the rest as they like.
-fn parse_release(release: &str) -> Result<Kernel, HostError> {
+pub(super) fn parse_release(release: &str) -> Result<Kernel, HostError> {
     let mut numbers = release.splitn(3, |c: char| !c.is_ascii_digit()).map(|number| number.parse().ok());
     let dotted = release.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.');
     match (numbers.next().flatten(), numbers.next().flatten()) {

@@ -16,6 +16,8 @@ use std::ffi::CStr;
 use std::fmt::Write;
 
 pub use super::items::sentence;
+#[cfg(any(test, fuzzing))]
+pub(crate) use sight::size;
 
 /// The plan on one page: label, value, and at the right the place where it was written.
 pub fn explain(plan: &Plan, facts: &Facts) -> String {

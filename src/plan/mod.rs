@@ -23,8 +23,11 @@ pub mod refuse;
 mod items;
 pub mod proofs;
 pub mod explain;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))]
 pub(crate) mod hosts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 #[cfg(test)]
 mod tests;
 

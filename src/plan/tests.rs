@@ -9,6 +9,7 @@ mod golden;
 mod host;
 mod identity;
 mod landlock;
+mod laws;
 mod network;
 mod shipped;
 

@@ -59,6 +59,19 @@ pub fn builtin(name: &str) -> Result<Policy, InputError> {
     reader.finish(name.to_owned(), &[])
 }
 
+/// The policy that is `text`, which may extend built-in ones alone: a test must not open what its input names.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn from_text(text: &str, set: &[String]) -> Result<Policy, InputError> {
+    let mut reader = Reader::new();
+    let source = Source::new(Name::File(Arc::new(PathBuf::from("/etc/spawnbox/text.toml"))), text);
+    let extends = shape::parse(&source, Version::Required)?.extends.unwrap_or_default();
+    if let Some(path) = extends.iter().find(|entry| entry.get_ref().starts_with('/')) {
+        return Err(Mistake::new("a path").at(&source, path.span()).into());
+    }
+    reader.lay(Identity::Builtin(""), source)?;
+    reader.finish("text".to_owned(), set)
+}
+
 /// The names of the built-in policies.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
     shipped::names()
@@ -140,7 +153,10 @@ impl Reader {
     /// Reads `opened` over everything that it extends.
     fn take(&mut self, opened: Opened) -> Result<(), InputError> {
         let identity = opened.identity()?;
-        let source = opened.read()?;
+        self.lay(identity, opened.read()?)
+    }
+
+    fn lay(&mut self, identity: Identity, source: Source) -> Result<(), InputError> {
         self.hash.update(source.text());
         self.sources.push(source.clone());
         let mut file = shape::parse(&source, Version::Required)?;

@@ -26,6 +26,8 @@ pub mod words;
 pub mod amount;
 mod extend;
 mod set;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 
 pub use diagnose::{InputError, Mistake};
 pub use load::{builtin, load, load_from};

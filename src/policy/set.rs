@@ -58,7 +58,7 @@ fn only_in_files(file: &File, source: &Source) -> Result<(), InputError> {
 }
 
 /// `text` as a TOML string.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

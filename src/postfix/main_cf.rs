@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// Every name that has a value.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }

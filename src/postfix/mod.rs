@@ -16,3 +16,5 @@ pub mod environment;
 pub mod log;
 pub mod protocol;
 pub mod passing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;

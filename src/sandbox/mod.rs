@@ -16,6 +16,8 @@ pub mod cord;
 pub mod report;
 pub mod cgroup;
 pub mod users;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 
 pub use crate::host::HostError;
 pub use cgroup::{Cgroup, Slice};

@@ -126,7 +126,7 @@ pub(super) fn calls(plan: &Plan, page: &mut Page) {
 }
 
 /// Bytes in the largest unit that shows them exactly.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = [(40_u32, "T"), (30, "G"), (20, "M"), (10, "K")];
     let exact = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.is_multiple_of(1_u64 << shift));
     exact.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
