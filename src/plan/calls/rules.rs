@@ -65,6 +65,9 @@ const TCGETS2: u32 = 0x802c_542a;
 const TIOCLINUX: u32 = 0x541c;
 /// `MSG_FASTOPEN` of linux/socket.h.
 const FASTOPEN: u32 = 0x2000_0000;
+/// `SECCOMP_FILTER_FLAG_TSYNC` and `SECCOMP_FILTER_FLAG_TSYNC_ESRCH` of linux/seccomp.h.
+const FILTER_TSYNC: u32 = 1;
+const FILTER_TSYNC_ESRCH: u32 = 1 << 4;
 /// Set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
 /// With neither of these bits, open(2) does not read its mode. O_TMPFILE's other bit is O_DIRECTORY's.
@@ -78,6 +81,9 @@ const COMMON: &[(&str, Rule)] = &[
     ("prctl", PRCTL),
     ("prlimit64", &[&[null(2)]]),
     ("personality", &[&[is(0, 0)], &[is(0, u32::MAX)]]),
+    // A program may lock itself further: for all its threads, and without a descriptor that answers its calls, a record
+    // in the host's log for each of them, or less protection from speculation.
+    ("seccomp", &[&[clear(1, !(FILTER_TSYNC | FILTER_TSYNC_ESRCH))]]),
     ("execveat", &[&[clear(4, libc::AT_EMPTY_PATH as u32)]]),
     // Leases hold up whoever opens the file on the host, and directory notices tell what the host does there: a shared
     // file that may only be read needs neither.

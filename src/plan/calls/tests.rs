@@ -142,6 +142,12 @@ fn answers() {
         ("default", "open", [0x1000, 0o200_000, 0o4755, 0, 0, 0], None),
         ("default", "personality", [0xffff_ffff, 0, 0, 0, 0, 0], None),
         ("default", "personality", [0x0040_0000, 0, 0, 0, 0, 0], EPERM),
+        // SECCOMP_FILTER_FLAG_TSYNC, _NEW_LISTENER, _LOG, _SPEC_ALLOW.
+        ("default", "seccomp", [1, 1, 0, 0, 0, 0], None),
+        ("default", "seccomp", [1, 1 << 3, 0, 0, 0, 0], EPERM),
+        ("default", "seccomp", [1, 1 << 1, 0, 0, 0, 0], EPERM),
+        ("default", "seccomp", [1, 1 << 2, 0, 0, 0, 0], EPERM),
+        ("all", "seccomp", [1, 1 << 3, 0, 0, 0, 0], None),
         ("default", "execveat", [3, 0x1000, 0, 0, 0x1000, 0], EPERM),
         ("default resolve", "socket", [2, 0x80802, 17, 0, 0, 0], None),
         ("default resolve", "socket", [10, 1, 0, 0, 0, 0], None),
