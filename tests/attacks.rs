@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What was tried on a sandbox and once worked, from inside, from the side of a client, and by whoever may write where
-//! a policy looks.
+//! a policy looks. All that a command can try is tried by `programs/attack` in each setting; `attacks/open.txt` lists what
+//! is known to work there.
 
+mod aim;
+mod tried;
+mod outside;
+mod open;
+mod setting;
+
+use crate::postfix::instance::Spawner;
 use crate::scene::{host, outcome, patience, scene, stage};
 use std::io::ErrorKind;
 use std::net::UdpSocket;
@@ -9,6 +17,76 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, ExitStatus, Stdio};
+
+/// Tries and judges everything in one setting, and collects what is not as listed.
+fn attacked(setting: &setting::Setting<'_>) -> Vec<String> {
+    let mut all = tried::everything(setting.connect, &setting.facts(), setting.targets);
+    all.extend(outside::everything(setting));
+    open::judge(setting.name, &all)
+}
+
+fn as_listed(wrong: &[String]) {
+    assert!(wrong.is_empty(), "not as attacks/open.txt has it:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_attack_works_on_a_tcp_connection_but_what_is_listed() {
+    needs!(root);
+    setting::standing_alone("strict/tcp", setting::Users::Each, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn no_attack_works_on_a_unix_connection_but_what_is_listed() {
+    needs!(root);
+    setting::standing_alone("strict/unix", setting::Users::Each, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn no_attack_works_on_what_has_the_same_user_but_what_is_listed() {
+    needs!(root);
+    setting::standing_alone("one-user/tcp", setting::Users::One, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn no_attack_works_under_master_but_what_is_listed() {
+    needs!(root);
+    needs!(program "postfix");
+    setting::under_master(Spawner::Ours, setting::Policy::Strict, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn what_works_under_the_policy_compatible_is_listed() {
+    needs!(root);
+    needs!(program "postfix");
+    setting::under_master(Spawner::Ours, setting::Policy::Unnamed, |setting| as_listed(&attacked(setting)));
+}
+
+/// The least number of the same attacks that must work where nothing is done against them: these are no checks that
+/// cannot fail.
+const WORK_ON_NOTHING: usize = 100;
+
+fn are_many(name: &str, all: &[tried::Found]) {
+    let open = open::count(name, all);
+    assert!(open > WORK_ON_NOTHING, "only {open} attacks work on {name}");
+}
+
+#[test]
+fn the_same_attacks_work_on_an_inetd() {
+    needs!(root);
+    needs!(program "setpriv");
+    setting::bare_inetd(|connect, targets| {
+        are_many("inetd", &tried::everything(connect, &targets.facts(std::process::id()), targets));
+    });
+}
+
+#[test]
+fn the_same_attacks_work_on_spawn() {
+    needs!(root);
+    needs!(program "postfix");
+    setting::under_master(Spawner::Theirs, setting::Policy::Unnamed, |setting| {
+        are_many("spawn", &tried::everything(setting.connect, &setting.facts(), setting.targets));
+    });
+}
 
 #[test]
 fn a_socket_that_is_only_shown_cannot_be_spoken_to() {

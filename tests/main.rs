@@ -5,6 +5,7 @@
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
+//! `SPAWNBOX_ATTACKS=show` prints what came of every attack;
 //! `SPAWNBOX_COMPAT=theirs` or `ours` plays the contract of spawn(8) with one of them instead of both.
 
 #[macro_use]

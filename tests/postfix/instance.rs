@@ -6,6 +6,7 @@ use crate::scene::stage::{Room, mode, program};
 use crate::scene::{host, outcome, patience};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Group, Pid, User, chown};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,11 @@ pub(crate) struct Postfix {
 impl Postfix {
     /// Starts a mail system with these lines of main.cf and master.cf beside the least that it needs.
     pub(crate) fn start(room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
+        Postfix::start_through(&[], room, main_cf, master_cf)
+    }
+
+    /// The same, started by a program that becomes master by exec.
+    pub(crate) fn start_through(wrapping: &[String], room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
         let directory = room.directory("postfix");
         make_queue(&directory);
         make_daemons(&directory);
@@ -60,8 +66,10 @@ impl Postfix {
         let master = format!("{master_cf}{SERVICES}");
         write_config(&directory.join("config"), &main, &master);
         let config = directory.join("config");
-        let master = Command::new(Path::new(DAEMONS).join("master"))
-            .args(["-c".as_ref(), config.as_os_str()])
+        let mut words: Vec<OsString> = wrapping.iter().map(OsString::from).collect();
+        words.extend([Path::new(DAEMONS).join("master").into(), "-c".into(), config.into()]);
+        let master = Command::new(&words[0])
+            .args(&words[1..])
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::null())

@@ -25,6 +25,13 @@ pub(crate) struct Need {
     there: bool,
 }
 
+impl Need {
+    /// Whether this machine has it; for what is expected of a host, and not for skipping.
+    pub(crate) fn is_there(&self) -> bool {
+        self.there
+    }
+}
+
 /// Whether the need is met; says why not, on the real standard error, which the test runner does not swallow.
 pub(crate) fn met(need: Need) -> bool {
     let lacks = std::env::var("SPAWNBOX_LACKS").unwrap_or_default();

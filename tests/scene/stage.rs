@@ -85,7 +85,8 @@ fn make() -> PathBuf {
     remove_at_end(&path);
     let tests = std::env::current_exe().expect("the tests know their own path");
     let built = tests.parent().and_then(Path::parent).expect("cargo puts tests into target/PROFILE/deps");
-    for (name, from) in [("spawnbox", ""), ("probe", "examples"), ("failing", "examples"), ("guarded", "examples")] {
+    let examples = ["probe", "attack", "failing", "guarded"].map(|name| (name, "examples"));
+    for (name, from) in [("spawnbox", "")].into_iter().chain(examples) {
         let from = built.join(from).join(name);
         let told = "`cargo test` builds it; `cargo build --examples` does before a single test";
         fs::copy(&from, path.join(name))

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the attacks aim at: `attack targets`, which stands for the host, in the network namespace of whoever starts it.
+
+use crate::scene::stage::{Room, program};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// The targets. Dropping them removes them.
+pub(super) struct Targets {
+    child: Child,
+    facts: String,
+    reached: Receiver<()>,
+}
+
+impl Targets {
+    /// Makes them in a new directory of this room.
+    pub(super) fn make(room: &Room) -> Targets {
+        let directory = room.directory("targets");
+        let mut child = Command::new(program("attack"))
+            .arg("targets")
+            .arg(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the attack program runs");
+        let mut said = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        let mut facts = String::new();
+        said.read_line(&mut facts).expect("it says what it has made");
+        assert!(facts.contains("port="), "the targets could not be made: {facts}");
+        let (send, reached) = channel();
+        std::thread::spawn(move || said.lines().map_while(Result::ok).all(|_| send.send(()).is_ok()));
+        let patience = crate::scene::a_second().as_secs();
+        Targets { child, facts: format!("{} patience={patience}", facts.trim_end()), reached }
+    }
+
+    /// What a command is told in its first line, with the process id of its server.
+    pub(super) fn facts(&self, server: u32) -> String {
+        format!("{} server={server}", self.facts)
+    }
+
+    /// A fact that a judge needs too.
+    pub(super) fn fact(&self, name: &str) -> &str {
+        let start = format!("{name}=");
+        let found = self.facts.split(' ').find_map(|word| word.strip_prefix(&start));
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.facts))
+    }
+
+    /// Whether a command has reached the port since this was last asked.
+    pub(super) fn were_reached(&self) -> bool {
+        self.reached.recv_timeout(Duration::from_secs(3)).is_ok()
+    }
+}
+
+impl Drop for Targets {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Every attempt that the program knows: its name, and on which connection it is made.
+pub(super) fn attempts() -> Vec<(String, String)> {
+    let output = Command::new(program("attack")).arg("list").output().expect("the attack program runs");
+    let text = String::from_utf8(output.stdout).expect("names are text");
+    let pair = |line: &str| line.split_once(" | ").map(|(name, when)| (name.to_string(), when.to_string()));
+    text.lines().map(|line| pair(line).expect("a name and when")).collect()
+}
+
+/// Reads to the end, or to where the connection was reset or fell silent.
+pub(super) fn whatever(mut from: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = from.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}

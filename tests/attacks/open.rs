@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `open.txt`: the attacks that are known to work, by setting and by what the host lacks; and whether that is so.
+
+use super::tried::{Found, Verdict};
+use crate::scene::needs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+const TEXT: &str = include_str!("open.txt");
+
+/// An attack of the list.
+#[derive(Debug)]
+pub(super) struct Row {
+    settings: &'static str,
+    host: &'static str,
+    reason: &'static str,
+    pub(super) attack: &'static str,
+}
+
+/// Every attack, each with the heading that it stands under.
+pub(super) fn rows() -> Vec<Row> {
+    let mut heading = None;
+    let mut rows = Vec::new();
+    for line in TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match (line.strip_prefix("    "), heading) {
+            (None, _) => heading = Some(parse(line).unwrap_or_else(|| panic!("open.txt: {line}"))),
+            (Some(attack), Some((settings, host, reason))) => rows.push(Row { settings, host, reason, attack }),
+            (Some(_), None) => panic!("open.txt: no heading above {line}"),
+        }
+    }
+    rows
+}
+
+fn parse(line: &'static str) -> Option<(&'static str, &'static str, &'static str)> {
+    let mut parts = line.splitn(3, '|').map(str::trim);
+    Some((parts.next()?, parts.next()?, parts.next()?))
+}
+
+/// What a line of the list says of this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Open,
+    /// Open or not: what the kernel was built with decides.
+    Either,
+    Blocked,
+}
+
+impl Row {
+    /// Whether it speaks of this setting: `strict` of all that begin so, `strict/tcp` of one.
+    fn concerns(&self, setting: &str) -> bool {
+        let under = |one: &str| setting == one || setting.strip_prefix(one).is_some_and(|rest| rest.starts_with('/'));
+        self.settings.split(' ').any(under)
+    }
+
+    fn expected(&self) -> Expected {
+        let lacking = match self.host.split_once(' ') {
+            None if self.host == "every" => true,
+            None if self.host == "some" => return Expected::Either,
+            Some(("before", version)) => {
+                let (major, minor) = version.split_once('.').expect("a version has a dot");
+                let number = |text: &str| text.parse().expect("a version has numbers");
+                !needs::kernel(number(major), number(minor)).is_there()
+            }
+            Some(("without", name)) => !needs::controller(name).is_there(),
+            _ => panic!("open.txt: {} is no host", self.host),
+        };
+        if lacking { Expected::Open } else { Expected::Blocked }
+    }
+}
+
+/// Prints the counts, with `SPAWNBOX_ATTACKS=show` every attack too, and returns how many are open.
+pub(super) fn count(setting: &str, all: &[Found]) -> usize {
+    let count = |verdict| all.iter().filter(|one| one.verdict == verdict).count();
+    let (open, blocked, absent) = (count(Verdict::Open), count(Verdict::Blocked), count(Verdict::Absent));
+    let mut text = format!("attacks: {setting}: {open} open, {blocked} blocked, {absent} n/a\n");
+    if std::env::var("SPAWNBOX_ATTACKS").is_ok_and(|value| value == "show") {
+        for Found { name, verdict, why } in all {
+            text.push_str(&format!("    {:8}{name}: {why}\n", verdict.word()));
+        }
+    }
+    // On the real standard error, which the test runner does not swallow.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    open
+}
+
+/// Prints the counts, and says what is not as the list has it.
+pub(super) fn judge(setting: &str, all: &[Found]) -> Vec<String> {
+    count(setting, all);
+    let rows = rows();
+    let listed: BTreeMap<&str, Expected> =
+        rows.iter().filter(|row| row.concerns(setting)).map(|row| (row.attack, row.expected())).collect();
+    let names: BTreeSet<&str> = all.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names.len(), all.len(), "an attack has two results");
+    let unknown = listed.keys().filter(|name| !names.contains(*name));
+    let unknown = unknown.map(|name| format!("{setting}: listed, and there is no such attack: {name}"));
+    let wrong = all.iter().filter_map(|Found { name, verdict, why }| {
+        let expected = listed.get(name.as_str()).copied().unwrap_or(Expected::Blocked);
+        match (expected, *verdict == Verdict::Open) {
+            (Expected::Blocked, true) => Some(format!("{setting}: open and not listed: {name} ({why})")),
+            (Expected::Open, false) => Some(format!("{setting}: listed and not open: {name} ({why})")),
+            (Expected::Blocked, false) | (Expected::Open, true) | (Expected::Either, _) => None,
+        }
+    });
+    unknown.chain(wrong).collect()
+}
+
+#[test]
+fn every_open_attack_has_a_reason_and_a_strict_one_is_never_left_to_the_host() {
+    for row in rows() {
+        assert!(row.reason.len() > 20, "{}: that is no reason", row.attack);
+        assert!(row.host != "some" || row.settings.starts_with("compatible"), "{}: open, or not?", row.attack);
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From inside: asks a server's command for every attempt, and hears what came of it.
+
+use super::aim::{Targets, attempts, whatever};
+use crate::scene::{Client, host, patience, stage};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
+
+/// What came of an attack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Open,
+    Blocked,
+    /// It cannot be tried in this setting.
+    Absent,
+}
+
+impl Verdict {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Verdict::Open => "open",
+            Verdict::Blocked => "blocked",
+            Verdict::Absent => "n/a",
+        }
+    }
+}
+
+/// An attack and what came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+}
+
+/// An attack that the judge has an answer to.
+pub(super) fn found(name: &str, open: bool, why: impl Into<String>) -> Found {
+    let verdict = if open { Verdict::Open } else { Verdict::Blocked };
+    Found { name: name.to_string(), verdict, why: why.into() }
+}
+
+/// Tries everything, each connection of which `connect` makes.
+pub(super) fn everything(connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Vec<Found> {
+    let all = attempts();
+    let client = connect().send(format!("{facts}\n").as_bytes());
+    let mut lines = BufReader::new(client).lines();
+    let mut results: Vec<Found> = Vec::new();
+    for line in &mut lines {
+        let line = line.unwrap_or_else(|error| panic!("the command fell silent ({error}) after {:?}", results.last()));
+        if line == "done" {
+            break;
+        }
+        results.push(parse(&line).unwrap_or_else(|| panic!("the command says {line:?}")));
+    }
+    let together = all.iter().filter(|(_, when)| when == "together").count();
+    assert_eq!(results.len(), together, "the command ended after {:?}", results.last());
+    let apart = all.iter().filter(|(_, when)| when != "together");
+    results.extend(apart.map(|(name, when)| alone(name, when, connect, facts, targets)));
+    let broken: Vec<&Found> = results.iter().filter(|found| found.why.starts_with("broken")).collect();
+    assert!(broken.is_empty(), "these attempts are wrong in themselves: {broken:?}");
+    results
+}
+
+fn parse(line: &str) -> Option<Found> {
+    let mut parts = line.splitn(3, " | ");
+    let (name, verdict, why) = (parts.next()?, parts.next()?, parts.next()?);
+    let (verdict, why) = match verdict {
+        "open" => (Verdict::Open, why.to_string()),
+        "blocked" => (Verdict::Blocked, why.to_string()),
+        "n/a" => (Verdict::Absent, why.to_string()),
+        "broken" => (Verdict::Open, format!("broken: {why}")),
+        _ => return None,
+    };
+    Some(Found { name: name.to_string(), verdict, why })
+}
+
+/// On a connection of its own.
+fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Found {
+    let other = name.starts_with("another: ").then(|| {
+        let mut other = connect().send(format!("{facts} do=leave\n").as_bytes());
+        (other.line(), other)
+    });
+    let client = connect().send(format!("{facts} only={name}\n").as_bytes());
+    if name.ends_with(" by a client") && matches!(client, Client::Unix(_)) {
+        pass(&client);
+    }
+    let text = whatever(client);
+    drop(other);
+    let line = text.lines().find(|line| line.starts_with(name));
+    if let Some(line) = line {
+        return parse(line).unwrap_or_else(|| panic!("the command says {line:?}"));
+    }
+    if when == "filling" {
+        return found(name, false, "the session was ended");
+    }
+    // The connection is gone: what became of it is seen from outside.
+    let reached = match name {
+        "connection: turned into a client of a host port" => targets.were_reached(),
+        "connection: turned into a listener on a host port" => {
+            until(|| TcpStream::connect(format!("127.0.0.1:{}", targets.fact("free-port"))).is_ok())
+        }
+        "connection: listens on a host port without bind" => until(a_connection_listens),
+        _ => panic!("no answer to {name:?}: {text:?}"),
+    };
+    found(name, reached, "seen from outside")
+}
+
+fn until(so: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + patience() / 10;
+    while !so() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    true
+}
+
+/// Whether the connection of an attacking command listens: state 0A of proc_pid_net(5).
+fn a_connection_listens() -> bool {
+    let text = fs::read_to_string("/proc/thread-self/net/tcp").expect("the tests need /proc");
+    let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let listening: Vec<String> = rows
+        .filter(|words| words.get(3) == Some(&"0A"))
+        .filter_map(|words| words.get(9).map(|inode| format!("socket:[{inode}]")))
+        .collect();
+    let program = stage::program("attack").display().to_string();
+    let commands = host::processes(&program).into_iter();
+    let connections = commands.filter_map(|pid| fs::read_link(format!("/proc/{pid}/fd/0")).ok());
+    connections.into_iter().any(|link| listening.iter().any(|socket| link.as_os_str() == socket.as_str()))
+}
+
+/// Sends the host's root directory, or where that is refused, a byte.
+fn pass(client: &Client) {
+    let root = fs::File::open("/").expect("there is a root directory");
+    let rights = [root.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&rights)];
+    let byte = [std::io::IoSlice::new(b"x")];
+    let socket = client.as_fd().as_raw_fd();
+    let sent = sendmsg::<UnixAddr>(socket, &byte, &message, MsgFlags::empty(), None);
+    let _ = sent.or_else(|_| sendmsg::<UnixAddr>(socket, &byte, &[], MsgFlags::empty(), None));
+}

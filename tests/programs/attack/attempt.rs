@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One attempt, made in a child, and what came of it.
+
+use crate::world::World;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, alarm, fork};
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How long an attempt may take, but for those that fill something.
+const SECONDS: u32 = 5;
+const SECONDS_TO_FILL: u32 = 60;
+
+/// An attack that can be tried from inside.
+pub(crate) struct Attempt {
+    /// `group: what`, as the table of attacks has it.
+    pub(crate) name: &'static str,
+    pub(crate) when: When,
+    pub(crate) make: fn(&World) -> Verdict,
+}
+
+/// Which connection an attempt is made on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// One that others are made on too.
+    Together,
+    /// One of its own: it needs its client's help, or destroys the connection.
+    Alone,
+    /// One of its own, and it takes as much of something as it gets.
+    Filling,
+}
+
+impl When {
+    /// As `attack list` says it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            When::Together => "together",
+            When::Alone => "alone",
+            When::Filling => "filling",
+        }
+    }
+}
+
+/// What came of an attempt.
+pub(crate) enum Verdict {
+    /// The attack worked.
+    Open(String),
+    Blocked(String),
+    /// It cannot be tried here, for this reason.
+    Absent(&'static str),
+    /// This program is wrong.
+    Broken(String),
+}
+
+pub(crate) const fn together(name: &'static str, make: fn(&World) -> Verdict) -> Attempt {
+    Attempt { name, when: When::Together, make }
+}
+
+pub(crate) const fn alone(name: &'static str, make: fn(&World) -> Verdict) -> Attempt {
+    Attempt { name, when: When::Alone, make }
+}
+
+pub(crate) const fn filling(name: &'static str, make: fn(&World) -> Verdict) -> Attempt {
+    Attempt { name, when: When::Filling, make }
+}
+
+/// Open where it is so.
+pub(crate) fn found(so: bool, what: impl fmt::Display) -> Verdict {
+    if so { Verdict::Open(what.to_string()) } else { Verdict::Blocked(what.to_string()) }
+}
+
+impl<T> From<Result<T, Errno>> for Verdict {
+    fn from(result: Result<T, Errno>) -> Self {
+        match result {
+            Ok(_) => Verdict::Open("it worked".to_string()),
+            Err(errno) => Verdict::Blocked(errno_name(errno)),
+        }
+    }
+}
+
+impl<T> From<io::Result<T>> for Verdict {
+    fn from(result: io::Result<T>) -> Self {
+        match result {
+            Ok(_) => Verdict::Open("it worked".to_string()),
+            Err(error) => Verdict::Blocked(
+                error.raw_os_error().map_or_else(|| error.to_string(), |raw| errno_name(Errno::from_raw(raw))),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Open(why) => write!(f, "open | {why}"),
+            Verdict::Blocked(why) => write!(f, "blocked | {why}"),
+            Verdict::Absent(why) => write!(f, "n/a | {why}"),
+            Verdict::Broken(why) => write!(f, "broken | {why}"),
+        }
+    }
+}
+
+fn errno_name(errno: Errno) -> String {
+    format!("{errno:?}")
+}
+
+/// Makes an attempt in a child and waits for it.
+pub(crate) fn run(attempt: &Attempt, world: &World) -> String {
+    let (read, write) = io::pipe().expect("a pipe");
+    // SAFETY: this program has one thread.
+    match unsafe { fork() }.expect("a sandbox leaves one child") {
+        ForkResult::Child => {
+            drop(read);
+            make(attempt, world, write)
+        }
+        ForkResult::Parent { child } => {
+            drop(write);
+            let status = wait(child);
+            told(status, read)
+        }
+    }
+}
+
+fn wait(child: Pid) -> WaitStatus {
+    loop {
+        match waitpid(child, None) {
+            Err(Errno::EINTR) => {}
+            other => return other.expect("the child is ours"),
+        }
+    }
+}
+
+fn make(attempt: &Attempt, world: &World, mut answer: io::PipeWriter) -> ! {
+    let seconds = if attempt.when == When::Filling { SECONDS_TO_FILL } else { SECONDS };
+    alarm::set(seconds * world.patience());
+    std::panic::set_hook(Box::new(|_| {}));
+    let verdict = catch_unwind(AssertUnwindSafe(|| (attempt.make)(world))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+        Verdict::Broken(text.unwrap_or_default().replace('\n', " "))
+    });
+    let _ = io::Write::write_all(&mut answer, verdict.to_string().as_bytes());
+    // SAFETY: ends this process, and runs nothing of what its parent has registered.
+    unsafe { libc::_exit(0) }
+}
+
+/// The child's answer, or what its death says. What it has started may still hold the pipe open, so nothing is awaited.
+fn told(status: WaitStatus, read: io::PipeReader) -> String {
+    match status {
+        WaitStatus::Exited(_, 0) => {
+            let mut bytes = [0; 2048];
+            let length = nix::unistd::read(&read, &mut bytes).expect("the answer is in the pipe");
+            String::from_utf8_lossy(&bytes[..length]).into_owned()
+        }
+        WaitStatus::Signaled(_, Signal::SIGALRM, _) => {
+            Verdict::Blocked("nothing came of it in time".into()).to_string()
+        }
+        WaitStatus::Signaled(_, signal, _) => Verdict::Blocked(format!("killed by {signal}")).to_string(),
+        other => Verdict::Broken(format!("the child ended with {other:?}")).to_string(),
+    }
+}
