@@ -236,6 +236,33 @@ fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_it
     assert_eq!(stuck.rest(), "");
 }
 
+/// As under a unit that withholds CAP_KILL and shows no control groups: root may signal nobody but root then.
+#[test]
+fn a_stopped_session_dies_with_its_limit_though_its_supervisor_has_neither_control_groups_nor_the_right_to_kill() {
+    needs!(root);
+    let script = "mount -t tmpfs none /sys/fs/cgroup && exec setpriv --inh-caps=-kill --bounding-set=-kill \"$@\"";
+    let around = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh"];
+    let server = scene("strict").set("limits.time=\"2s\"").through(&around).shell("echo ready; read line").listen();
+    let idle = host::tree(server.pid());
+    assert!(server.log().contains("listening"), "{}", server.log());
+    let capabilities = host::status_of(server.pid(), "CapEff").expect("it lives");
+    let capabilities = u64::from_str_radix(&capabilities, 16).expect("a hexadecimal number");
+    assert_eq!(capabilities & 1 << 5, 0, "it has CAP_KILL");
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let session: Vec<u32> = host::tree(server.pid()).into_iter().filter(|pid| !idle.contains(pid)).collect();
+    assert!(session.len() >= 2, "reaper and command: {session:?}");
+    for pid in &session {
+        assert!(host::cgroup_of(*pid).is_none_or(|path| !path.display().to_string().contains("spawnbox-")));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid as i32), Signal::SIGSTOP).expect("root may");
+    }
+    let watched = host::watch(&session);
+    server.logs("outcome=time-limit");
+    assert!(watched.end_within(a_second()), "still there a second after the limit");
+    assert_eq!(client.rest(), "");
+    assert!(!server.log().contains("cannot"), "{}", server.log());
+}
+
 #[test]
 fn a_launcher_that_is_stopped_is_replaced() {
     needs!(root);

@@ -3,6 +3,7 @@
 //! needs root takes its rights back for as long as it lasts: making a sandbox, killing one, and its cgroup.
 
 use crate::host::{HostError, errno_text};
+use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, geteuid, setegid, seteuid, setgroups};
 
 /// Whose rights this process has while nothing needs more.
@@ -37,10 +38,26 @@ impl Rights {
         // says so: nothing is skipped.
         let _ = seteuid(Uid::from_raw(0));
         let done = act();
-        if let Err(errno) = seteuid(uid) {
-            crate::log::panic(format_args!("cannot give root's rights up again: {}", errno_text(errno)));
-            std::process::abort();
-        }
+        go_back(uid);
         done
+    }
+}
+
+/// Does something as this user. For root without CAP_KILL, as under Debian 13's postfix.service, who may signal no process
+/// of another user, and take on every user's effective id. Its real and saved ids stay root's, so that no process of the
+/// user's can signal us meanwhile, see kill(2).
+pub(super) fn as_user<T>(user: u32, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let before = geteuid();
+    seteuid(Uid::from_raw(user))?;
+    let done = act();
+    go_back(before);
+    done
+}
+
+/// Going on with the ids of somebody else would be worse than not to go on.
+fn go_back(uid: Uid) {
+    if let Err(errno) = seteuid(uid) {
+        crate::log::panic(format_args!("cannot go back to effective user id {uid}: {}", errno_text(errno)));
+        std::process::abort();
     }
 }

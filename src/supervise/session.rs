@@ -2,12 +2,16 @@
 //! One session: what it holds, and the verbs of `turn` that touch nothing else.
 //! Holds no rule about when to do what: that is `turn`'s.
 
+mod end;
+mod words;
+
 use super::client::Client;
 use super::outcome::Usage;
-use super::stderr::{self, Heard, Stderr, Voice};
+use super::stderr::{self, Stderr};
 use super::turn::{Event, State};
-use super::watch::{Timer, Token, Watch};
+use super::watch::{Token, Watch};
 use crate::host::errno_text;
+use crate::plan::model::Ids;
 use crate::plan::{Plan, Step};
 use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Record, SetupError, Slice, Users};
 use crate::sys::wait::{self, Reaped};
@@ -39,6 +43,8 @@ pub(super) struct Session {
     cgroup: Option<Cgroup>,
     /// Its user id, where it has one of its own.
     user: Option<Claim>,
+    /// The user id of its processes.
+    runs_as: Option<u32>,
     first: Option<First>,
     /// What the command says, where that is for the log.
     stderr: Option<Stderr>,
@@ -90,6 +96,7 @@ impl Session {
             far: None,
             cgroup: None,
             user: None,
+            runs_as: None,
             first: None,
             stderr: None,
             resume: None,
@@ -108,6 +115,10 @@ impl Session {
             })?;
             self.user = Some(claim);
         }
+        self.runs_as = match plan.identity.ids {
+            Ids::One { uid, .. } => Some(uid),
+            Ids::Each { .. } => self.uid(),
+        };
         let (cord, far) = Cord::pair().map_err(|errno| {
             self.trouble = Some(format!("cannot make a socket pair: {}", errno_text(errno)));
             failed(Step::Clone, errno)
@@ -202,38 +213,6 @@ impl Session {
         }
     }
 
-    /// Takes what is there of the command's standard error. What may be said of it is the service's.
-    pub(super) fn hear_stderr(&mut self, watch: &mut Watch, voice: &mut Voice<'_>, now: Instant) {
-        let Some(stderr) = &mut self.stderr else { return };
-        match stderr.hear(voice, now) {
-            Heard::Open => {}
-            Heard::TooMuch => {
-                watch.remove(&*stderr);
-                let at = now + stderr::PAUSE;
-                watch.set(Timer::Stderr(self.id), self.resume.replace(at), at);
-            }
-            Heard::Closed => {
-                watch.remove(&*stderr);
-                self.stderr = None;
-            }
-        }
-    }
-
-    /// Its standard error has been left alone for a while: watched again.
-    pub(super) fn resume_stderr(&mut self, watch: &Watch) -> Result<(), Errno> {
-        self.resume = None;
-        self.stderr.as_ref().map_or(Ok(()), |stderr| watch.add(stderr, Token::Stderr(self.id)))
-    }
-
-    /// Nobody is left to write: what was written up to now is said, and that is the end of it.
-    pub(super) fn hear_last_words(&mut self, watch: &mut Watch, voice: &mut Voice<'_>, now: Instant) {
-        watch.cancel(Timer::Stderr(self.id), self.resume.take());
-        if let Some(stderr) = self.stderr.take() {
-            watch.remove(&stderr);
-            stderr.hear_the_last(voice, now);
-        }
-    }
-
     /// Lets go of our copy of the connection.
     pub(super) fn release(&mut self) {
         self.connection.clear();
@@ -302,62 +281,6 @@ impl Session {
             self.usage.memory = resident;
         }
         Some(Event::Died(reaped.map(|reaped| reaped.status)))
-    }
-
-    /// Kills everything in the cgroup; without one, the first process. The cord is cut too: it needs no right.
-    pub(super) fn kill_tree(&mut self, watch: &Watch) -> Result<(), Errno> {
-        self.cut_cord(watch);
-        match &self.cgroup {
-            Some(cgroup) => cgroup.kill().inspect_err(|errno| self.refused = Some(*errno)),
-            None => self.kill_first(),
-        }
-    }
-
-    /// Kills the first process.
-    pub(super) fn kill_first(&mut self) -> Result<(), Errno> {
-        let Some(first) = &self.first else { return Ok(()) };
-        match rustix::process::pidfd_send_signal(&first.pidfd, rustix::process::Signal::KILL) {
-            // Dead, and about to be reaped.
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => {
-                let errno = Errno::from_raw(error.raw_os_error());
-                self.refused = Some(errno);
-                Err(errno)
-            }
-        }
-    }
-
-    /// What the operator must know about a session that cannot be killed.
-    pub(super) fn complaint(&self) -> String {
-        let pid = self.pid().map_or_else(|| "gone".to_string(), |pid| pid.to_string());
-        let why = self.refused.map_or("it was killed and does not die".to_string(), errno_text);
-        format!("cannot end session {} (process {pid}): {why}; trying again", self.id)
-    }
-
-    /// Lets go of everything but the cgroup, and of that too if it is empty. False: something is still there.
-    pub(super) fn clear(&mut self, watch: &Watch) -> bool {
-        self.release();
-        self.cut_cord(watch);
-        let Some(cgroup) = &self.cgroup else { return true };
-        if !cgroup.is_empty().unwrap_or(false) {
-            // Refused or not: the caller comes back, and gives up after a while.
-            let _ = cgroup.kill();
-            return false;
-        }
-        let counted = cgroup.counted();
-        self.usage.processor = counted.processor.unwrap_or(self.usage.processor);
-        self.usage.memory = counted.memory_peak.unwrap_or(self.usage.memory);
-        self.usage.out_of_memory = counted.out_of_memory_kills > 0;
-        let removed = cgroup.remove().is_ok();
-        if removed {
-            self.cgroup = None;
-        }
-        removed
-    }
-
-    /// The cgroup that could not be removed, for the operator.
-    pub(super) fn left_behind(&self) -> Option<String> {
-        self.cgroup.as_ref().map(|cgroup| cgroup.path().display().to_string())
     }
 }
 
