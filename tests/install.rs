@@ -84,6 +84,8 @@ fn a_dry_run_shows_everything_and_changes_nothing() {
         format!("would write {config}/units/postfix.service.d/spawnbox.conf, mode 0644, owner root"),
         "    RestrictNamespaces=no".to_string(),
         format!("    postconf -c {config} -M 'p/unix=p unix - n n - 0 spawnbox user=nobody argv=/bin/cat -u'"),
+        "where main.cf sets it; it is in force all the same, and spawnbox check --master-cf shows its value."
+            .to_string(),
     ] {
         assert!(outcome.stdout.lines().any(|found| found == line), "no line {line}\n{outcome}");
     }

@@ -141,6 +141,10 @@ impl Places {
         }
         let directory = self.postconf.option();
         println!("    spawnbox check --master-cf{directory} && postfix{directory} reload");
+        println!(
+            "\npostconf knows NAME_time_limit only for the command spawn. It will say `unused parameter: NAME_time_limit=...`\n\
+             where main.cf sets it; it is in force all the same, and spawnbox check --master-cf shows its value."
+        );
         Ok(())
     }
 }
