@@ -22,6 +22,7 @@ mod report;
 pub(super) use fatal::Fatal;
 pub(super) use service::{Choice, Foreseen};
 
+use super::install::units::{self, Units};
 use crate::plan::request::Transport as Kind;
 use crate::postfix::options;
 use gate::{Gate, Inherited};
@@ -50,6 +51,10 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             fatal.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+            if fatal.is_about_the_host() {
+                let complaint = Units::find(None).and_then(|units| units.own_complaint());
+                complaint.iter().for_each(|complaint| tracing::warn!("{complaint}; {}", units::WAY_OUT));
+            }
             crate::log::fatal(fatal);
             std::thread::sleep(PAUSE);
             ExitCode::FAILURE

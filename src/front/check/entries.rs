@@ -2,7 +2,7 @@
 //! The entries of master.cf that start us: each goes the way that its daemon would go, up to where it would serve.
 
 use super::{Said, program};
-use crate::front::install::units::Units;
+use crate::front::install::units::{self, Units};
 use crate::front::master::{self, Choice, Fatal, Foreseen};
 use crate::front::postconf::Postconf;
 use crate::host::HostError;
@@ -28,7 +28,7 @@ pub(super) fn check(directory: Option<&Path>, said: &mut Said) -> Result<(), Hos
         said.good(&format!("no entry of {directory}/master.cf starts spawnbox"));
     }
     if !entries.is_empty() {
-        units(said);
+        check_units(said);
     }
     for entry in &entries {
         one(entry, &directory, chroot, said);
@@ -37,12 +37,9 @@ pub(super) fn check(directory: Option<&Path>, said: &mut Said) -> Result<(), Hos
 }
 
 /// What this shell has, the daemons may not: a unit that starts Postfix may withhold it.
-fn units(said: &mut Said) {
-    for (unit, keys) in Units::find(None).iter().flat_map(Units::withheld) {
-        let keys = keys.join("=, ");
-        let mistake = Mistake::new(format!("{unit} withholds what a sandbox needs: {keys}="));
-        let help = "`spawnbox install-postfix` writes the drop-in that allows it; then `systemctl restart postfix`";
-        said.bad(&[mistake.help(help).into()]);
+fn check_units(said: &mut Said) {
+    for complaint in Units::find(None).iter().flat_map(Units::complaints) {
+        said.bad(&[Mistake::new(complaint).help(units::WAY_OUT).into()]);
     }
 }
 

@@ -156,6 +156,17 @@ pub(super) fn drop_in(settings: &Settings) -> String {
     text
 }
 
+/// Whether a process with this /proc/PID/cgroup is in the unit, or in an instance of it.
+pub(super) fn holds(unit: &str, groups: &str) -> bool {
+    let is_it = |name: &str| match unit.split_once("@.") {
+        Some((before, kind)) => {
+            name.strip_prefix(before).is_some_and(|rest| rest.starts_with('@') && rest.ends_with(kind))
+        }
+        None => name == unit,
+    };
+    groups.lines().filter_map(|line| line.rsplit(':').next()).flat_map(|path| path.split('/')).any(is_it)
+}
+
 /// Whether we wrote this text.
 pub(super) fn is_ours(text: &[u8]) -> bool {
     text.starts_with(MARK.as_bytes())

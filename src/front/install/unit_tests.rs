@@ -91,3 +91,18 @@ fn only_our_own_text_is_known_again() {
 fn the_unit_has_the_name_that_is_looked_for() {
     assert!(crate::host::SESSIONS_UNIT.ends_with(&format!("/{SESSIONS}")));
 }
+
+#[test]
+fn a_process_is_known_to_be_in_a_unit_or_in_none() {
+    for (group, units) in [
+        ("0::/system.slice/postfix.service", "postfix.service"),
+        ("0::/system.slice/system-postfix.slice/postfix@-.service/sub", "postfix@.service"),
+        ("1:name=systemd:/system.slice/postfix.service\n0::/", "postfix.service"),
+        ("0::/user.slice/session-1.scope", ""),
+        ("0::/system.slice/postfix-resolvconf.service", ""),
+        ("", ""),
+    ] {
+        let found: Vec<&str> = POSTFIX.into_iter().filter(|unit| holds(unit, group)).collect();
+        assert_eq!(found.join(" "), units, "{group}");
+    }
+}

@@ -18,6 +18,10 @@ const SEARCH: [&str; 5] = [
     "/lib/systemd/system",
 ];
 
+/// What to do about a complaint.
+pub(in crate::front) const WAY_OUT: &str =
+    "`spawnbox install-postfix` writes the drop-in that allows it; then `systemctl restart postfix`";
+
 /// The units of this host.
 pub(in crate::front) struct Units {
     /// Where ours are written.
@@ -111,11 +115,20 @@ impl Units {
         }
     }
 
-    /// What the units that start Postfix still withhold: each unit with the settings.
-    pub(in crate::front) fn withheld(&self) -> BTreeMap<&'static str, Vec<&'static str>> {
-        let keys = |name: &str| self.settings(name, Ours::Counted).withheld().iter().map(|one| one.key).collect();
-        let all = self.postfix().into_iter().map(|name| (name, keys(name)));
-        all.filter(|(_, keys): &(_, Vec<_>)| !keys.is_empty()).collect()
+    /// What the units that start Postfix still withhold: a sentence for each.
+    pub(in crate::front) fn complaints(&self) -> Vec<String> {
+        self.postfix().into_iter().filter_map(|name| self.complaint(name)).collect()
+    }
+
+    /// The same of the unit that this process is in.
+    pub(in crate::front) fn own_complaint(&self) -> Option<String> {
+        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        self.postfix().into_iter().find(|name| unit::holds(name, &groups)).and_then(|name| self.complaint(name))
+    }
+
+    fn complaint(&self, name: &str) -> Option<String> {
+        let keys: Vec<_> = self.settings(name, Ours::Counted).withheld().iter().map(|one| one.key).collect();
+        (!keys.is_empty()).then(|| format!("{name} withholds what a sandbox needs: {}=", keys.join("=, ")))
     }
 
     /// The units that are there.

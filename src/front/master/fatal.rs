@@ -58,6 +58,11 @@ pub(in crate::front) enum Fatal {
 }
 
 impl Fatal {
+    /// Whether it may be for want of something that the unit withholds which started Postfix.
+    pub(super) fn is_about_the_host(&self) -> bool {
+        matches!(self, Fatal::Refusal(_) | Fatal::Host(_))
+    }
+
     /// What Postfix says before it.
     pub(super) fn warnings(&self) -> Vec<String> {
         match self {
