@@ -50,7 +50,8 @@ impl Cord {
         match received {
             Ok(0) => Ok(Some(Message::Closed)),
             Ok(length) => Ok(Some(Record::decode(&bytes[..length]).map_or(Message::Foreign, Message::Record))),
-            Err(Errno::EAGAIN) => Ok(None),
+            // What is there stays there until there is memory for it.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM | Errno::ENOBUFS) => Ok(None),
             Err(errno) => Err(errno),
         }
     }

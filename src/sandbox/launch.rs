@@ -15,10 +15,16 @@ use nix::libc;
 use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Where the launcher keeps its end of the request socket. The number is the cord's in a child: what the child
 /// takes over, it replaces.
 const REQUESTS: RawFd = line::CORD;
+
+/// How long to wait for memory before what failed is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How often an answer is tried: together less than the silence that a supervisor bears.
+const ATTEMPTS: u32 = 300;
 
 /// The launcher's life, in the process made for it.
 pub(super) fn run(plan: &Plan, requests: OwnedFd) -> ! {
@@ -100,13 +106,19 @@ fn serve(plan: &Plan, prepared: &mut Prepared) -> ! {
                 let given = prepared.give(plan, user);
                 answer(session, given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), purpose)));
             }
+            // What it needs did not fit under the limit on open files: this one is refused, those behind it are not.
+            Err(Errno::EMFILE) => answer(wire::decode_request(bytes).0, Err(Errno::EMFILE)),
             Err(Errno::EINTR) => {}
+            // The request stays in the socket.
+            Err(Errno::ENOMEM | Errno::ENOBUFS | Errno::EAGAIN) => std::thread::sleep(PAUSE),
             // End of file, or something that no supervisor of ours sends.
             Ok(_) | Err(_) => process::exit(0),
         }
     }
 }
 
+/// Answers a request. Where the kernel is short of memory or of descriptors in flight, that is waited for: a supervisor
+/// that hears nothing loses a session, and one without its launcher every session that waits for it.
 fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
     let (outcome, pidfd) = match made {
         Ok((pid, pidfd)) => (Ok(pid), Some(pidfd)),
@@ -114,9 +126,15 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
     };
     let reply = wire::encode_reply(session, outcome);
     let descriptors: &[_] = &pidfd.as_ref().map(AsFd::as_fd).into_iter().collect::<Vec<_>>();
-    if socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptors).is_err() {
-        process::exit(1);
+    for _ in 0..ATTEMPTS {
+        match socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptors) {
+            Ok(()) => return,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENOMEM | Errno::ENOBUFS | Errno::EAGAIN | Errno::ETOOMANYREFS) => std::thread::sleep(PAUSE),
+            Err(_) => break,
+        }
     }
+    process::exit(1)
 }
 
 fn clone(

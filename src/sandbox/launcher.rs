@@ -39,6 +39,13 @@ pub enum Reply {
         /// Its pidfd.
         pidfd: OwnedFd,
     },
+    /// The first process is there, but there was no room for its pidfd: EMFILE. It is of no use and is to be killed.
+    OutOfReach {
+        /// The number that [`Launcher::request`] was given.
+        session: u64,
+        /// Its process id, which is its own until it is reaped.
+        pid: Pid,
+    },
     /// The process could not be made.
     Failed {
         /// The number that [`Launcher::request`] was given.
@@ -125,7 +132,9 @@ impl Launcher {
         match socket::receive_descriptors(self.socket.as_fd(), &mut bytes) {
             Ok((0, _)) | Err(Errno::ECONNRESET) => Ok(Some(Reply::Closed)),
             Ok((length, [pidfd, ..])) => wire::decode_reply(&bytes[..length], pidfd).map(Some).ok_or(Errno::EPROTO),
-            Err(Errno::EAGAIN) => Ok(None),
+            Err(Errno::EMFILE) => wire::decode_truncated(&bytes).map(Some).ok_or(Errno::EPROTO),
+            // It stays in the socket until there is memory for it.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM | Errno::ENOBUFS) => Ok(None),
             Err(errno) => Err(errno),
         }
     }

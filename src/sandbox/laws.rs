@@ -18,6 +18,15 @@ pub(crate) fn record(bytes: &[u8]) {
         Some(Reply::Failed { session, error }) => {
             assert_eq!(wire::encode_reply(session, Err(error.errno)), bytes);
         }
-        Some(Reply::Launched { .. } | Reply::Closed) => panic!("launched without a pidfd, or closed with a message"),
+        Some(Reply::Launched { .. } | Reply::OutOfReach { .. } | Reply::Closed) => {
+            panic!("launched without a pidfd, or closed with a message")
+        }
+    }
+    match bytes.try_into().ok().and_then(wire::decode_truncated) {
+        None => {}
+        Some(Reply::OutOfReach { session, pid }) => {
+            assert_eq!(wire::encode_reply(session, Ok(pid)), bytes);
+        }
+        Some(_) => panic!("what came without its pidfd is nothing else"),
     }
 }

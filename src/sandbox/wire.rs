@@ -87,6 +87,16 @@ pub(super) fn decode_reply(bytes: &[u8], pidfd: Option<OwnedFd>) -> Option<Reply
     }
 }
 
+/// The answer whose pidfd did not fit under the limit on open files.
+pub(super) fn decode_truncated(bytes: &[u8; REPLY_LENGTH]) -> Option<Reply> {
+    let session = u64::from_le_bytes(bytes[..8].try_into().ok()?);
+    let errno = i32::from_le_bytes(bytes[12..].try_into().ok()?);
+    match i32::from_le_bytes(bytes[8..12].try_into().ok()?) {
+        pid @ 1.. if errno == 0 => Some(Reply::OutOfReach { session, pid: Pid::from_raw(pid) }),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +126,14 @@ mod tests {
         for bytes in [&b"short"[..], b"longer than a reply", &encode_reply(7, Err(Errno::UnknownErrno))] {
             assert!(decode_reply(bytes, None).is_none());
         }
+    }
+
+    #[test]
+    fn an_answer_without_room_for_its_pidfd_names_whom_to_kill() {
+        let Some(Reply::OutOfReach { session, pid }) = decode_truncated(&encode_reply(7, Ok(Pid::from_raw(9)))) else {
+            panic!("not out of reach");
+        };
+        assert_eq!((session, pid), (7, Pid::from_raw(9)));
+        assert!(decode_truncated(&encode_reply(7, Err(Errno::EPERM))).is_none(), "a failure carries no pidfd");
     }
 }

@@ -109,6 +109,12 @@ impl Supervisor {
                     let asked = service.answered(session, Instant::now());
                     self.launched(session, asked, (pid, pidfd));
                 }
+                Ok(Some(Reply::OutOfReach { session, pid })) => {
+                    service.answered(session, Instant::now());
+                    let error = SetupError { step: Step::Clone, index: 0, errno: Errno::EMFILE };
+                    self.events.push_back((session, Event::Failed(error)));
+                    self.kill_unheld(pid);
+                }
                 Ok(Some(Reply::Failed { session, error })) => {
                     service.answered(session, Instant::now());
                     self.events.push_back((session, Event::Failed(error)));
@@ -179,6 +185,16 @@ impl Supervisor {
             tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
             self.events.push_back((id, Event::Stop));
         }
+    }
+
+    /// Kills a process that was made for a session and has no pidfd. It is our own child and not reaped, so the number is
+    /// its own.
+    fn kill_unheld(&mut self, pid: Pid) {
+        let kill = || nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        if let Err(errno) = self.rights.whole(kill) {
+            tracing::error!("cannot kill process {pid}: {}", errno_text(errno));
+        }
+        self.expect_strays();
     }
 
     /// A service's launcher is gone, or has to go: whoever waited for it has waited in vain, all others go on.

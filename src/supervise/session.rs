@@ -247,7 +247,11 @@ impl Session {
                 Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
                 Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
                 // A session proves nothing; who says that it does is no child of ours.
-                Ok(Some(Message::Record(Record::Proof(_)) | Message::Foreign)) | Err(_) => Event::Foreign,
+                Ok(Some(Message::Record(Record::Proof(_)) | Message::Foreign)) => Event::Foreign,
+                Err(errno) => {
+                    self.trouble = Some(format!("cannot hear from the sandbox: {}", errno_text(errno)));
+                    Event::Foreign
+                }
                 Ok(Some(Message::Closed)) => Event::Closed,
                 Ok(None) => break,
             };
@@ -268,6 +272,7 @@ impl Session {
             Kin::Ours => match wait::reap(first.pid) {
                 Ok(None) => return None,
                 Ok(Some(reaped)) => Some(reaped),
+                Err(Errno::EINTR) => return None,
                 // Somebody else has reaped it, which nobody should: it is gone all the same.
                 Err(_) => None,
             },

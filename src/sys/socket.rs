@@ -64,7 +64,8 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno>
 }
 
 /// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec. EMFILE where not all of them fit under
-/// the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2).
+/// the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2). The bytes are there
+/// then, so that whoever is meant by them can be told.
 pub fn receive_descriptors(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
