@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod directory;
 
@@ -25,7 +25,7 @@ const PREFIX: &str = "spawnbox-";
 const NUMBERS: u32 = 1000;
 /// How deep below a session a command can have nested cgroups of its own for us to remove them.
 const DEPTH: u32 = 8;
-/// How long a sweep waits for the processes of one dead supervisor to be gone.
+/// How long a sweep waits for the processes of dead supervisors to be gone.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The directory of this supervisor. It is locked as long as this value lives, so that another supervisor's sweep can
@@ -64,7 +64,8 @@ impl Slice {
         let place = Place::open(place)?;
         for number in 0..NUMBERS {
             let name = format!("{PREFIX}{}-{number}", std::process::id());
-            match rustix::fs::mkdirat(&place.0.fd, &name, Mode::from_raw_mode(0o755)) {
+            // Whoever can open it can lock it, and a sweep would spare for ever what is locked.
+            match rustix::fs::mkdirat(&place.0.fd, &name, Mode::from_raw_mode(0o700)) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::EXIST) => continue,
                 Err(error) => return Err(place.0.error("create cgroup", &name, errno(error))),
@@ -136,18 +137,42 @@ impl Drop for Slice {
     }
 }
 
-/// Kills and removes what supervisors that are dead have left below `place`, and says how many there were.
-/// A supervisor that lives holds the lock of its directory.
-pub fn sweep(place: &Path) -> Result<usize, HostError> {
+/// What a sweep came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Directories removed.
+    pub removed: usize,
+    /// Those that could not be, and why; each is tried again at the next start.
+    pub kept: Vec<HostError>,
+}
+
+/// Kills and removes what supervisors that are dead have left below `place`. A supervisor that lives holds the lock of
+/// its directory. One directory that cannot be removed keeps none of the others.
+pub fn sweep(place: &Path) -> Result<Swept, HostError> {
     let place = Place::open(place)?;
-    let mut swept = 0;
+    let mut swept = Swept::default();
+    let mut dead = Vec::new();
     for name in place.0.children()?.into_iter().filter(|name| name.starts_with(PREFIX)) {
-        let Some(directory) = place.lock(&name)? else { continue };
-        directory.empty_by_kill(SWEEP_PATIENCE)?;
-        directory.remove_children(DEPTH)?;
-        rustix::fs::unlinkat(&place.0.fd, &name, AtFlags::REMOVEDIR)
-            .map_err(|error| place.0.error("remove cgroup", &name, errno(error)))?;
-        swept += 1;
+        match place
+            .lock(&name)
+            .and_then(|found| found.map(|directory| directory.kill_all().map(|()| directory)).transpose())
+        {
+            Ok(Some(directory)) => dead.push((name, directory)),
+            Ok(None) => {}
+            Err(error) => swept.kept.push(error),
+        }
+    }
+    // One wait for all of them: a start is not to be held up by each process that does not die.
+    let deadline = Instant::now() + SWEEP_PATIENCE;
+    for (name, directory) in dead {
+        let removed = directory.await_empty(deadline).and_then(|()| directory.remove_children(DEPTH)).and_then(|()| {
+            rustix::fs::unlinkat(&place.0.fd, &name, AtFlags::REMOVEDIR)
+                .map_err(|error| place.0.error("remove cgroup", &name, errno(error)))
+        });
+        match removed {
+            Ok(()) => swept.removed += 1,
+            Err(error) => swept.kept.push(error),
+        }
     }
     Ok(swept)
 }

@@ -76,12 +76,42 @@ fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
     let reaper = std::thread::spawn(move || child.wait().unwrap());
     // Another test's child shares the dead one's lock between its fork and its exec.
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while sweep(&scene.0) == Ok(0) && std::time::Instant::now() < deadline {}
+    while sweep(&scene.0).unwrap().removed == 0 && std::time::Instant::now() < deadline {}
     reaper.join().unwrap();
     assert!(!dead_path.exists());
     assert!(living.directory.path.exists());
     std::fs::remove_dir(scene.0.join("foreign")).unwrap();
     living.remove().unwrap();
+}
+
+#[test]
+fn a_directory_that_cannot_be_swept_keeps_no_other() {
+    let Some(scene) = Scene::new("stuck") else { return };
+    let made = |name: &str| {
+        let path = scene.0.join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    // Deeper than a sweep goes: cgroups have no order, so one on either side.
+    let (stuck, below) = (made("spawnbox-5-0"), "a/b/c/d/e/f/g/h/i/j");
+    std::fs::create_dir_all(stuck.join(below)).unwrap();
+    let others = ["spawnbox-4-0", "spawnbox-6-0"].map(made);
+    let swept = sweep(&scene.0).unwrap();
+    assert_eq!((swept.removed, swept.kept.len()), (2, 1), "{swept:?}");
+    assert!(swept.kept[0].to_string().contains("spawnbox-5-0"), "{swept:?}");
+    assert!(others.iter().all(|path| !path.exists()));
+    for path in Path::new(below).ancestors() {
+        std::fs::remove_dir(stuck.join(path)).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_of_ours_is_nobody_elses_to_lock() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(scene) = Scene::new("private") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    assert_eq!(slice.directory.path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    slice.remove().unwrap();
 }
 
 #[test]

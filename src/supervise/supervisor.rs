@@ -15,7 +15,8 @@ use super::turn::Event;
 use super::watch::{Timer, Token, Watch};
 use crate::host::facts;
 use crate::plan::Plan;
-use crate::sandbox::{HostError, Slice, cgroup};
+use crate::sandbox::cgroup::{self, Swept};
+use crate::sandbox::{HostError, Slice};
 use crate::sys::signal::{Disposition, set_disposition};
 use nix::errno::Errno;
 use nix::libc;
@@ -24,6 +25,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
+
+/// How many directories that cannot be swept are named.
+const SWEEP_WARNINGS: usize = 5;
 
 /// What SIGTERM and SIGINT do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,9 +299,16 @@ fn take_signals() -> Result<SignalFd, Errno> {
 fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
     let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
     match cgroup::sweep(path) {
-        Ok(0) => {}
-        Ok(count) => tracing::info!("removed what killed supervisors had left: cgroup directories: {count}"),
-        // Nothing of ours depends on it.
+        Ok(Swept { removed, kept }) => {
+            if removed > 0 {
+                tracing::info!("removed what killed supervisors had left: cgroup directories: {removed}");
+            }
+            // Nothing of ours depends on those.
+            kept.iter().take(SWEEP_WARNINGS).for_each(|error| tracing::warn!("{error}; leaving it to the next start"));
+            if let more @ 1.. = kept.len().saturating_sub(SWEEP_WARNINGS) {
+                tracing::warn!("cannot remove what killed supervisors had left: further cgroup directories: {more}");
+            }
+        }
         Err(error) => tracing::warn!("{error}"),
     }
     Slice::make(path).map(Some)

@@ -97,13 +97,14 @@ impl Directory {
         Ok(value(&self.read("cgroup.events")?, "populated") == Some(0))
     }
 
-    pub(super) fn empty_by_kill(&self, patience: Duration) -> Result<(), HostError> {
+    /// Kills every process in it and below it.
+    pub(super) fn kill_all(&self) -> Result<(), HostError> {
+        self.write("cgroup.kill", "1").map_err(|errno| self.error("kill everything in", "", errno))
+    }
+
+    /// Waits until no process is left in it or below it.
+    pub(super) fn await_empty(&self, deadline: Instant) -> Result<(), HostError> {
         let failed = |errno| self.error("kill everything in", "", errno);
-        if self.is_empty().map_err(failed)? {
-            return Ok(());
-        }
-        self.write("cgroup.kill", "1").map_err(failed)?;
-        let deadline = Instant::now() + patience;
         while !self.is_empty().map_err(failed)? {
             if Instant::now() >= deadline {
                 return Err(failed(Errno::EBUSY));
