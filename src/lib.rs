@@ -67,8 +67,8 @@
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
 //!   killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, the command's user, no right, and a filter that
-//!   allows it to wait, to write a record and to end. Another process of that user on the host could stop it, but then
-//!   the supervisor's time limit still ends the tree, which asks nothing of it.
+//!   allows it to wait, to write a record and to end. Another process of that user on the host could stop it, but
+//!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.
 //! * **Not promised**: that the kernel has no faults; that two services of one user cannot meet in files which both

@@ -120,6 +120,36 @@ fn the_next_start_removes_what_a_killed_supervisor_left() {
     host::eventually("the left cgroup is removed", a_second(), || !cgroup.exists());
 }
 
+/// Another process of the command's user stops all of a session, so that nobody in it sees the end of its cord.
+fn ends_though_it_is_stopped(scene: Scene, mark: &str) {
+    let (server, client, session) = with_session(scene, "ignore", mark);
+    let tree = host::tree(server.pid());
+    let inside = |pid: &&u32| host::status_of(**pid, "NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1);
+    let inside: Vec<String> = tree.iter().filter(inside).map(u32::to_string).collect();
+    assert_eq!(inside.len(), 2, "a reaper and its command {session:?}");
+    let stopped = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "kill", "-STOP"])
+        .args(&inside)
+        .status();
+    assert!(stopped.expect("setpriv runs").success(), "a process of the same user may stop them");
+    let watched = host::watch(&tree);
+    server.signal(Signal::SIGKILL);
+    assert!(watched.end_within(a_second()), "something outlived the supervisor");
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_killed_supervisor_takes_along_a_session_that_its_user_has_stopped() {
+    needs!(root);
+    ends_though_it_is_stopped(scene("strict"), "mark-halted");
+}
+
+#[test]
+fn an_ordinary_users_killed_supervisor_takes_along_a_session_that_is_stopped() {
+    needs!(root);
+    ends_though_it_is_stopped(scene("strict").unprivileged(), "mark-halted-user");
+}
+
 /// A directory with a program whose execution hangs as on a dead file system: opening a file with a write lease on it
 /// waits until the lease is given up, or for /proc/sys/fs/lease-break-time, which is 45 seconds; see fcntl(2).
 struct Hanging {

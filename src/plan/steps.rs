@@ -75,7 +75,7 @@ steps! {
         "drop a capability for good", "a new user namespace fills the bounding set again";
     Securebits = 101, Reaper, "prctl",
         "lock the securebits", "a new user namespace clears them";
-    Rights = 110, Reaper, "setresuid capset prctl getresuid getresgid capget prctl",
+    Rights = 110, Reaper, "setresuid capset prctl getresuid getresgid capget prctl poll",
         "give up every right", "after the last step that needs one; read back";
     NoNewPrivileges = 111, Reaper, "prctl",
         "set no_new_privs", "Landlock and seccomp ask for it";

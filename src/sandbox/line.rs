@@ -184,10 +184,13 @@ impl Line<'_> {
         // An ordinary user's reaper has the same uid as its command from the start: no change of ids has closed its
         // memory and its files below /proc. Exec opens the command's own again.
         sys::process::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| (4, errno))?;
-        if self.prepared.init {
+        if self.prepared.init && self.prepared.kills_cgroup {
+            // Its reaper has to be there to kill, so it ends by the end of the cord alone.
             return Ok(());
         }
-        // No reaper will read the end of the cord. Here, because a change of ids or rights clears it.
+        // The command as PID 1 does not read the end of the cord, and a reaper that a process of its user on the host has
+        // stopped cannot. Who leaves the sessions to a copy of itself has no right to signal them then, so they stay. Here,
+        // because a change of ids or rights clears it.
         sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))?;
         // A supervisor that died before this sends no signal any more; the connection may lie in the cord all the same.
         match sys::process::hung_up(self.cord).map_err(|errno| (5, errno))? {
