@@ -2,7 +2,8 @@
 //! Each limit, reached: what the command meets, and which limit the log says it was.
 
 use crate::scene::stage::program;
-use crate::scene::{host, patience, scene};
+use crate::scene::{Client, host, patience, scene};
+use std::io::Write;
 
 #[test]
 fn the_time_limit_counts_from_the_connection_and_is_said() {
@@ -73,9 +74,132 @@ fn tasks_are_limited_for_the_whole_session() {
 }
 
 #[test]
+fn a_session_whose_memory_ends_ends_as_a_whole() {
+    needs!(root);
+    needs!(controller "memory");
+    // The shell is small: without the whole group it would see its child die and go on.
+    let probe = program("probe").display().to_string();
+    let found = scene("strict")
+        .set("limits.memory=\"32M\"")
+        .set(&format!("files.execute=[\"{probe}\"]"))
+        .shell(&format!("{probe} memory 100000000; echo survived"))
+        .run();
+    assert_eq!(found.stdout, "", "{found}");
+    found.says("limit=memory:32M").exits(128 + 9);
+}
+
+#[test]
+fn a_session_is_limited_in_its_own_cgroup() {
+    needs!(root);
+    needs!(controller "memory");
+    let server = scene("strict")
+        .set("limits.memory=\"32M\"")
+        .set("limits.tasks=5")
+        .set("limits.cpu=50")
+        .set("limits.service.memory=\"64M\"")
+        .probe("say ready , line")
+        .listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let probe = program("probe").display().to_string();
+    let mut pids = host::tree(server.pid()).into_iter();
+    let command = pids.find(|pid| host::command_line(*pid).starts_with(&probe)).expect("it has said something");
+    let cgroup = host::cgroup_of(command).expect("version 2 is there");
+    let read = |file: &str| std::fs::read_to_string(cgroup.join(file)).map(|text| text.trim().to_string());
+    for (file, value) in [
+        ("memory.max", "33554432"),
+        ("memory.swap.max", "0"),
+        ("memory.oom.group", "1"),
+        ("pids.max", "6"),
+        ("cpu.max", "50000 100000"),
+        ("../../memory.max", "67108864"),
+        ("../../memory.swap.max", "0"),
+        ("../../memory.oom.group", "0"),
+    ] {
+        match read(file) {
+            Ok(found) => assert_eq!(found, value, "{file}"),
+            // Without swap in the kernel there is none to limit.
+            Err(error) => assert!(file.contains("swap"), "{file}: {error}"),
+        }
+    }
+    // Linux 5.19, where swap can be compressed.
+    assert!(read("memory.zswap.max").is_ok_and(|found| found == "0") || read("memory.zswap.max").is_err());
+}
+
+#[test]
+fn a_share_of_the_processor_is_not_exceeded() {
+    needs!(root);
+    needs!(controller "cpu");
+    let found = scene("strict").set("limits.cpu=10").set("limits.time=\"3s\"").probe("spin").run();
+    let text = found.to_string();
+    let used = text.split("cpu=").nth(1).and_then(|rest| rest.split('s').next()).and_then(|used| used.parse().ok());
+    let used: f64 = used.unwrap_or_else(|| panic!("no cpu= in {text}"));
+    assert!(used < 1.0, "{used} seconds of the processor in three: {text}");
+}
+
+#[test]
+fn all_sessions_of_a_service_have_memory_together() {
+    needs!(root);
+    needs!(controller "memory");
+    let scene = scene("strict").set("limits.service.memory=\"64M\"").probe("line , hold 40000000 , line");
+    let server = scene.listen();
+    let mut clients = [server.connect(), server.connect()];
+    // One has room; the other one's pages are those too many, and the kernel chooses between the two.
+    for client in &mut clients {
+        writeln!(client, "go").expect("the command reads");
+    }
+    server.logs("limit=service.memory:64M");
+    let left: Vec<String> = clients.into_iter().map(|client| client.finish().rest()).collect();
+    assert_eq!(left.iter().filter(|said| said.contains("hold 40000000: held")).count(), 1, "{left:?}");
+    let mut again = server.connect();
+    writeln!(again, "go").expect("the command reads");
+    assert_eq!([again.line(), again.line()], ["line: go", "hold 40000000: held"]);
+}
+
+#[test]
+fn all_sessions_of_a_service_have_tasks_together() {
+    needs!(root);
+    needs!(controller "pids");
+    let server = scene("strict").set("limits.service.tasks=20").probe("fork 40 , line").listen();
+    let made = |client: &mut Client| -> u32 {
+        let line = client.line();
+        let made = line.strip_prefix("fork 40: ").and_then(|rest| rest.strip_suffix(" made, then EAGAIN"));
+        made.and_then(|made| made.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+    };
+    let mut first = server.connect();
+    // Process 1 and the command itself are two.
+    assert_eq!(made(&mut first), 18);
+    drop(first);
+    let mut again = server.connect();
+    assert_eq!(made(&mut again), 18);
+}
+
+#[test]
+fn two_supervisors_of_a_service_share_its_limits_and_leave_no_cgroup() {
+    needs!(root);
+    needs!(controller "pids");
+    let start = || scene("strict").set("limits.service.tasks=9").probe("fork 3 , line").listen();
+    let (server, other) = (start(), start());
+    let said = [server.connect().line(), other.connect().line()];
+    assert_eq!(said, ["fork 3: 3 made", "fork 3: 2 made, then EAGAIN"], "five and four are nine");
+    let services = || {
+        let all = host::cgroups_below(&host::cgroup_root().expect("version 2 is there"));
+        all.into_iter().filter(|path| path.to_string_lossy().contains("/spawnbox-service-probe-")).count()
+    };
+    assert!(services() > 0);
+    server.stop();
+    // Killed: what it leaves is the next one's to sweep.
+    drop(other);
+    start().stop();
+    assert_eq!(services(), 0);
+}
+
+#[test]
 fn a_limit_that_this_host_cannot_set_is_refused_in_words() {
     let refused = scene("strict").unprivileged().set("limits.memory=\"32M\"").command("/bin/true").run();
     refused.says("limits.memory").exits(2);
+    let refused = scene("strict").unprivileged().set("limits.service.tasks=9").command("/bin/true").run();
+    refused.says("limits.service.tasks").exits(2);
 }
 
 #[test]

@@ -32,7 +32,9 @@ impl Door for Once {
     fn ended(&mut self, ended: &Ended<'_>, _: usize) -> Advice {
         // Out of memory, the kernel kills the reaper along with the command, so nobody is left to say how that ended.
         self.ended = Some(match (ended.outcome, ended.limit()) {
-            (Outcome::Lost(_), Some(Limit::Memory(_))) => Outcome::Signaled(libc::SIGKILL),
+            (Outcome::Lost(_), Some(Limit::Memory(_) | Limit::ServiceMemory(_) | Limit::HostMemory)) => {
+                Outcome::Signaled(libc::SIGKILL)
+            }
             (outcome, _) => outcome,
         });
         Advice::Drain

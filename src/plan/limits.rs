@@ -16,10 +16,11 @@ use std::time::Duration;
 /// fs/coredump.c).
 const NO_CORE: u64 = 1;
 
-/// The two kinds of limits.
+/// The kinds of limits.
 pub(super) struct Planned {
     pub(super) resources: BTreeMap<Resource, u64>,
     pub(super) cgroup: CgroupLimits,
+    pub(super) service_cgroup: CgroupLimits,
 }
 
 /// Plans every limit that is written, and those that always stand.
@@ -31,8 +32,17 @@ pub(super) fn resolve(
     off: &mut Vec<Off>,
 ) -> Result<Planned, Refusal> {
     let mut resources = written(limits);
+    let service_cgroup = CgroupLimits {
+        memory: needs(limits.service_memory.as_ref(), "limits.service.memory", Controller::Memory, facts)?,
+        // One session too many must not end them all.
+        as_one: false,
+        tasks: needs(limits.service_tasks.as_ref(), "limits.service.tasks", Controller::Pids, facts)?,
+        cpu: needs(limits.service_cpu.as_ref(), "limits.service.cpu", Controller::Cpu, facts)?,
+    };
     let cgroup = CgroupLimits {
         memory: needs(limits.memory.as_ref(), "limits.memory", Controller::Memory, facts)?,
+        // Half a session would go on with what the other half was to do.
+        as_one: limits.memory.is_some() || limits.service_memory.is_some(),
         cpu: needs(limits.cpu.as_ref(), "limits.cpu", Controller::Cpu, facts)?,
         tasks: match &limits.tasks {
             None => None,
@@ -55,7 +65,7 @@ pub(super) fn resolve(
     };
     lower(&mut resources, facts);
     absent(limits, &resources, off);
-    Ok(Planned { resources, cgroup })
+    Ok(Planned { resources, cgroup, service_cgroup })
 }
 
 fn written(limits: &Limits) -> BTreeMap<Resource, u64> {

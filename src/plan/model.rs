@@ -53,6 +53,8 @@ pub struct Plan {
     pub oom_score_adj: i16,
     /// Limits of the session's cgroup.
     pub cgroup: CgroupLimits,
+    /// Limits of the cgroup that holds all sessions of the service, whichever supervisor they have.
+    pub service_cgroup: CgroupLimits,
     /// Settings of the PID namespace.
     pub pid_limits: PidLimits,
     /// The newest capability of this kernel.
@@ -247,11 +249,13 @@ pub struct Condition {
     pub wide: bool,
 }
 
-/// Limits of the session's cgroup. Each that is set needs its controller.
+/// Limits of a cgroup. Each that is set needs its controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CgroupLimits {
-    /// `memory.max` in bytes, with `memory.swap.max` 0 and `memory.oom.group` 1.
+    /// `memory.max` in bytes, with `memory.swap.max` 0.
     pub memory: Option<u64>,
+    /// `memory.oom.group`: where memory ends, everything in it is ended at once.
+    pub as_one: bool,
     /// `pids.max`.
     pub tasks: Option<u64>,
     /// `cpu.max` as percent of one processor.
@@ -308,7 +312,7 @@ impl CgroupLimits {
     /// The controllers that these limits need.
     pub fn controllers(&self) -> BTreeSet<Controller> {
         let named = [
-            (Controller::Memory, self.memory.is_some()),
+            (Controller::Memory, self.memory.is_some() || self.as_one),
             (Controller::Pids, self.tasks.is_some()),
             (Controller::Cpu, self.cpu.is_some()),
         ];

@@ -66,6 +66,9 @@ fn limits(request: &Request, policy: &Policy, origins: &mut Origins) {
     put(origins, "limits.locked-memory", limits.locked_memory.as_ref());
     put(origins, "limits.pending-signals", limits.pending_signals.as_ref());
     put(origins, "limits.message-queues", limits.message_queues.as_ref());
+    put(origins, "limits.service.memory", limits.service_memory.as_ref());
+    put(origins, "limits.service.tasks", limits.service_tasks.as_ref());
+    put(origins, "limits.service.cpu", limits.service_cpu.as_ref());
 }
 
 fn isolation(policy: &Policy, origins: &mut Origins) {

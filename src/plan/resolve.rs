@@ -60,6 +60,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         resources: limits.resources,
         oom_score_adj: limits::oom_score_adj(facts),
         cgroup: limits.cgroup,
+        service_cgroup: limits.service_cgroup,
         pid_limits,
         last_capability: facts.last_capability,
         memory_deny_write_execute,

@@ -68,7 +68,10 @@ limits! {
     core_size "limits.core-size",
     locked_memory "limits.locked-memory",
     pending_signals "limits.pending-signals",
-    message_queues "limits.message-queues"
+    message_queues "limits.message-queues",
+    service_memory "limits.service.memory",
+    service_tasks "limits.service.tasks",
+    service_cpu "limits.service.cpu"
 }
 
 fn smaller<T: Ord>(below: Option<Sourced<T>>, above: Option<Sourced<T>>, forced: bool) -> Option<Sourced<T>> {
@@ -275,8 +278,9 @@ mod tests {
 
     #[test]
     fn every_limit_has_its_key() {
-        assert_eq!(LIMITS.len(), 13);
-        assert!(LIMITS.iter().all(|key| key.starts_with("limits.")));
+        let is_limit = |key: &String| key.starts_with("limits.") && key != "limits.service";
+        let all: BTreeSet<String> = super::super::keys::all().into_iter().filter(is_limit).collect();
+        assert_eq!(LIMITS.iter().map(ToString::to_string).collect::<BTreeSet<_>>(), all);
         assert!(written(&Limits::default()).is_empty());
     }
 }

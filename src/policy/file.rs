@@ -91,6 +91,13 @@ tables! {
         locked_memory: Spanned<Size>,
         pending_signals: Spanned<i64>,
         message_queues: Spanned<Size>,
+        service: Table<Service>,
+    }
+    /// `[limits.service]`
+    Service {
+        memory: Spanned<Size>,
+        tasks: Spanned<i64>,
+        cpu: Spanned<i64>,
     }
     /// `[isolation]`
     Isolation {

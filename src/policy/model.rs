@@ -174,6 +174,12 @@ pub struct Limits {
     pub pending_signals: Option<Sourced<u64>>,
     /// POSIX message queues (`RLIMIT_MSGQUEUE`).
     pub message_queues: Option<Sourced<u64>>,
+    /// Memory of all sessions of the service together (cgroup `memory.max`, swap 0).
+    pub service_memory: Option<Sourced<u64>>,
+    /// Their processes and threads (`pids.max`).
+    pub service_tasks: Option<Sourced<u64>>,
+    /// Their share of one processor in percent (`cpu.max`).
+    pub service_cpu: Option<Sourced<u64>>,
 }
 
 /// `[isolation]`: the layers, each of which a policy can switch off by name.

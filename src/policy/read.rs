@@ -202,6 +202,7 @@ fn calls(check: &mut Check<'_>, key: &str, written: Option<List<String>>) -> Vec
 
 fn limits(check: &mut Check<'_>, written: file::Limits) -> Limits {
     const ANY: i64 = i64::MAX;
+    let service = written.service.unwrap_or_default().0;
     Limits {
         time: check.time("time", written.time),
         processor_time: check.time("processor-time", written.processor_time),
@@ -216,6 +217,9 @@ fn limits(check: &mut Check<'_>, written: file::Limits) -> Limits {
         locked_memory: check.size("locked-memory", written.locked_memory, 0),
         pending_signals: check.count("pending-signals", written.pending_signals, 0..=ANY),
         message_queues: check.size("message-queues", written.message_queues, 0),
+        service_memory: check.size("memory", service.memory, 1),
+        service_tasks: check.count("tasks", service.tasks, 1..=ANY),
+        service_cpu: check.count("cpu", service.cpu, 1..=ANY),
     }
 }
 
@@ -344,6 +348,7 @@ mod tests {
                 "limits.memory = \"64MB\"",
                 "1:17: impossible value of `memory`: write `64M`: K, M, G and T are powers of 1024",
             ),
+            ("limits.service.tasks = 0", "1:24: impossible value of `tasks`: must be at least 1"),
             ("limits.tasks = -1", "1:16: impossible value of `tasks`: must be at least 1"),
             ("limits.cpu = 0", "1:14: impossible value of `cpu`: must be at least 1"),
             (

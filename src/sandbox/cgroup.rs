@@ -16,8 +16,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 mod directory;
+mod service;
+
+pub use service::name as service_name;
 
 use directory::{Directory, errno, io_errno, value};
+use service::ServiceDirectory;
 
 /// What the directories of supervisors are called, followed by a number. Nothing else is ever swept.
 const PREFIX: &str = "spawnbox-";
@@ -34,6 +38,8 @@ const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Slice {
     place: Directory,
     directory: Rc<Directory>,
+    /// The service's directory, where it has one: the place of this one.
+    service: Option<Rc<ServiceDirectory>>,
     enabled: BTreeSet<Controller>,
     removed: bool,
 }
@@ -44,6 +50,7 @@ pub struct Cgroup {
     directory: Directory,
     // Shared, not duplicated: a duplicate would be one more descriptor for each session.
     parent: Rc<Directory>,
+    service: Option<Rc<ServiceDirectory>>,
     name: String,
 }
 
@@ -54,14 +61,45 @@ pub struct Counted {
     pub processor: Option<Duration>,
     /// `memory.peak`, bytes (Linux 5.19).
     pub memory_peak: Option<u64>,
-    /// `oom_kill` of `memory.events`.
-    pub out_of_memory_kills: u64,
+    /// Whose memory was at an end, if something in the session was killed for it.
+    pub out_of_memory: Option<OutOf>,
+}
+
+/// Whose memory can be at an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOf {
+    /// The session's own limit was reached.
+    Session,
+    /// That of all sessions of the service together.
+    Service,
+    /// Another one above, or the host has no more.
+    Host,
 }
 
 impl Slice {
     /// Makes and locks a directory below `place`, which is made too if only its last component is missing.
     pub fn make(place: &Path) -> Result<Slice, HostError> {
-        let place = Place::open(place)?;
+        Slice::below(Place::open(place)?, None)
+    }
+
+    /// One below the directory of a service, which is made beside this one if it is not there.
+    pub fn of_service(&self, name: &str, limits: &CgroupLimits) -> Result<Slice, HostError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let made = ServiceDirectory::make(&self.place, name, limits).and_then(|service| {
+                let place = Place(Directory::open(&service.directory.path)?);
+                Slice::below(place, Some(Rc::new(service)))
+            });
+            match made {
+                // Its last supervisor has removed it since it was made.
+                Err(_) if attempts < service::ATTEMPTS && !self.place.path.join(name).exists() => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn below(place: Place, service: Option<Rc<ServiceDirectory>>) -> Result<Slice, HostError> {
         for number in 0..NUMBERS {
             let name = format!("{PREFIX}{}-{number}", std::process::id());
             // Whoever can open it can lock it, and a sweep would spare for ever what is locked.
@@ -74,6 +112,7 @@ impl Slice {
                 return Ok(Slice {
                     place: place.0,
                     directory: Rc::new(directory),
+                    service,
                     enabled: BTreeSet::new(),
                     removed: false,
                 });
@@ -86,13 +125,9 @@ impl Slice {
     pub fn enable(&mut self, controllers: &BTreeSet<Controller>) -> Result<(), HostError> {
         let missing: Vec<_> = controllers.difference(&self.enabled).copied().collect();
         for controller in missing {
-            let word = format!("+{}", controller.name());
             self.place.obtain(controller.name())?;
             for directory in [&self.place, &*self.directory] {
-                let file = "cgroup.subtree_control";
-                directory.write(file, &word).map_err(|errno| {
-                    directory.error(&format!("enable controller {} in", controller.name()), file, errno)
-                })?;
+                directory.enable(controller.name())?;
             }
             self.enabled.insert(controller);
         }
@@ -109,7 +144,10 @@ impl Slice {
             Ok(directory)
         });
         match opened {
-            Ok(directory) => Ok(Cgroup { directory, parent: Rc::clone(&self.directory), name }),
+            Ok(directory) => {
+                let (parent, service) = (Rc::clone(&self.directory), self.service.clone());
+                Ok(Cgroup { directory, parent, service, name })
+            }
             Err(error) => {
                 // Empty and ours: if it cannot be removed, the next sweep does it.
                 let _ = rustix::fs::unlinkat(&self.directory.fd, &name, AtFlags::REMOVEDIR);
@@ -151,20 +189,14 @@ pub struct Swept {
 pub fn sweep(place: &Path) -> Result<Swept, HostError> {
     let place = Place::open(place)?;
     let mut swept = Swept::default();
+    let services = place.services()?;
     let mut dead = Vec::new();
-    for name in place.0.children()?.into_iter().filter(|name| name.starts_with(PREFIX)) {
-        match place
-            .lock(&name)
-            .and_then(|found| found.map(|directory| directory.kill_all().map(|()| directory)).transpose())
-        {
-            Ok(Some(directory)) => dead.push((name, directory)),
-            Ok(None) => {}
-            Err(error) => swept.kept.push(error),
-        }
+    for place in services.iter().map(|(_, place)| place).chain([&place]) {
+        place.kill_dead(&mut dead, &mut swept);
     }
     // One wait for all of them: a start is not to be held up by each process that does not die.
     let deadline = Instant::now() + SWEEP_PATIENCE;
-    for (name, directory) in dead {
+    for (place, name, directory) in dead {
         let removed = directory.await_empty(deadline).and_then(|()| directory.remove_children(DEPTH)).and_then(|()| {
             rustix::fs::unlinkat(&place.0.fd, &name, AtFlags::REMOVEDIR)
                 .map_err(|error| place.0.error("remove cgroup", &name, errno(error)))
@@ -173,6 +205,10 @@ pub fn sweep(place: &Path) -> Result<Swept, HostError> {
             Ok(()) => swept.removed += 1,
             Err(error) => swept.kept.push(error),
         }
+    }
+    for (name, _) in &services {
+        // Refused where a supervisor has come or is left: it is that one's to remove.
+        let _ = rustix::fs::unlinkat(&place.0.fd, name, AtFlags::REMOVEDIR);
     }
     Ok(swept)
 }
@@ -201,8 +237,23 @@ impl Cgroup {
         Counted {
             processor: value(&read("cpu.stat"), "usage_usec").map(Duration::from_micros),
             memory_peak: read("memory.peak").trim().parse().ok(),
-            out_of_memory_kills: value(&read("memory.events"), "oom_kill").unwrap_or(0),
+            out_of_memory: self.out_of_memory(),
         }
+    }
+
+    /// The event `oom` is counted where the limit is, `oom_kill` where the process was: see cgroup-v2.rst.
+    fn out_of_memory(&self) -> Option<OutOf> {
+        let own = self.directory.read("memory.events").unwrap_or_default();
+        let counted = |text: &str, event| value(text, event).is_some_and(|count| count > 0);
+        if !counted(&own, "oom_kill") {
+            return None;
+        }
+        let service = self.service.as_ref().and_then(|service| service.directory.read("memory.events").ok());
+        Some(match service {
+            _ if counted(&own, "oom") => OutOf::Session,
+            Some(service) if counted(&service, "oom") => OutOf::Service,
+            Some(_) | None => OutOf::Host,
+        })
     }
 
     /// Removes it, with whatever cgroups the command made below. EBUSY while a process is left.
@@ -240,6 +291,31 @@ impl Place {
             Err(error) => return Err(HostError::new(format!("create cgroup {}", path.display()), io_errno(&error))),
         }
         Directory::open(path).map(Place)
+    }
+
+    /// The directories of services.
+    fn services(&self) -> Result<Vec<(String, Place)>, HostError> {
+        let names = self.0.children()?.into_iter().filter(|name| name.starts_with(service::PREFIX));
+        // One that is gone since is well.
+        Ok(names.filter_map(|name| self.0.child(&name).ok().map(|directory| (name, Place(directory)))).collect())
+    }
+
+    /// Kills everything in the directories of dead supervisors, and adds them to `dead`.
+    fn kill_dead<'a>(&'a self, dead: &mut Vec<(&'a Place, String, Directory)>, swept: &mut Swept) {
+        let ours = |name: &String| name.starts_with(PREFIX) && !name.starts_with(service::PREFIX);
+        let names = self.0.children().unwrap_or_else(|error| {
+            swept.kept.push(error);
+            Vec::new()
+        });
+        for name in names.into_iter().filter(ours) {
+            let locked = self.lock(&name);
+            let killed = locked.and_then(|found| found.map(|it| it.kill_all().map(|()| it)).transpose());
+            match killed {
+                Ok(Some(directory)) => dead.push((self, name, directory)),
+                Ok(None) => {}
+                Err(error) => swept.kept.push(error),
+            }
+        }
     }
 
     /// Opens and locks a directory; `None` if it has a living owner, or was removed before we had the lock.

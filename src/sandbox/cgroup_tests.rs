@@ -127,3 +127,50 @@ fn a_limit_without_its_controller_names_the_file() {
     );
     slice.remove().unwrap();
 }
+
+#[test]
+fn a_service_has_one_directory_however_many_supervisors_it_has() {
+    let Some(scene) = Scene::new("service") else { return };
+    let place = Slice::make(&scene.0).unwrap();
+    let limits = CgroupLimits::default();
+    let name = format!("{}policy-5f", service::PREFIX);
+    let (first, second) = (place.of_service(&name, &limits).unwrap(), place.of_service(&name, &limits).unwrap());
+    let path = scene.0.join(&name);
+    assert_eq!([first.directory.path.parent(), second.directory.path.parent()], [Some(&*path); 2]);
+    first.remove().unwrap();
+    assert!(path.exists());
+    // What a session still holds is there until the session is over.
+    let cgroup = second.session(1, &limits).unwrap();
+    let made = second.directory.path.clone();
+    drop(second);
+    assert!(made.exists());
+    cgroup.remove().unwrap();
+    drop(cgroup);
+    std::fs::remove_dir(made).unwrap();
+    std::fs::remove_dir(path).unwrap();
+    place.remove().unwrap();
+}
+
+#[test]
+fn a_sweep_looks_into_the_directories_of_services() {
+    let Some(scene) = Scene::new("services") else { return };
+    let place = Slice::make(&scene.0).unwrap();
+    let limits = CgroupLimits::default();
+    let [living, dead] = ["living", "dead"].map(|name| format!("{}{name}", service::PREFIX));
+    let kept = place.of_service(&living, &limits).unwrap();
+    let left = place.of_service(&dead, &limits).unwrap();
+    let session = left.session(1, &limits).unwrap();
+    // As after SIGKILL: the lock is gone, the directories are not.
+    drop((left, session));
+    std::fs::create_dir(scene.0.join("service-of-others")).unwrap();
+    // Another test's child shares the lock between its fork and its exec.
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while scene.0.join(&dead).exists() && std::time::Instant::now() < deadline {
+        sweep(&scene.0).unwrap();
+    }
+    assert!(!scene.0.join(&dead).exists());
+    assert!(kept.directory.path.exists());
+    std::fs::remove_dir(scene.0.join("service-of-others")).unwrap();
+    kept.remove().unwrap();
+    place.remove().unwrap();
+}

@@ -140,7 +140,7 @@ impl Ended<'_> {
             (None, Outcome::SetupFailed(error)) => Some(sentence(self.plan, error)),
             (None, Outcome::NotLaunched) => Some("the launcher died or did not answer".to_string()),
             // The kernel kills the whole session then (`memory.oom.group`), and the limit says so.
-            (None, Outcome::Lost(_)) if self.usage.out_of_memory => None,
+            (None, Outcome::Lost(_)) if self.usage.out_of_memory.is_some() => None,
             (None, Outcome::Lost(_)) => Some("the sandbox's first process died without a word".to_string()),
             (None, Outcome::Foreign) => Some("the sandbox sent a report that no child of ours writes".to_string()),
             (None, Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimeLimit | Outcome::Stopped) => None,

@@ -5,6 +5,7 @@
 use crate::host::facts::Resource;
 use crate::plan::Plan;
 use crate::sandbox::SetupError;
+use crate::sandbox::cgroup::OutOf;
 use nix::libc;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -40,8 +41,12 @@ pub enum Limit {
     ProcessorTime(u64),
     /// `limits.file-size`, bytes.
     FileSize(u64),
-    /// `limits.memory`, bytes; absent where memory ran out elsewhere on the host.
-    Memory(Option<u64>),
+    /// `limits.memory`, bytes.
+    Memory(u64),
+    /// `limits.service.memory`, bytes.
+    ServiceMemory(u64),
+    /// None of ours: memory was at an end elsewhere on the host.
+    HostMemory,
 }
 
 /// What a session used.
@@ -51,8 +56,8 @@ pub struct Usage {
     pub processor: Duration,
     /// Bytes at the peak: of the whole session where there is a memory controller, else of its largest process.
     pub memory: u64,
-    /// The kernel killed something in it for want of memory.
-    pub out_of_memory: bool,
+    /// Whose memory was at an end, if the kernel killed something in it for that.
+    pub out_of_memory: Option<OutOf>,
 }
 
 impl Outcome {
@@ -92,8 +97,8 @@ pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
         Outcome::Signaled(libc::SIGKILL) if processor_time.is_some_and(|s| usage.processor.as_secs() >= s) => {
             processor_time.map(Limit::ProcessorTime)
         }
-        Outcome::Signaled(_) | Outcome::Exited(1..) | Outcome::Lost(_) if usage.out_of_memory => {
-            Some(Limit::Memory(plan.cgroup.memory))
+        Outcome::Signaled(_) | Outcome::Exited(1..) | Outcome::Lost(_) if usage.out_of_memory.is_some() => {
+            memory(plan, usage)
         }
         Outcome::Signaled(_)
         | Outcome::Exited(_)
@@ -103,6 +108,14 @@ pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
         | Outcome::Stopped
         | Outcome::Foreign => None,
     }
+}
+
+fn memory(plan: &Plan, usage: &Usage) -> Option<Limit> {
+    Some(match (usage.out_of_memory?, plan.cgroup.memory, plan.service_cgroup.memory) {
+        (OutOf::Session, Some(limit), _) => Limit::Memory(limit),
+        (OutOf::Service, _, Some(limit)) => Limit::ServiceMemory(limit),
+        (OutOf::Session, None, _) | (OutOf::Service, _, None) | (OutOf::Host, _, _) => Limit::HostMemory,
+    })
 }
 
 impl fmt::Display for Outcome {
@@ -130,8 +143,9 @@ impl fmt::Display for Limit {
             Limit::Time(limit) => write!(f, "limit={}", seconds(*limit)),
             Limit::ProcessorTime(limit) => write!(f, "limit=processor-time:{limit}s"),
             Limit::FileSize(limit) => write!(f, "limit=file-size:{}", size(*limit)),
-            Limit::Memory(Some(limit)) => write!(f, "limit=memory:{}", size(*limit)),
-            Limit::Memory(None) => f.write_str("limit=memory:host"),
+            Limit::Memory(limit) => write!(f, "limit=memory:{}", size(*limit)),
+            Limit::ServiceMemory(limit) => write!(f, "limit=service.memory:{}", size(*limit)),
+            Limit::HostMemory => f.write_str("limit=memory:host"),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Service {
     pub(super) rules: Rules,
     pub(super) admission: Admission,
     pub(super) launcher: Option<Launcher>,
+    /// Where the cgroups of its sessions are, if not with all others.
+    pub(super) slice: Option<Slice>,
     /// The ids of its sessions, where each has its own.
     pub(super) users: Option<Users>,
     /// What the launcher shows of the host.
@@ -59,7 +61,7 @@ impl Service {
         number: usize,
         plan: Plan,
         (listeners, limit): (Vec<Listener>, usize),
-        (slice, files): (Option<&Slice>, &OpenFiles),
+        (own, shared, files): (Option<Slice>, Option<&Slice>, &OpenFiles),
     ) -> Result<Service, HostError> {
         let shown = Shown::of(&plan, Instant::now());
         let mut users = match plan.identity.ids {
@@ -67,7 +69,7 @@ impl Service {
             Ids::Each { range, .. } => Some(Users::of(range)?),
         };
         let launcher = launcher(&plan, files)?;
-        if let Err(error) = trial::run(&plan, &launcher, slice, users.as_mut()) {
+        if let Err(error) = trial::run(&plan, &launcher, own.as_ref().or(shared), users.as_mut()) {
             launcher.end();
             return Err(error);
         }
@@ -77,6 +79,7 @@ impl Service {
             plan,
             admission: Admission::new(limit),
             launcher: Some(launcher),
+            slice: own,
             users,
             shown,
             coming: None,

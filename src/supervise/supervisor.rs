@@ -115,15 +115,13 @@ impl Supervisor {
     /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for as many sessions at
     /// once as the plan says. Returns its number. A service that cannot be added leaves the others as they are.
     pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>) -> Result<usize, HostError> {
-        if let Some(slice) = &mut self.slice {
-            slice.enable(&plan.cgroup.controllers())?;
-        }
+        let own = self.slice.as_mut().map(|slice| slice_of_service(slice, &plan)).transpose()?.flatten();
         let number = self.services.len();
         let (limit, fit) = (plan.concurrency, self.files.sessions(plan.stderr));
         if limit > fit {
             tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
         }
-        let with = (self.slice.as_ref(), &self.files);
+        let with = (own, self.slice.as_ref(), &self.files);
         let mut service = Service::start(number, plan, (listeners, limit.min(fit)), with)?;
         let watched = |errno| HostError::new("watch the service's descriptors", errno);
         if let Some(launcher) = &service.launcher {
@@ -142,7 +140,8 @@ impl Supervisor {
         let (session, event) = self.rights.whole(|| {
             home.renew(&mut self.watch, &self.files, now);
             let with = (connection, client);
-            Session::new((id, service), &home.plan, (self.slice.as_ref(), home.users.as_mut()), with, now)
+            let slice = home.slice.as_ref().or(self.slice.as_ref());
+            Session::new((id, service), &home.plan, (slice, home.users.as_mut()), with, now)
         });
         home.admission.begin();
         match event {
@@ -206,9 +205,11 @@ impl Supervisor {
             return Err(HostError { doing, why: "they were killed and do not die".into() });
         }
         // Every session is over and told of: a directory that stays takes nothing back. The next start sweeps it.
-        let slice = self.slice.take();
-        if let Some(Err(error)) = slice.map(|slice| self.rights.whole(|| slice.remove())) {
-            tracing::warn!("{error}");
+        let own = self.services.iter_mut().filter_map(|service| service.slice.take());
+        for slice in own.chain(self.slice.take()) {
+            if let Err(error) = self.rights.whole(|| slice.remove()) {
+                tracing::warn!("{error}");
+            }
         }
         Ok(())
     }
@@ -312,4 +313,17 @@ fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
         Err(error) => tracing::warn!("{error}"),
     }
     Slice::make(path).map(Some)
+}
+
+/// Makes what a service's limits need, and its own directory where its sessions have limits together.
+fn slice_of_service(slice: &mut Slice, plan: &Plan) -> Result<Option<Slice>, HostError> {
+    let limits = &plan.service_cgroup;
+    let controllers = plan.cgroup.controllers().union(&limits.controllers()).copied().collect();
+    slice.enable(&controllers)?;
+    if limits.controllers().is_empty() {
+        return Ok(None);
+    }
+    let mut own = slice.of_service(&cgroup::service_name(plan), limits)?;
+    own.enable(&controllers)?;
+    Ok(Some(own))
 }

@@ -26,6 +26,7 @@ pub(super) fn limits(plan: &Plan, facts: &Facts, page: &mut Page) {
         pairs.push(("cpu".to_string(), format!("{cpu}% of one processor, whole session"), origin(plan, "limits.cpu")));
     }
     pairs.extend(tasks(plan));
+    pairs.extend(service(plan));
     for (&resource, &value) in &plan.resources {
         let Some((text, key)) = resource_text(resource, value) else { continue };
         let hard = facts.hard_limits.get(&resource) == Some(&value);
@@ -41,6 +42,20 @@ pub(super) fn limits(plan: &Plan, facts: &Facts, page: &mut Page) {
         pairs.push(("as started".to_string(), inherited.join(", "), None));
     }
     page.pairs("limits", &pairs);
+}
+
+/// The limits of all sessions together.
+fn service(plan: &Plan) -> Vec<Pair<'_>> {
+    let limits = &plan.service_cgroup;
+    let rows = [
+        ("service.memory", limits.memory.map(|bytes| format!("{}, no swap", size(bytes))), "limits.service.memory"),
+        ("service.tasks", limits.tasks.map(|tasks| tasks.to_string()), "limits.service.tasks"),
+        ("service.cpu", limits.cpu.map(|cpu| format!("{cpu}% of one processor")), "limits.service.cpu"),
+    ];
+    let together = |text: String| format!("{text}, all sessions together");
+    let row =
+        |(name, text, key): (&str, Option<String>, &str)| Some((name.to_string(), together(text?), origin(plan, key)));
+    rows.into_iter().filter_map(row).collect()
 }
 
 /// Those that a process has anyway, and that a plan may leave as they are.

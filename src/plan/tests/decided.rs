@@ -5,7 +5,7 @@ use super::super::hosts::{compatible, line, listen, master, on, root_on_618, roo
 use super::super::model::{CgroupLimits, Ends, Ids, Namespace, NetworkMode, Proc, Root};
 use super::super::{Step, resolve};
 use super::{SH, check, planned};
-use crate::host::facts::Resource;
+use crate::host::facts::{Controller, Resource};
 use crate::policy::model::{Layer, User};
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
@@ -102,8 +102,23 @@ fn limits_of_the_session_go_to_its_control_group() {
     policy.limits.memory = Some(on(5, 64 << 20));
     policy.limits.cpu = Some(on(6, 50));
     let plan = planned(&listen(SH), &policy, &root_on_debian_12());
-    assert_eq!(plan.cgroup, CgroupLimits { memory: Some(64 << 20), tasks: Some(33), cpu: Some(50) });
+    let limits = CgroupLimits { memory: Some(64 << 20), as_one: true, tasks: Some(33), cpu: Some(50) };
+    assert_eq!(plan.cgroup, limits);
     assert_eq!(plan.origins["limits.memory"], line(5));
+    assert_eq!(plan.service_cgroup, CgroupLimits::default());
+}
+
+#[test]
+fn limits_of_a_service_go_to_a_control_group_above_its_sessions() {
+    let mut policy = strict();
+    policy.limits.service_memory = Some(on(5, 64 << 20));
+    policy.limits.service_tasks = Some(on(6, 50));
+    let plan = planned(&listen(SH), &policy, &root_on_debian_12());
+    let limits = CgroupLimits { memory: Some(64 << 20), as_one: false, tasks: Some(50), cpu: None };
+    assert_eq!(plan.service_cgroup, limits);
+    // Where it is the service's memory that ends, a whole session goes.
+    assert_eq!((plan.cgroup.memory, plan.cgroup.as_one), (None, true));
+    assert_eq!(plan.cgroup.controllers(), BTreeSet::from([Controller::Memory, Controller::Pids]));
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn greylist() -> (Request, Policy) {
     let mut policy = compatible();
     policy.limits.memory = Some(on(4, 64 << 20));
     policy.limits.tasks = Some(on(5, 16));
+    policy.limits.service_memory = Some(on(6, 512 << 20));
+    policy.limits.service_cpu = Some(on(7, 150));
     (master("policyd-spf", &["/usr/bin/postgrey", "--privacy", "--greylist-text=try again"]), policy)
 }
 

@@ -187,6 +187,14 @@ fn limits_that_no_controller_counts() {
         ),
     );
     check_on(
+        root_on_618(),
+        |policy| policy.limits.service_tasks = Some(on(9, 64)),
+        &format!(
+            "{AT}:9: limits.service.tasks cannot be enforced: the pids controller sits on a version 1 hierarchy; \
+             boot with systemd.unified_cgroup_hierarchy=1, or leave the limit out"
+        ),
+    );
+    check_on(
         user_on_618(),
         memory,
         &format!(

@@ -60,10 +60,14 @@ impl Directory {
         if here.split_whitespace().any(|name| name == controller) {
             return Ok(());
         }
-        let above = Directory::open(self.path.parent().unwrap_or(&self.path))?;
+        Directory::open(self.path.parent().unwrap_or(&self.path))?.enable(controller)
+    }
+
+    /// Gives the directories below a controller that this one has.
+    pub(super) fn enable(&self, controller: &str) -> Result<(), HostError> {
         let file = "cgroup.subtree_control";
-        let told = |errno| above.error(&format!("enable controller {controller} in"), file, errno);
-        above.write(file, &format!("+{controller}")).map_err(told)
+        let told = |errno| self.error(&format!("enable controller {controller} in"), file, errno);
+        self.write(file, &format!("+{controller}")).map_err(told)
     }
 
     pub(super) fn limit(&self, limits: &CgroupLimits) -> Result<(), HostError> {
@@ -72,7 +76,7 @@ impl Directory {
         // Microseconds of quota in a period of a tenth of a second: see cgroup-v2.rst, cpu.max.
         let cpu = limits.cpu.map(|percent| format!("{} 100000", percent.saturating_mul(1000)));
         let swap = memory.as_ref().map(|_| "0".to_string());
-        let group = memory.as_ref().map(|_| "1".to_string());
+        let group = limits.as_one.then(|| "1".to_string());
         let files = [
             ("memory.max", memory),
             ("memory.swap.max", swap.clone()),

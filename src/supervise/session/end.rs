@@ -49,7 +49,7 @@ impl Session {
         let counted = cgroup.counted();
         self.usage.processor = counted.processor.unwrap_or(self.usage.processor);
         self.usage.memory = counted.memory_peak.unwrap_or(self.usage.memory);
-        self.usage.out_of_memory = counted.out_of_memory_kills > 0;
+        self.usage.out_of_memory = counted.out_of_memory;
         let removed = cgroup.remove().is_ok();
         if removed {
             self.cgroup = None;

@@ -22,6 +22,7 @@ pub(crate) fn act(name: &str, arguments: &[&str]) -> Option<String> {
         "fork" => return Some(fork_many(number(first))),
         "escape" => escape(first),
         "memory" => return Some(take_memory(number(first))),
+        "hold" => return Some(hold_memory(number(first))),
         "spin" => spin(),
         // The keyring that the programs after this one would inherit.
         "join-keyring" => join_keyring(first),
@@ -122,6 +123,16 @@ fn take_memory(bytes: u64) -> String {
     }
     let sum: u64 = taken.iter().step_by(4096).map(|&byte| u64::from(byte)).sum();
     format!("{sum} pages")
+}
+
+/// The same, and keeps it until this process ends.
+fn hold_memory(bytes: u64) -> String {
+    let mut taken = vec![0u8; bytes as usize];
+    for page in taken.chunks_mut(4096) {
+        page[0] = 1;
+    }
+    taken.leak();
+    "held".to_string()
 }
 
 fn join_keyring(name: &str) {
