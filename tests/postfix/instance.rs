@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 const DAEMONS: &str = "/usr/lib/postfix/sbin";
@@ -35,6 +36,18 @@ impl Spawner {
             Spawner::Theirs => "spawn",
         }
     }
+}
+
+/// The release of Postfix that is installed: what its programs have been compiled to say.
+pub(crate) fn version() -> (u32, u32) {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let output = Command::new("postconf").args(["-d", "-h", "mail_version"]).output().expect("postconf is there");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut numbers = text.trim().split(['.', '-']).map(|number| number.parse().expect("a version has numbers"));
+        let mut number = || numbers.next().expect("a version has two numbers");
+        (number(), number())
+    })
 }
 
 /// A running mail system. Dropping it stops it.
