@@ -13,6 +13,7 @@ mod verdict;
 mod sees;
 mod argv;
 mod options;
+mod parameters;
 mod refusals;
 mod connection;
 mod pass;
@@ -38,6 +39,7 @@ fn rows() -> Vec<Row> {
         sees::rows(),
         argv::rows(),
         options::rows(),
+        parameters::rows(),
         refusals::rows(),
         connection::rows(),
         pass::rows(),

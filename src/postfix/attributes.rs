@@ -33,6 +33,8 @@ pub trait Accounts {
     fn group(&self, name: &str) -> Option<u32>;
     /// The name of the first user with this id.
     fn name_of(&self, uid: u32) -> Option<String>;
+    /// The name of the first group with this id.
+    fn group_name_of(&self, gid: u32) -> Option<String>;
 }
 
 /// Attributes that are refused.
@@ -152,6 +154,10 @@ mod tests {
         }
 
         fn name_of(&self, _uid: u32) -> Option<String> {
+            None
+        }
+
+        fn group_name_of(&self, _gid: u32) -> Option<String> {
             None
         }
     }

@@ -253,7 +253,7 @@ fn compare(left: &str, right: &str) -> Expanded<std::cmp::Ordering> {
 }
 
 /// A compatibility level: one to three numbers.
-fn level(text: &str) -> Expanded<[u64; 3]> {
+pub(super) fn level(text: &str) -> Expanded<[u64; 3]> {
     let malformed = || ExpandError(format!("malformed compatibility level syntax: \"{text}\""));
     let mut level = [0; 3];
     for (at, number) in text.split('.').enumerate() {

@@ -2,32 +2,47 @@
 //! What must hold of everything that Postfix's files and master(8)'s command line can say. For tests and fuzzers only.
 
 use super::attributes::{self, Accounts};
+use super::environment;
 use super::main_cf::Table;
 use super::master_cf::{self, ChrootDefault, Entry};
 use super::options::{Options, generation};
-use super::parameters::{Parameters, Start};
-use super::{environment, owner};
+use super::parameters::{Parameters, Start, Surroundings};
 use std::collections::BTreeMap;
 
 /// No value that a parameter has is longer: `expand` refuses it.
 const LONGEST: usize = 1 << 20;
 const MAIL_OWNER: (u32, u32) = (102, 105);
 
-/// Every name is somebody; ids are what the name's bytes make of them.
+/// Every name is somebody; ids are what the name's bytes make of them, but for those of Postfix's defaults.
 struct Everybody;
 
 impl Accounts for Everybody {
     fn user(&self, name: &str) -> Option<(u32, u32)> {
         let uid = name.bytes().fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        (name != "ghost").then_some((uid % 200, uid % 150))
+        match name {
+            "postfix" => Some(MAIL_OWNER),
+            "nobody" => Some((65534, 65534)),
+            "ghost" => None,
+            _ => Some((uid % 200, uid % 150)),
+        }
     }
 
     fn group(&self, name: &str) -> Option<u32> {
-        self.user(name).map(|(_, gid)| gid)
+        if name == "postdrop" { Some(151) } else { self.user(name).map(|(_, gid)| gid) }
     }
 
     fn name_of(&self, uid: u32) -> Option<String> {
-        uid.is_multiple_of(2).then(|| uid.to_string())
+        (uid % 2 == 1).then(|| uid.to_string())
+    }
+
+    fn group_name_of(&self, gid: u32) -> Option<String> {
+        (gid % 2 == 0).then(|| gid.to_string())
+    }
+}
+
+impl Surroundings for Everybody {
+    fn first_line(&self, path: &str) -> Result<String, String> {
+        Ok(format!("{path}\n"))
     }
 }
 
@@ -92,15 +107,15 @@ pub(crate) fn main_cf(text: &str) {
     }
     assert!(warnings.len() <= text.lines().count());
     assert_eq!(written_and_read(&table), table);
-    let filled = Parameters::fill(table.clone(), &start);
-    assert_eq!(filled, Parameters::fill(table, &start));
+    let filled = Parameters::fill(table.clone(), &start, &Everybody);
+    assert_eq!(filled, Parameters::fill(table, &start, &Everybody));
     let Ok(parameters) = filled else { return };
     let texts = [&parameters.queue_directory, &parameters.syslog_name, &parameters.export_environment];
     assert!(texts.iter().all(|value| value.len() <= LONGEST));
     assert!(parameters.max_use > 0 && !parameters.max_idle.is_zero());
     assert!(parameters.time_limit().is_ok_and(|limit| !limit.limit.is_zero()) || parameters.time_limit().is_err());
     assert!(parameters.concurrency().ok().flatten() != Some(0));
-    let _ = owner::look_up(&parameters.mail_owner, &Everybody, &start.config_directory);
+    assert!(parameters.mail_owner.0 != 0 && parameters.mail_owner.1 != 0);
     environment(&parameters.export_environment);
 }
 

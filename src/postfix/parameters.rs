@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The parameters that a daemon of ours uses, read from main.cf as a Postfix daemon reads them: a value sees those
 //! that were filled in before it, so `$max_idle` in `export_environment` is empty, as it is for spawn(8).
-//! Pure: the environment, the host's name and the process id come from the caller.
+//! Pure: the environment, the host's name, its accounts and the process id come from the caller.
 #![forbid(unsafe_code)]
 
-use super::defaults::{AFTER_HOST_NAME, BEFORE_HOST_NAME, OURS};
-use super::expand::{ExpandError, expand};
+use super::attributes::Accounts;
+use super::defaults::{AFTER_HOST_NAME, BEFORE_HOST_NAME, FIRST, OF_SPAWN, OURS};
+use super::expand::{ExpandError, expand, level};
+use super::fill::{Fill, as_text};
 use super::log;
 use super::main_cf::Table;
 use super::numbers::{parse_count, parse_time};
-use std::collections::BTreeMap;
+use super::owner::{self, OwnerError};
+use super::words::COMMA_OR_BLANK;
 use std::time::Duration;
 
 /// What is known before main.cf is read.
@@ -34,8 +37,8 @@ pub struct Start {
 pub struct Parameters {
     /// `queue_directory`
     pub queue_directory: String,
-    /// `mail_owner`
-    pub mail_owner: String,
+    /// User id and group id of `mail_owner`.
+    pub mail_owner: (u32, u32),
     /// `syslog_facility`, as syslog(3) numbers it.
     pub syslog_facility: u32,
     /// `syslog_name`
@@ -50,6 +53,8 @@ pub struct Parameters {
     pub max_use: u32,
     /// `max_idle`
     pub max_idle: Duration,
+    /// `daemon_timeout`
+    pub daemon_timeout: Duration,
     /// `export_environment`, expanded but not yet split.
     pub export_environment: String,
     /// `spawnbox_log_name`: what follows the slash in the tag of log lines. `spawn` keeps patterns working that look for
@@ -62,28 +67,92 @@ pub struct Parameters {
     table: Table,
 }
 
+/// What of the host the parameters are about.
+pub trait Surroundings: Accounts {
+    /// The first line of a file, or why it cannot be had.
+    fn first_line(&self, path: &str) -> Result<String, String>;
+}
+
 /// A parameter that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum ParameterError {
     #[error("dictionary mail_dict: macro processing error")]
     Expand(#[from] ExpandError),
+    #[error("{0}")]
+    Level(ExpandError),
     #[error("bad string length {length} < {min}: {name} = {value}")]
     TooShort { name: String, value: String, length: usize, min: usize },
+    #[error("bad string length {length} > {max}: {name} = {value}")]
+    TooLong { name: String, value: String, length: usize, max: usize },
+    #[error("bad boolean configuration: {name} = {value}")]
+    NotAFlag { name: String, value: String },
     #[error("bad numerical configuration: {name} = {value}")]
     NotANumber { name: String, value: String },
     #[error("invalid {name} parameter value {value} < {min}")]
-    TooSmall { name: String, value: i32, min: i32 },
+    TooSmall { name: String, value: i64, min: i64 },
+    #[error("invalid {name} parameter value {value} > {max}")]
+    TooLarge { name: String, value: i64, max: i64 },
     #[error("parameter {name}: bad time value or unit: {value}")]
     NotATime { name: String, value: String },
-    #[error("invalid {name}: {seconds} (min 1)")]
-    TooShortATime { name: String, seconds: i32 },
+    #[error("invalid {name}: {seconds} (min {min})")]
+    TooShortATime { name: String, seconds: i32, min: i32 },
+    #[error("invalid {name}: {seconds} (max {max})")]
+    TooLongATime { name: String, seconds: i32, max: i32 },
     #[error("file {directory}/main.cf: parameter syslog_facility: unrecognized value: {value}")]
     UnknownFacility { directory: String, value: String },
+    #[error("unknown inet_protocols value \"{word}\" in \"{value}\"")]
+    UnknownProtocol { word: String, value: String },
+    #[error("unable to use my own hostname")]
+    BadOwnName(String),
+    #[error("file {directory}/main.cf: parameter {parameter}: bad parameter value: {value}")]
+    BadHostName { directory: String, parameter: &'static str, value: String, warning: String },
+    #[error("{file}: {why}")]
+    OriginFile { file: String, why: String },
+    #[error("myorigin file {0} is empty")]
+    EmptyOriginFile(String),
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    #[error("myhostname and relayhost parameter settings must not be identical: {0}")]
+    RelayToOurselves(String),
+    #[error("myorigin parameter setting must not contain multiple values: {0}")]
+    ManyOrigins(String),
+    #[error("file {directory}/main.cf: parameters default_verp_delimiters and verp_delimiter_filter: {why}")]
+    BadDelimiters { directory: String, why: &'static str },
     #[error("maillog_file value '{file}' does not match any prefix in maillog_file_prefixes")]
     ForbiddenLogFile { file: String },
     #[error("parameter {name}: the value is not valid UTF-8")]
     NotText { name: String },
+}
+
+impl ParameterError {
+    /// What Postfix warns of before it says that.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            ParameterError::Expand(why) => Some(why.to_string()),
+            ParameterError::BadOwnName(warning) | ParameterError::BadHostName { warning, .. } => Some(warning.clone()),
+            ParameterError::Level(_)
+            | ParameterError::TooShort { .. }
+            | ParameterError::TooLong { .. }
+            | ParameterError::NotAFlag { .. }
+            | ParameterError::NotANumber { .. }
+            | ParameterError::TooSmall { .. }
+            | ParameterError::TooLarge { .. }
+            | ParameterError::NotATime { .. }
+            | ParameterError::TooShortATime { .. }
+            | ParameterError::TooLongATime { .. }
+            | ParameterError::UnknownFacility { .. }
+            | ParameterError::UnknownProtocol { .. }
+            | ParameterError::OriginFile { .. }
+            | ParameterError::EmptyOriginFile(_)
+            | ParameterError::Owner(_)
+            | ParameterError::RelayToOurselves(_)
+            | ParameterError::ManyOrigins(_)
+            | ParameterError::BadDelimiters { .. }
+            | ParameterError::ForbiddenLogFile { .. }
+            | ParameterError::NotText { .. } => None,
+        }
+    }
 }
 
 /// Where a time limit came from.
@@ -106,41 +175,50 @@ impl Parameters {
         table
     }
 
-    /// Fills in what main.cf left open, in Postfix's order, and checks what is used.
-    pub fn fill(mut table: Table, start: &Start) -> Result<Parameters, ParameterError> {
+    /// Fills in what main.cf left open, in Postfix's order, and checks what Postfix checks.
+    pub fn fill(mut table: Table, start: &Start, host: &dyn Surroundings) -> Result<Parameters, ParameterError> {
         start.overrides.iter().for_each(|(name, value)| table.set(name, value));
         table.set("service_name", &start.service_name);
-        let mut fill = Fill { table, values: BTreeMap::new() };
+        let directory = &start.config_directory;
+        let mut fill = Fill::new(table);
+        fill.all(FIRST)?;
+        level(fill.seen("compatibility_level")).map_err(ParameterError::Level)?;
+        let syslog_facility = facility(fill.seen("syslog_facility"), directory)?;
         fill.all(BEFORE_HOST_NAME)?;
-        let facility = fill.take("syslog_facility");
-        let syslog_facility = log::facility(&facility).ok_or_else(|| ParameterError::UnknownFacility {
-            directory: start.config_directory.clone(),
-            value: facility,
-        })?;
-        fill.host_names(&start.host_name)?;
+        check_protocols(fill.seen("inet_protocols"))?;
+        fill.host_names(&start.host_name, directory)?;
         fill.all(AFTER_HOST_NAME)?;
-        let max_use = fill.number("max_use", 100)?;
-        let max_idle = fill.time("max_idle", "100s")?;
-        fill.time("daemon_timeout", "18000s")?;
+        let origin = origin(fill.seen("myorigin"), host)?;
+        let mail_owner = owner::look_up(
+            owner::Names {
+                default_privs: fill.seen("default_privs"),
+                mail_owner: fill.seen("mail_owner"),
+                setgid_group: fill.seen("setgid_group"),
+            },
+            host,
+            directory,
+        )?;
         fill.table.set("process_id", &start.process_id.to_string());
-        // Ours come last: no parameter of Postfix sees them.
+        check_names(&fill, &origin, directory)?;
+        let maillog_file = Some(fill.take("maillog_file")?).filter(|file| !file.is_empty());
+        check_log_file(maillog_file.as_deref(), fill.seen("maillog_file_prefixes"))?;
+        fill.all(OF_SPAWN)?;
         fill.all(OURS)?;
-        let maillog_file = Some(fill.take("maillog_file")).filter(|file| !file.is_empty());
-        check_log_file(maillog_file.as_deref(), &fill.take("maillog_file_prefixes"))?;
         Ok(Parameters {
-            queue_directory: fill.take("queue_directory"),
-            mail_owner: fill.take("mail_owner"),
+            queue_directory: fill.take("queue_directory")?,
+            mail_owner,
             syslog_facility,
-            syslog_name: fill.take("syslog_name"),
+            syslog_name: fill.take("syslog_name")?,
             maillog_file,
-            postlog_service_name: fill.take("postlog_service_name"),
-            myhostname: fill.take("myhostname"),
-            max_use,
-            max_idle,
-            export_environment: fill.take("export_environment"),
-            log_name: fill.take("spawnbox_log_name"),
-            default_policy: Some(fill.take("spawnbox_default_policy")).filter(|name| !name.is_empty()),
-            command_time_limit: fill.time("command_time_limit", "1000s")?,
+            postlog_service_name: fill.take("postlog_service_name")?,
+            myhostname: fill.take("myhostname")?,
+            max_use: fill.take_count("max_use"),
+            max_idle: fill.take_time("max_idle"),
+            daemon_timeout: fill.take_time("daemon_timeout"),
+            export_environment: fill.take("export_environment")?,
+            log_name: fill.take("spawnbox_log_name")?,
+            default_policy: Some(fill.take("spawnbox_default_policy")?).filter(|name| !name.is_empty()),
+            command_time_limit: fill.take_time("command_time_limit"),
             service_name: start.service_name.clone(),
             table: fill.table,
         })
@@ -176,95 +254,64 @@ impl Parameters {
             let parameter = "command_time_limit".to_string();
             return Ok(TimeLimit { limit: self.command_time_limit, parameter, overridden: None });
         };
-        let limit = parse_time(parameter, &text(&self.table, parameter)?)?;
+        let limit = parse_time(parameter, &text(&self.table, parameter)?, 1, 0)?;
         let overridden = names.iter().find(|name| *name != parameter && set(name)).cloned();
         Ok(TimeLimit { limit, parameter: parameter.clone(), overridden })
     }
 }
 
-/// The name of every parameter that is filled in, whatever main.cf says, for tests of what is written about them.
-#[cfg(test)]
-pub(crate) fn names() -> Vec<String> {
-    let start = Start {
-        process_name: "spawnbox".to_string(),
-        service_name: "policy".to_string(),
-        config_directory: "/etc/postfix".to_string(),
-        host_name: "mx.example".to_string(),
-        process_id: 1,
-        overrides: Vec::new(),
-    };
-    let filled = Parameters::fill(Parameters::table(&start), &start).expect("every default is good");
-    filled.table.names().map(str::to_string).collect()
-}
-
-/// The table while it is filled, and the values as they were when each was.
-struct Fill {
-    table: Table,
-    values: BTreeMap<String, String>,
-}
-
-impl Fill {
-    fn all(&mut self, defaults: &[(&str, &str, usize)]) -> Result<(), ParameterError> {
-        for &(name, default, min) in defaults {
-            let value = self.value(name, default)?;
-            if value.len() < min {
-                return Err(ParameterError::TooShort { name: name.to_string(), length: value.len(), min, value });
-            }
-            self.values.insert(name.to_string(), value);
-        }
-        Ok(())
-    }
-
-    /// The value of a parameter, which the default becomes where it has none.
-    fn value(&mut self, name: &str, default: &str) -> Result<String, ParameterError> {
-        if self.table.get(name).is_none() {
-            let value = expand(&self.table, default)?;
-            self.table.set(name, &value);
-        }
-        text(&self.table, name)
-    }
-
-    /// A value that was filled in.
-    fn take(&mut self, name: &str) -> String {
-        self.values.remove(name).unwrap_or_default()
-    }
-
-    /// `myhostname`, made from the host's name and `mydomain` where it is not set, and `mydomain`.
-    fn host_names(&mut self, host_name: &str) -> Result<(), ParameterError> {
-        let domain = match self.table.get("mydomain") {
-            Some(_) => text(&self.table, "mydomain")?,
-            None => "localdomain".to_string(),
-        };
-        let full = if host_name.contains('.') { host_name.to_string() } else { format!("{host_name}.{domain}") };
-        self.all(&[("myhostname", &full, 1)])?;
-        let name = text(&self.table, "myhostname")?;
-        let domain = name.split_once('.').map_or("localdomain", |(_, domain)| domain);
-        self.all(&[("mydomain", domain, 1)])
-    }
-
-    fn number(&mut self, name: &str, default: u32) -> Result<u32, ParameterError> {
-        let value = self.value(name, &default.to_string())?;
-        parse_count(name, &value)
-    }
-
-    fn time(&mut self, name: &str, default: &str) -> Result<Duration, ParameterError> {
-        let value = self.value(name, default)?;
-        parse_time(name, &value)
-    }
-}
-
 /// A value as it stands in the table, expanded; empty where there is none.
 fn text(table: &Table, name: &str) -> Result<String, ParameterError> {
-    let value = expand(table, table.get(name).unwrap_or_default())?;
-    // main.cf may be in any encoding; only what is used must be text.
-    if value.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(ParameterError::NotText { name: name.to_string() });
+    as_text(name, expand(table, table.get(name).unwrap_or_default())?)
+}
+
+fn facility(name: &str, directory: &str) -> Result<u32, ParameterError> {
+    let unknown = || ParameterError::UnknownFacility { directory: directory.to_string(), value: name.to_string() };
+    log::facility(name).ok_or_else(unknown)
+}
+
+/// Words of `inet_protocols` that Postfix knows; which it supports is no concern of ours.
+fn check_protocols(value: &str) -> Result<(), ParameterError> {
+    let known = ["", "all", "ipv4", "ipv6"];
+    match value.split(COMMA_OR_BLANK).find(|word| !known.contains(word)) {
+        Some(word) => Err(ParameterError::UnknownProtocol { word: word.to_string(), value: value.to_string() }),
+        None => Ok(()),
     }
-    Ok(value)
+}
+
+/// `myorigin`, or what stands in the file that it names, as Debian has it.
+fn origin(value: &str, host: &dyn Surroundings) -> Result<String, ParameterError> {
+    if !value.starts_with('/') {
+        return Ok(value.to_string());
+    }
+    let line = host.first_line(value).map_err(|why| ParameterError::OriginFile { file: value.to_string(), why })?;
+    match line.trim_matches(super::words::is_space) {
+        "" => Err(ParameterError::EmptyOriginFile(value.to_string())),
+        name => Ok(name.to_string()),
+    }
+}
+
+/// What Postfix looks at last.
+fn check_names(fill: &Fill, origin: &str, directory: &str) -> Result<(), ParameterError> {
+    let (name, delimiters) = (fill.seen("myhostname"), fill.seen("default_verp_delimiters").as_bytes());
+    if name.eq_ignore_ascii_case(fill.seen("relayhost")) {
+        return Err(ParameterError::RelayToOurselves(name.to_string()));
+    }
+    if origin.contains(COMMA_OR_BLANK) {
+        return Err(ParameterError::ManyOrigins(origin.to_string()));
+    }
+    let filter = fill.seen("verp_delimiter_filter").as_bytes();
+    let refuse = |why| Err(ParameterError::BadDelimiters { directory: directory.to_string(), why });
+    match delimiters {
+        [first, _] if !filter.contains(first) => refuse("bad first VERP delimiter character"),
+        [_, second] if !filter.contains(second) => refuse("bad second VERP delimiter character"),
+        // Their number was checked when they were filled in.
+        _ => Ok(()),
+    }
 }
 
 fn check_log_file(file: Option<&str>, prefixes: &str) -> Result<(), ParameterError> {
-    let mut prefixes = prefixes.split(super::words::COMMA_OR_BLANK).filter(|prefix| !prefix.is_empty());
+    let mut prefixes = prefixes.split(COMMA_OR_BLANK).filter(|prefix| !prefix.is_empty());
     match file {
         Some(file) if !prefixes.any(|prefix| file.starts_with(prefix)) => {
             Err(ParameterError::ForbiddenLogFile { file: file.to_string() })

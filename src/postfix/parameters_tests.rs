@@ -3,6 +3,42 @@
 
 use super::*;
 
+/// The accounts of a Debian, and its /etc/mailname.
+struct Host;
+
+impl Accounts for Host {
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        match name {
+            "postfix" => Some((102, 105)),
+            "nobody" => Some((65534, 65534)),
+            _ => None,
+        }
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        (name == "postdrop").then_some(106)
+    }
+
+    fn name_of(&self, _uid: u32) -> Option<String> {
+        None
+    }
+
+    fn group_name_of(&self, _gid: u32) -> Option<String> {
+        None
+    }
+}
+
+impl Surroundings for Host {
+    fn first_line(&self, path: &str) -> Result<String, String> {
+        match path {
+            "/etc/mailname" => Ok(" mx.example \n".to_string()),
+            "/etc/many" => Ok("a b\n".to_string()),
+            "/etc/empty" => Ok(" \n".to_string()),
+            _ => Err("cannot open file: No such file or directory".to_string()),
+        }
+    }
+}
+
 fn start(overrides: &[(&str, &str)]) -> Start {
     Start {
         process_name: "spawnbox".to_string(),
@@ -18,7 +54,7 @@ fn fill(text: &str, overrides: &[(&str, &str)]) -> Result<Parameters, String> {
     let start = start(overrides);
     let mut table = Parameters::table(&start);
     table.read("/etc/postfix/main.cf", text, &mut Vec::new()).unwrap();
-    Parameters::fill(table, &start).map_err(|error| error.to_string())
+    Parameters::fill(table, &start, &Host).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -36,6 +72,31 @@ fn bad_parameters_are_refused_in_postfix_words() {
             "file /etc/postfix/main.cf: parameter syslog_facility: unrecognized value: postbox",
         ),
         ("mail_owner =", "bad string length 0 < 1: mail_owner = "),
+        ("default_verp_delimiters = +=x", "bad string length 3 > 2: default_verp_delimiters = +=x"),
+        ("soft_bounce = maybe", "bad boolean configuration: soft_bounce = maybe"),
+        ("smtputf8_enable = ${x}", "bad boolean configuration: smtputf8_enable = "),
+        ("line_length_limit = 511", "invalid line_length_limit parameter value 511 < 512"),
+        ("delay_logging_resolution_limit = 7", "invalid delay_logging_resolution_limit parameter value 7 > 6"),
+        ("message_size_limit = 1M", "bad numerical configuration: message_size_limit = 1M"),
+        ("in_flow_delay = 11", "invalid in_flow_delay: 11 (max 10)"),
+        ("compatibility_level = new", "malformed compatibility level syntax: \"new\""),
+        ("inet_protocols = ipv4, ipv5", "unknown inet_protocols value \"ipv5\" in \"ipv4, ipv5\""),
+        ("myhostname = a..b", "file /etc/postfix/main.cf: parameter myhostname: bad parameter value: a..b"),
+        ("myhostname = mx\nmydomain = -", "file /etc/postfix/main.cf: parameter mydomain: bad parameter value: -"),
+        ("setgid_group = ghosts", "file /etc/postfix/main.cf: parameter setgid_group: unknown group name: ghosts"),
+        ("myorigin = a, b", "myorigin parameter setting must not contain multiple values: a, b"),
+        ("myorigin = /etc/many", "myorigin parameter setting must not contain multiple values: a b"),
+        ("myorigin = /etc/empty", "myorigin file /etc/empty is empty"),
+        ("myorigin = /none", "/none: cannot open file: No such file or directory"),
+        (
+            "myhostname = mx.example\nrelayhost = MX.example",
+            "myhostname and relayhost parameter settings must not be identical: mx.example",
+        ),
+        (
+            "verp_delimiter_filter = =",
+            "file /etc/postfix/main.cf: parameters default_verp_delimiters and verp_delimiter_filter: bad first VERP \
+             delimiter character",
+        ),
         ("maillog_file = /tmp/x", "maillog_file value '/tmp/x' does not match any prefix in maillog_file_prefixes"),
         ("queue_directory = ${a", "dictionary mail_dict: macro processing error"),
         ("queue_directory = /\u{fffd}", "parameter queue_directory: the value is not valid UTF-8"),
@@ -48,13 +109,27 @@ fn bad_parameters_are_refused_in_postfix_words() {
 fn an_empty_main_cf_gives_postfix_defaults() {
     let parameters = fill("", &[]).unwrap();
     assert_eq!(parameters.queue_directory, "/var/spool/postfix");
-    assert_eq!(parameters.mail_owner, "postfix");
+    assert_eq!(parameters.mail_owner, (102, 105));
+    assert_eq!(parameters.daemon_timeout, Duration::from_secs(18000));
     assert_eq!(parameters.syslog_name, "postfix");
     assert_eq!(parameters.syslog_facility, 16);
     assert_eq!(parameters.maillog_file, None);
     assert_eq!(parameters.myhostname, "mx.localdomain");
     assert_eq!((parameters.max_use, parameters.max_idle), (100, Duration::from_secs(100)));
     assert_eq!(parameters.export_environment, "TZ MAIL_CONFIG LANG");
+}
+
+#[test]
+fn what_only_others_use_may_be_in_any_encoding() {
+    assert!(fill("mydestination = \u{fffd}\nmyorigin = /etc/mailname\nmessage_size_limit = 20000000000", &[]).is_ok());
+}
+
+#[test]
+fn a_default_may_depend_on_the_compatibility_level() {
+    let text = "mydestination = here\nexport_environment = R=<$relay_domains> S=$smtputf8_enable D=$data_directory";
+    let seen = |level: &str| fill(&format!("{text}\n{level}"), &[]).unwrap().export_environment;
+    assert_eq!(seen(""), "R=<here> S=no D=/var/lib/postfix");
+    assert_eq!(seen("compatibility_level = 3.6"), "R=<> S=yes D=/var/lib/postfix");
 }
 
 #[test]

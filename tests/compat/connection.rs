@@ -84,7 +84,8 @@ fn ends() -> Vec<Row> {
             .says("warning: command sh exit status 3"),
         row("exec_failure_takes_a_second", "exec failure: the child sleeps 1 s, then exits 1.")
             .runs("user=nobody argv=/no/such/command")
-            .sees(|at| assert!(ended_after(at) >= Duration::from_secs(1)))
+            // The shortest of some: a busy machine makes others longer.
+            .sees(|at| assert!((0..4).map(|_| ended_after(at)).min() >= Some(Duration::from_secs(1))))
             .instead(|at| assert!(ended_after(at) < crate::scene::patience())),
         row("survivors_after_exit", "A command that leaves children behind is finished when it exits itself: they live on and keep the connection.")
             .script("setsid sleep 4711 & echo started")

@@ -9,7 +9,6 @@ use crate::postfix::attributes::AttributeError;
 use crate::postfix::environment::EnvironmentError;
 use crate::postfix::main_cf::LineError;
 use crate::postfix::options::OptionError;
-use crate::postfix::owner::OwnerError;
 use crate::postfix::parameters::ParameterError;
 use nix::errno::Errno;
 
@@ -27,8 +26,6 @@ pub(in crate::front) enum Fatal {
     Line(#[from] LineError),
     #[error(transparent)]
     Parameter(#[from] ParameterError),
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
     #[error("do not run this command by hand")]
     ByHand,
     #[error("no debugger_command variable set up")]
@@ -66,22 +63,11 @@ impl Fatal {
     /// What Postfix says before it.
     pub(super) fn warnings(&self) -> Vec<String> {
         match self {
-            Fatal::Parameter(ParameterError::Expand(why)) => vec![why.to_string()],
-            Fatal::Parameter(
-                ParameterError::TooShort { .. }
-                | ParameterError::NotANumber { .. }
-                | ParameterError::TooSmall { .. }
-                | ParameterError::NotATime { .. }
-                | ParameterError::TooShortATime { .. }
-                | ParameterError::UnknownFacility { .. }
-                | ParameterError::ForbiddenLogFile { .. }
-                | ParameterError::NotText { .. },
-            )
-            | Fatal::NotText(_)
+            Fatal::Parameter(error) => error.warning().into_iter().collect(),
+            Fatal::NotText(_)
             | Fatal::Option(_)
             | Fatal::Open { .. }
             | Fatal::Line(_)
-            | Fatal::Owner(_)
             | Fatal::ByHand
             | Fatal::NoDebugger
             | Fatal::TooManyErrors

@@ -10,12 +10,18 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Opens a file to read it.
+pub(super) fn open(path: &Path) -> Result<File, String> {
+    open_existing(path, OpenOptions::new().read(true)).map_err(Refused::words)
+}
+
 /// Opens a file to read and write, or makes it for its owner alone.
 pub(super) fn open_or_create(path: &Path) -> Result<File, String> {
-    match open(path) {
+    let open = || open_existing(path, OpenOptions::new().read(true).write(true));
+    match open() {
         Err(Refused::Open(error)) if error.kind() == ErrorKind::NotFound => match create(path) {
             // Somebody else was faster.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => open(path).map_err(Refused::words),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => open().map_err(Refused::words),
             made => made.map_err(|error| format!("cannot create file exclusively: {}", text(&error))),
         },
         opened => opened.map_err(Refused::words),
@@ -41,8 +47,8 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Opens a file that has one name, which is no link but one of root's.
-fn open(path: &Path) -> Result<File, Refused> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(Refused::Open)?;
+fn open_existing(path: &Path, how: &OpenOptions) -> Result<File, Refused> {
+    let file = how.open(path).map_err(Refused::Open)?;
     let found = file.metadata().map_err(Refused::Open)?;
     if found.nlink() != 1 {
         return Err(Refused::File(format!("file has {} hard links", found.nlink())));

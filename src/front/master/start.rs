@@ -9,7 +9,7 @@ use crate::plan::request;
 use crate::postfix::log::{Echo, Log, Target};
 use crate::postfix::options::{Options, Transport, generation};
 use crate::postfix::parameters::{self, Parameters};
-use crate::postfix::{owner, words};
+use crate::postfix::words;
 use crate::supervise::Listener;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -148,8 +148,8 @@ impl Said {
         let options = Options::parse(words)?;
         start.overrides = options.overrides.clone();
         start.service_name = options.service.clone().unwrap_or(start.service_name);
-        let parameters = Parameters::fill(table, &start)?;
-        let mail_owner = owner::look_up(&parameters.mail_owner, &Host, &start.config_directory)?;
+        let parameters = Parameters::fill(table, &start, &Host)?;
+        let mail_owner = parameters.mail_owner;
         Ok(Said { service: start.service_name, options, parameters, mail_owner })
     }
 }
