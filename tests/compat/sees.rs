@@ -179,7 +179,8 @@ fn process() -> Vec<Row> {
             .sees(|at| {
                 let master = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", at.postfix.id()));
                 assert_eq!(at.answer(), master.expect("master lives"));
-            }),
+            })
+            .instead(|at| assert_eq!(at.answer(), "500\n")),
         row("host_name", "The command sees the host's name.").runs("user=nobody argv=/bin/uname -n").prints(&format!("{}\n", nix::unistd::gethostname().expect("a host has a name").display())),
         row("host_files", "The command sees the host's files, as its user's rights allow.")
             .script("cat /etc/passwd | cmp - /etc/passwd && cat /etc/shadow")
