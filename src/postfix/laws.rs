@@ -32,11 +32,11 @@ impl Accounts for Everybody {
     }
 
     fn name_of(&self, uid: u32) -> Option<String> {
-        (uid % 2 == 1).then(|| uid.to_string())
+        (!uid.is_multiple_of(2)).then(|| uid.to_string())
     }
 
     fn group_name_of(&self, gid: u32) -> Option<String> {
-        (gid % 2 == 0).then(|| gid.to_string())
+        gid.is_multiple_of(2).then(|| gid.to_string())
     }
 }
 
