@@ -19,6 +19,7 @@ mod ends;
 mod front;
 mod failure;
 mod proofs;
+mod doctor;
 mod isolation;
 mod order;
 mod allocation;

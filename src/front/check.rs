@@ -99,7 +99,7 @@ fn argv_origin(policy: &Policy) -> &Origin {
 }
 
 /// A connection of `listen` or `run`.
-fn request(policy: &Policy, transport: Transport) -> Request {
+pub(super) fn request(policy: &Policy, transport: Transport) -> Request {
     let front = match transport {
         Transport::Tcp | Transport::Unix => Front::Listen,
         Transport::Stdio => Front::Run,

@@ -54,6 +54,14 @@ pub(super) enum Verb {
         Prints a line for each that is good, and every mistake. Changes nothing.\n\
         Exit status: 0 all good, 1 this host cannot be looked at, 2 something is wrong.")]
     Check(Check),
+    /// Say what this host can enforce, layer by layer, and what to do about each gap
+    #[command(after_help = "Examples:\n  \
+        spawnbox doctor                  can a strict sandbox be made here?\n  \
+        spawnbox doctor policyd-spf      can this host run that policy?\n  \
+        spawnbox doctor --json\n\n\
+        Tries each layer in throw-away processes and makes a sandbox that proves them.\n\
+        Exit status: 0 every layer is there, 1 this host lacks something, 2 the policy is wrong.")]
+    Doctor(Doctor),
     /// Put the program and its units where Postfix and systemd find them
     #[command(after_help = "Examples:\n  \
         spawnbox install-postfix --dry-run    what would be done, file by file\n  \
@@ -124,6 +132,16 @@ pub(super) struct Check {
     /// Print mistakes only
     #[arg(short, long)]
     pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// A policy by name, or a policy file (with a slash), which this host shall run [default: strict]
+    #[arg(value_name = "POLICY")]
+    pub(super) policy: Option<String>,
+    /// Print everything that was found as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

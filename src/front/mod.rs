@@ -13,6 +13,7 @@ mod run;
 mod explain;
 mod postconf;
 mod check;
+mod doctor;
 mod install;
 mod manual;
 #[cfg(any(test, fuzzing))]

@@ -2,6 +2,8 @@
 //! The facts as plain data, so that `plan` can be tested against hosts that are not here.
 //! No observing in this file: a test writes these values down as literals.
 
+use super::errno_text;
+use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -228,6 +230,27 @@ impl Facts {
     /// Whether the supervisor is an ordinary user.
     pub fn rootless(&self) -> bool {
         self.uid != 0
+    }
+}
+
+impl Trial {
+    /// Whether it worked.
+    pub fn works(self) -> bool {
+        match self {
+            Trial::Works => true,
+            Trial::Refused(_) | Trial::Killed => false,
+        }
+    }
+}
+
+/// In words, to stand after a colon.
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trial::Works => f.write_str("it works"),
+            Trial::Refused(errno) => f.write_str(&errno_text(Errno::from_raw(*errno))),
+            Trial::Killed => f.write_str("a filter kills the process that tries (SIGSYS)"),
+        }
     }
 }
 

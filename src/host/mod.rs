@@ -11,10 +11,12 @@ pub mod accounts;
 mod ranges;
 pub mod paths;
 pub mod elsewhere;
+mod causes;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 
+pub use causes::Causes;
 #[cfg(test)]
 pub(crate) use cgroup::UNIT as SESSIONS_UNIT;
 pub use elsewhere::Elsewhere;

@@ -36,7 +36,7 @@ pub(super) fn kernel(facts: &Facts, off: &mut Vec<Off>) -> Result<(), Refusal> {
     if !kernel.may_work() {
         return Err(Refusal::new(Lack::Kernel { release: kernel.release.clone() }, &Origin::Default));
     }
-    if !works(facts.clone3) {
+    if !facts.clone3.works() {
         return Err(Refusal::new(Lack::Clone { trial: facts.clone3 }, &Origin::Default));
     }
     off.extend(kernel.untested().map(|why| Off::new("untested kernel", why)));
@@ -73,7 +73,7 @@ pub(super) fn namespaces(
         }
         // What was never tried is not known to work.
         let trial = facts.namespaces.get(&namespace).copied().unwrap_or(Trial::Refused(Errno::ENOSYS as i32));
-        if !works(trial) {
+        if !trial.works() {
             return Err(Refusal::new(Lack::Namespace { namespace, trial }, origin));
         }
     }
@@ -270,12 +270,5 @@ fn not_asked(key: &str, written: Option<&Sourced<bool>>) -> String {
 }
 
 fn setting(key: &'static str, what: &'static str, since: &'static str, trial: Trial) -> Result<(), Lack> {
-    if works(trial) { Ok(()) } else { Err(Lack::Setting { key, what, since, trial }) }
-}
-
-pub(super) fn works(trial: Trial) -> bool {
-    match trial {
-        Trial::Works => true,
-        Trial::Refused(_) | Trial::Killed => false,
-    }
+    if trial.works() { Ok(()) } else { Err(Lack::Setting { key, what, since, trial }) }
 }

@@ -95,9 +95,7 @@ fn filter(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<Option<F
             off.push(Off::new("seccomp", format!("switched off ({origin}): every system call can be made")));
             Ok(None)
         }
-        Layer::Required if !layers::works(facts.seccomp) => {
-            Err(Refusal::new(Lack::Seccomp { trial: facts.seccomp }, origin))
-        }
+        Layer::Required if !facts.seccomp.works() => Err(Refusal::new(Lack::Seccomp { trial: facts.seccomp }, origin)),
         Layer::Required => match calls::resolve(&policy.syscalls) {
             Ok(filter) => Ok(Some(filter)),
             Err(error) => {

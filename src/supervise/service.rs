@@ -64,10 +64,7 @@ impl Service {
         (own, shared, files): (Option<Slice>, Option<&Slice>, &OpenFiles),
     ) -> Result<Service, HostError> {
         let shown = Shown::of(&plan, Instant::now());
-        let mut users = match plan.identity.ids {
-            Ids::One { .. } => None,
-            Ids::Each { range, .. } => Some(Users::of(range)?),
-        };
+        let mut users = users(&plan)?;
         let launcher = launcher(&plan, files)?;
         if let Err(error) = trial::run(&plan, &launcher, own.as_ref().or(shared), users.as_mut()) {
             launcher.end();
@@ -201,7 +198,15 @@ impl Service {
     }
 }
 
-fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {
+/// The ids of the sessions, where each has its own.
+pub(super) fn users(plan: &Plan) -> Result<Option<Users>, HostError> {
+    match plan.identity.ids {
+        Ids::One { .. } => Ok(None),
+        Ids::Each { range, .. } => Users::of(range).map(Some),
+    }
+}
+
+pub(super) fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {
     let launcher = Launcher::start(plan)?;
     match files.restore(&launcher) {
         Ok(()) => Ok(launcher),

@@ -62,7 +62,7 @@ pub struct Supervisor {
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) passing: Passing,
     pub(super) slice: Option<Slice>,
-    files: OpenFiles,
+    pub(super) files: OpenFiles,
     pub(super) rights: Rights,
     pub(super) strays: Strays,
     pub(super) strays_at: Option<Instant>,

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What came of each proof; nothing where it succeeded.
-pub(super) type Proofs = BTreeMap<Item, Option<Doubt>>;
+pub type Proofs = BTreeMap<Item, Option<Doubt>>;
 
 /// Makes the sandbox of `plan` once. The first proof that does not succeed is the error.
 pub(super) fn run(

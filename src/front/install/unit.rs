@@ -167,6 +167,22 @@ pub(super) fn holds(unit: &str, groups: &str) -> bool {
     groups.lines().filter_map(|line| line.rsplit(':').next()).flat_map(|path| path.split('/')).any(is_it)
 }
 
+/// What a unit of another name needs to say, whatever it says now: lines of its `[Service]` section.
+pub(in crate::front) fn whole() -> Vec<String> {
+    let nothing = Some(BTreeSet::new());
+    let yes = || Some("yes".to_string());
+    let strictest = Settings {
+        namespaces: yes(),
+        calls: nothing.clone(),
+        capabilities: nothing,
+        control_groups: yes(),
+        tunables: yes(),
+        proc: Some("pid".to_string()),
+        write_execute: None,
+    };
+    strictest.withheld().into_iter().map(|one| one.line).chain(["Delegate=yes".to_string()]).collect()
+}
+
 /// Whether we wrote this text.
 pub(super) fn is_ours(text: &[u8]) -> bool {
     text.starts_with(MARK.as_bytes())

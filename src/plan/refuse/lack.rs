@@ -19,7 +19,7 @@ pub enum Lack {
         release: String,
     },
     /// A kind of namespace cannot be made.
-    #[error("the {} namespace cannot be made: {}", namespace.name(), trial_text(*.trial))]
+    #[error("the {} namespace cannot be made: {}", namespace.name(), .trial)]
     Namespace {
         /// Which.
         namespace: Namespace,
@@ -27,7 +27,7 @@ pub enum Lack {
         trial: Trial,
     },
     /// clone3(2), with which every session begins.
-    #[error("the system call clone3 cannot be used: {}", trial_text(*.trial))]
+    #[error("the system call clone3 cannot be used: {}", .trial)]
     Clone {
         /// What came of trying.
         trial: Trial,
@@ -58,13 +58,13 @@ pub enum Lack {
         filter: Filtering,
     },
     /// System call filters cannot be used.
-    #[error("system call filters cannot be used: {}", trial_text(*.trial))]
+    #[error("system call filters cannot be used: {}", .trial)]
     Seccomp {
         /// What came of trying.
         trial: Trial,
     },
     /// A setting that newer kernels have.
-    #[error("{key} cannot be enforced: {what} needs {since}: {}", trial_text(*.trial))]
+    #[error("{key} cannot be enforced: {what} needs {since}: {}", .trial)]
     Setting {
         /// The policy key.
         key: &'static str,
@@ -134,15 +134,6 @@ pub enum Where {
     NotDelegated,
     /// There is no directory for sessions at all.
     NoDirectory(String),
-}
-
-/// What came of trying, in words.
-pub(in crate::plan) fn trial_text(trial: Trial) -> String {
-    match trial {
-        Trial::Works => "it works".to_string(),
-        Trial::Refused(errno) => errno_text(Errno::from_raw(errno)),
-        Trial::Killed => "a filter kills the process that tries (SIGSYS)".to_string(),
-    }
 }
 
 impl Where {

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The layers of a host, judged from its facts alone: what is there, what is not, and which way leads out.
+//! Looks at nothing itself, so that hosts which are not here can be judged in tests.
+
+use super::{Finding, State, fixes};
+use crate::host::Causes;
+use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
+use std::collections::BTreeSet;
+
+/// What Landlock learned with each ABI that matters to a policy, and the release of Linux, where one is known.
+const LANDLOCK: [(u32, &str, Option<&str>); 7] = [
+    (1, "files", Some("5.13")),
+    (3, "truncation", Some("6.2")),
+    (4, "TCP ports", Some("6.7")),
+    (5, "ioctl on devices", Some("6.10")),
+    (6, "signals and abstract sockets", Some("6.12")),
+    (9, "paths of UNIX sockets", None),
+    (10, "UDP ports", None),
+];
+
+/// Every layer, in the order in which a sandbox is explained.
+pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
+    vec![
+        kernel(facts),
+        namespaces(facts, causes),
+        landlock(facts, causes),
+        calls(facts, causes),
+        memory(facts),
+        settings(facts),
+        control_groups(facts),
+        identity(facts),
+    ]
+}
+
+/// Who looks, at what.
+pub(super) fn who(facts: &Facts) -> String {
+    let user = if facts.rootless() { format!("user id {}", facts.uid) } else { "root".to_string() };
+    format!("Linux {} as {user}", facts.kernel.release)
+}
+
+fn kernel(facts: &Facts) -> Finding {
+    let release = format!("Linux {}", facts.kernel.release);
+    let newer = || ["install Linux 6.1 or newer".to_string()];
+    match facts.kernel.untested() {
+        _ if !facts.kernel.may_work() => {
+            let why = "ending everything that a command has started needs 5.14 (cgroup.kill)";
+            Finding::new("kernel", State::Lacking, format!("{release} is too old")).note(why).fix(newer())
+        }
+        Some(why) => Finding::new("kernel", State::Less, why).fix(newer()),
+        None => Finding::good("kernel", release),
+    }
+}
+
+fn namespaces(facts: &Facts, causes: &Causes) -> Finding {
+    let tried = |namespace: &Namespace| facts.namespaces.get(namespace).copied().unwrap_or(Trial::Refused(0));
+    let (works, refused): (Vec<_>, Vec<_>) = Namespace::ALL.into_iter().partition(|one| tried(one).works());
+    let names = |some: &[Namespace]| some.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
+    if !facts.clone3.works() {
+        let what = format!("clone3, with which every session begins, cannot be used: {}", facts.clone3);
+        return Finding::new("namespaces", State::Lacking, what).fix(fixes::surroundings(causes));
+    }
+    if refused.is_empty() {
+        return Finding::good("namespaces", names(&works));
+    }
+    let finding = Finding::new("namespaces", State::Lacking, format!("cannot be made: {}", names(&refused)));
+    let mut ways = Vec::new();
+    let mut finding = match works.is_empty() {
+        true => finding,
+        false => finding.note(format!("can be made: {}", names(&works))),
+    };
+    for namespace in &refused {
+        finding = finding.note(format!("{}: {}", namespace.name(), tried(namespace)));
+        ways.extend(fixes::namespace(*namespace, tried(namespace), facts, causes));
+    }
+    let mut told = BTreeSet::new();
+    ways.retain(|way| told.insert(way.clone()));
+    finding.fix(ways)
+}
+
+fn landlock(facts: &Facts, causes: &Causes) -> Finding {
+    let abi = facts.landlock_abi;
+    if abi == 0 {
+        return Finding::new("Landlock", State::Lacking, "this kernel has none, or it cannot be used")
+            .fix(fixes::landlock(causes));
+    }
+    let known: Vec<&str> = LANDLOCK.iter().filter(|(needs, ..)| *needs <= abi).map(|(_, what, _)| *what).collect();
+    let missing: Vec<String> = LANDLOCK.iter().filter(|(needs, ..)| *needs > abi).map(lack).collect();
+    // From 6 on it holds all that the shipped policies ask of it.
+    let state = if abi < 6 { State::Less } else { State::Good };
+    let finding = Finding::new("Landlock", state, format!("ABI {abi}: {}", known.join(", ")));
+    if missing.is_empty() { finding } else { finding.note(format!("not held: {}", missing.join(", "))) }
+}
+
+fn lack((abi, what, release): &(u32, &str, Option<&str>)) -> String {
+    match release {
+        Some(release) => format!("{what} (Linux {release})"),
+        None => format!("{what} (ABI {abi})"),
+    }
+}
+
+fn calls(facts: &Facts, causes: &Causes) -> Finding {
+    match facts.seccomp.works() {
+        true => Finding::good("system calls", "filters (seccomp)"),
+        false => {
+            let what = format!("filters cannot be used: {}", facts.seccomp);
+            Finding::new("system calls", State::Lacking, what).fix(fixes::surroundings(causes))
+        }
+    }
+}
+
+fn memory(facts: &Facts) -> Finding {
+    match facts.mdwe.works() {
+        true => Finding::good("memory", "never writable and executable (PR_SET_MDWE)"),
+        false => {
+            let what = "never writable and executable, by the system call filter";
+            Finding::good("memory", what).note("PR_SET_MDWE needs Linux 6.3")
+        }
+    }
+}
+
+/// Settings that no policy asks for unless it names them.
+fn settings(facts: &Facts) -> Finding {
+    let all = [
+        ("pid_max", facts.pid_max, "Linux 6.14"),
+        ("memfd_noexec", facts.memfd_noexec, "Linux 6.3, and root"),
+        ("ns_last_pid", facts.ns_last_pid, "CONFIG_CHECKPOINT_RESTORE"),
+    ];
+    let names = |wanted: bool| {
+        let some: Vec<String> = all
+            .iter()
+            .filter(|(_, trial, _)| trial.works() == wanted)
+            .map(|(name, _, needs)| if wanted { (*name).to_string() } else { format!("{name} (needs {needs})") })
+            .collect();
+        some.join(", ")
+    };
+    let (can, cannot) = (names(true), names(false));
+    let what =
+        if can.is_empty() { "no settings of their own".to_string() } else { format!("settings of their own: {can}") };
+    match cannot.is_empty() {
+        true => Finding::good("PID namespaces", what),
+        false => Finding::new("PID namespaces", State::Less, what).note(format!("not: {cannot}")),
+    }
+}
+
+fn control_groups(facts: &Facts) -> Finding {
+    match &facts.cgroup {
+        Cgroup::Unavailable(why) => {
+            Finding::new("control groups", State::Less, "none for sessions, so no limits of memory and processor")
+                .note(why.clone())
+                .note("sessions end with their PID namespace")
+                .fix(fixes::delegation(facts))
+        }
+        Cgroup::At { path, controllers, on_v1 } => {
+            let has = |one: &Controller| controllers.contains(one);
+            let all = [Controller::Memory, Controller::Pids, Controller::Cpu];
+            let name = |one: &Controller| one.name();
+            let (can, cannot): (Vec<Controller>, Vec<Controller>) = all.into_iter().partition(has);
+            let names = |some: &[Controller]| some.iter().map(name).collect::<Vec<_>>().join(", ");
+            let place = path.display();
+            if cannot.is_empty() {
+                return Finding::good("control groups", format!("{place}, with limits: {}", names(&can)));
+            }
+            let with = if can.is_empty() { "no limits".to_string() } else { format!("limits: {}", names(&can)) };
+            let finding = Finding::new("control groups", State::Less, format!("{place}, with {with}"));
+            let (old, free): (Vec<Controller>, Vec<Controller>) =
+                cannot.into_iter().partition(|one| on_v1.contains(one));
+            let finding = match old.is_empty() {
+                true => finding,
+                false => finding
+                    .note(format!("on a version 1 hierarchy: {}", names(&old)))
+                    .fix(["boot with systemd.unified_cgroup_hierarchy=1".to_string()]),
+            };
+            match free.is_empty() {
+                true => finding,
+                false => finding.note(format!("not delegated: {}", names(&free))).fix(fixes::delegation(facts)),
+            }
+        }
+    }
+}
+
+fn identity(facts: &Facts) -> Finding {
+    match facts.rootless() {
+        false => Finding::good("identity", "commands run as any account but root"),
+        true => {
+            let what = format!("commands run as user id {}, as spawnbox does", facts.uid);
+            let finding = Finding::new("identity", State::Less, what).fix(["start it as root".to_string()]);
+            match facts.groups.iter().any(|group| *group != facts.gid) {
+                true => finding.note("and keep its supplementary groups"),
+                false => finding,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "layers_tests.rs"]
+mod tests;
