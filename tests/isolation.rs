@@ -258,6 +258,13 @@ fn signals() {
     scene("strict").set("command.ignore-signals=[\"PIPE\"]").shell("kill -PIPE $$; echo alive").run().line("alive");
 }
 
+#[test]
+fn the_hosts_name_is_hidden_but_where_a_policy_shows_it() {
+    let own = nix::unistd::gethostname().expect("the host has a name").to_string_lossy().into_owned();
+    assert_eq!(asked(scene("strict").unprivileged(), "hostname"), "localhost");
+    assert_eq!(asked(scene("strict").unprivileged().set("isolation.hostname=host"), "hostname"), own);
+}
+
 fn handover() {
     let server = scene("strict").set("command.client-environment=true").probe("environment").listen();
     let mut client = server.connect();

@@ -4,7 +4,9 @@
 
 use super::request::{Front, Request, Transport};
 use crate::host::facts::{Account, Accounts, Cgroup, Controller, Facts, Kernel, PathFact, Resource, Trial};
-use crate::policy::model::{Device, Entry, Layer, Namespace, NetworkMode, Policy, Ports, Proc, Root, Scratch};
+use crate::policy::model::{
+    Device, Entry, HostName, Layer, Namespace, NetworkMode, Policy, Ports, Proc, Root, Scratch,
+};
 use crate::policy::{Origin, Sourced};
 use nix::errno::Errno;
 use nix::libc;
@@ -230,5 +232,6 @@ pub(crate) fn compatible() -> Policy {
     policy.isolation.namespaces = Some(profile("compatible", 17, BTreeSet::from(wanted)));
     policy.isolation.landlock = Some(profile("compatible", 18, Layer::Required));
     policy.isolation.unique_pid = Some(profile("compatible", 19, true));
+    policy.isolation.hostname = Some(profile("compatible", 20, HostName::Host));
     policy
 }

@@ -4,7 +4,7 @@
 
 use super::calls;
 use super::files::Sight;
-use super::model::{Filter, Namespace, NetworkMode, Off, PidLimits, Proc, Root};
+use super::model::{Filter, HostName, Namespace, NetworkMode, Off, PidLimits, Proc, Root};
 use super::refuse::{Lack, Refusal, Slip};
 use super::request::Request;
 use crate::host::facts::{Cgroup, Facts, Trial};
@@ -82,6 +82,28 @@ pub(super) fn namespaces(
         return Err(Refusal::new(Slip::Needs { key, needs: "\"user\" in isolation.namespaces" }, origin));
     }
     Ok(wanted)
+}
+
+/// The name of the host: hidden, unless the policy shows it or shares the namespace that it belongs to.
+pub(super) fn hostname(
+    isolation: &Isolation,
+    namespaces: &BTreeSet<Namespace>,
+    off: &mut Vec<Off>,
+) -> Result<HostName, Refusal> {
+    let own = namespaces.contains(&Namespace::Uts);
+    match isolation.hostname.as_ref().map(|name| (name.value, &name.origin)) {
+        Some((HostName::Host, origin)) => {
+            off.push(Off::new("hostname", format!("isolation.hostname = \"host\" ({origin})")));
+            Ok(HostName::Host)
+        }
+        Some((HostName::Hidden, origin)) if !own => {
+            let (key, needs) = ("isolation.hostname = \"hidden\"", "\"uts\" in isolation.namespaces");
+            Err(Refusal::new(Slip::Needs { key, needs }, origin))
+        }
+        // Without the namespace, that it is missing is said already.
+        None if !own => Ok(HostName::Host),
+        Some((HostName::Hidden, _)) | None => Ok(HostName::Hidden),
+    }
 }
 
 /// Refuses what needs a namespace that is not there.

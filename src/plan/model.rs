@@ -6,7 +6,7 @@ use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
 use crate::policy::Origin;
-pub use crate::policy::model::{Device, Ends, Namespace, NetworkMode, Proc, StandardError};
+pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Proc, StandardError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub identity: Identity,
     /// In which namespaces.
     pub namespaces: BTreeSet<Namespace>,
+    /// Which name of the host it sees; that of its UTS namespace.
+    pub hostname: HostName,
     /// Which network namespace; ports are in `landlock`.
     pub network: NetworkMode,
     /// The directory of the host that is the root of everything below, where that is not the host's own.

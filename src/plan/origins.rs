@@ -80,6 +80,7 @@ fn isolation(policy: &Policy, origins: &mut Origins) {
     put(origins, "isolation.memory-deny-write-execute", isolation.memory_deny_write_execute.as_ref());
     put(origins, "isolation.pid-max", isolation.pid_max.as_ref());
     put(origins, "isolation.memfd-noexec", isolation.memfd_noexec.as_ref());
+    put(origins, "isolation.hostname", isolation.hostname.as_ref());
     put(origins, "isolation.unique-pid", isolation.unique_pid.as_ref());
 }
 

@@ -135,6 +135,7 @@ fn isolation(below: Isolation, above: Isolation) -> Isolation {
     Isolation {
         namespaces: above.namespaces.or(below.namespaces),
         init: above.init.or(below.init),
+        hostname: above.hostname.or(below.hostname),
         landlock: above.landlock.or(below.landlock),
         seccomp: above.seccomp.or(below.seccomp),
         memory_deny_write_execute: above.memory_deny_write_execute.or(below.memory_deny_write_execute),

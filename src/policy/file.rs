@@ -103,6 +103,7 @@ tables! {
     Isolation {
         namespaces: Spanned<List<String>>,
         init: Spanned<bool>,
+        hostname: Spanned<String>,
         landlock: Spanned<String>,
         seccomp: Spanned<String>,
         memory_deny_write_execute: Spanned<bool>,

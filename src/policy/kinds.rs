@@ -64,6 +64,15 @@ pub enum Layer {
     Off,
 }
 
+/// Which name of the host the command sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostName {
+    /// None that tells anything: `localhost`.
+    Hidden,
+    /// The host's own.
+    Host,
+}
+
 /// When a session is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {

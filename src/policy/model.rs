@@ -2,7 +2,7 @@
 //! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
-pub use super::kinds::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
+pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::Sourced;
 use super::source::Source;
 pub use crate::host::facts::IdRange;
@@ -189,6 +189,8 @@ pub struct Isolation {
     pub namespaces: Option<Sourced<BTreeSet<Namespace>>>,
     /// Whether a reaper of ours is PID 1, or the command itself.
     pub init: Option<Sourced<bool>>,
+    /// The name of the host that it sees.
+    pub hostname: Option<Sourced<HostName>>,
     /// Landlock.
     pub landlock: Option<Sourced<Layer>>,
     /// The system call filter.

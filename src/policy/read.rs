@@ -235,6 +235,7 @@ fn isolation(check: &mut Check<'_>, written: file::Isolation) -> Isolation {
     Isolation {
         namespaces: check.word_set("namespaces", written.namespaces),
         init: check.plain(written.init),
+        hostname: check.word("hostname", written.hostname),
         landlock: check.word("landlock", written.landlock),
         seccomp: check.word("seccomp", written.seccomp),
         memory_deny_write_execute: check.plain(written.memory_deny_write_execute),

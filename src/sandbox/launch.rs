@@ -7,7 +7,7 @@ use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
 use crate::plan::Plan;
-use crate::plan::model::Namespace;
+use crate::plan::model::{HostName, Namespace};
 use crate::sys::process::{self, Side};
 use crate::sys::{self, socket};
 use nix::errno::Errno;
@@ -71,10 +71,22 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
     if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {
         own_user_namespace(plan)?;
     }
+    if plan.hostname == HostName::Hidden {
+        hide_hostname()?;
+    }
     if plan.namespaces.contains(&Namespace::Mount) {
         template::enter(plan)?;
     }
     Prepared::new(plan, proc, host_root)
+}
+
+/// Once a service: the UTS namespace of each session begins as a copy of this one.
+fn hide_hostname() -> Result<(), HostError> {
+    let told = |e: rustix::io::Errno| HostError::new("hide the host's name", Errno::from_raw(e.raw_os_error()));
+    sys::mount::unshare(libc::CLONE_NEWUTS).map_err(|e| HostError::new("make a UTS namespace", e))?;
+    rustix::system::sethostname(b"localhost").map_err(told)?;
+    // As where none was ever set, see uname(2).
+    rustix::system::setdomainname(b"(none)").map_err(told)
 }
 
 /// An ordinary user has the right to make the other namespaces only inside a user namespace of its own.

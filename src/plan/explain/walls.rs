@@ -2,7 +2,7 @@
 //! The rows about limits and layers, and those about what is off.
 
 use super::super::calls;
-use super::super::model::{Filter, Namespace, Plan};
+use super::super::model::{Filter, HostName, Namespace, Plan};
 use super::page::Page;
 use super::sight::size;
 use super::{origin, written};
@@ -109,6 +109,10 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
         Namespace::ALL.into_iter().filter(|one| plan.namespaces.contains(one)).map(Namespace::name).collect();
     let names = if names.is_empty() { "none of its own".to_string() } else { names.join(" ") };
     pairs.push(("namespaces".to_string(), names, origin(plan, "isolation.namespaces")));
+    if plan.hostname == HostName::Hidden {
+        let origin = written(plan, "isolation.hostname");
+        pairs.push(("hostname".to_string(), "hidden: the command sees localhost".to_string(), origin));
+    }
     if let Some(landlock) = &plan.landlock {
         let parts = [
             (landlock.files, "files"),

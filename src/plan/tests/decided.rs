@@ -6,7 +6,7 @@ use super::super::model::{CgroupLimits, Ends, Ids, Namespace, NetworkMode, Proc,
 use super::super::{Step, resolve};
 use super::{SH, check, planned};
 use crate::host::facts::{Controller, Resource};
-use crate::policy::model::{Layer, User};
+use crate::policy::model::{HostName, Layer, User};
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,6 +28,7 @@ fn absent_values_are_the_strictest() {
     let plan = planned(&listen(&["/usr/bin/x"]), &policy, &root_on_618());
     assert!(matches!(plan.root, Root::Empty { .. }));
     assert_eq!(plan.namespaces, BTreeSet::from(Namespace::ALL));
+    assert_eq!(plan.hostname, HostName::Hidden);
     assert_eq!(plan.network, NetworkMode::None);
     assert_eq!(plan.proc, Proc::None);
     assert_eq!(plan.ends, Ends::Command);
@@ -146,6 +147,15 @@ fn values_that_undo_each_other_are_refused() {
         &format!(
             "{AT}:7: isolation.unique-pid and isolation.pid-max exclude each other; switch one of them off, or leave it out"
         ),
+    );
+    check(
+        |policy| {
+            policy.isolation.namespaces = Some(on(6, BTreeSet::from([Namespace::Pid, Namespace::User])));
+            policy.isolation.hostname = Some(on(7, HostName::Hidden));
+            policy.files.root = Some(on(8, crate::policy::model::Root::Host));
+            policy.files.scratch.clear();
+        },
+        &needs("isolation.hostname = \"hidden\"", "\"uts\" in isolation.namespaces"),
     );
     check(
         |policy| {
