@@ -212,6 +212,35 @@ fn pass(socket: &UnixStream) -> Result<(), nix::errno::Errno> {
 }
 
 #[test]
+fn a_client_that_waits_before_its_daemon_starts_hands_it_no_descriptor() {
+    use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
+    needs!(root);
+    needs!(program "postfix");
+    needs!(kernel 6, 16);
+    let room = stage::room();
+    crate::postfix::private::in_private(&room.path(""), |log| {
+        let entry = "early unix - n n - 1 spawnbox user=nobody argv=/bin/cat\n";
+        let postfix = crate::postfix::instance::Postfix::start(&room, "", entry);
+        let path = postfix.socket("early");
+        let path = path.strip_prefix("unix:").expect("it is a UNIX socket");
+        postfix.signal(SIGSTOP);
+        let [clean, burdened] = [(); 2].map(|()| UnixStream::connect(path).expect("master has the socket"));
+        std::io::Write::write_all(&mut &burdened, &[b'x'; 10_000]).expect("there is room");
+        assert_eq!(pass(&burdened), Ok(()), "nobody refuses it yet");
+        postfix.signal(SIGCONT);
+        // The one is served, the other is not.
+        std::io::Write::write_all(&mut &clean, b"hello").expect("the daemon reads");
+        clean.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        clean.set_read_timeout(Some(patience())).expect("a time-out can be set");
+        assert_eq!(std::io::read_to_string(&clean).expect("the command answers"), "hello");
+        log.says("its client has sent descriptors with it");
+        burdened.set_read_timeout(Some(patience())).expect("a time-out can be set");
+        assert_eq!(std::io::read_to_string(&burdened).unwrap_or_default(), "");
+        postfix.stop();
+    });
+}
+
+#[test]
 fn a_start_that_fails_leaves_no_cgroup() {
     needs!(cgroup);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback is there");

@@ -3,6 +3,7 @@
 
 use super::admit::Tell;
 use super::client::Client;
+use super::connection as lock;
 use super::door::{Door, NotAccepted};
 use super::listener::Arrival;
 use super::renewal::Renewal;
@@ -16,7 +17,7 @@ use crate::plan::Step;
 use crate::sandbox::{Reply, SetupError};
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 /// How many connections one listener may bring before the others are looked at.
@@ -43,6 +44,13 @@ impl Supervisor {
 
     /// A client is there.
     pub(super) fn arrived(&mut self, number: usize, connection: OwnedFd, client: Client, door: &mut dyn Door) {
+        let shut = match client {
+            Client::Unix { .. } => lock::shut(connection.as_fd()),
+            Client::Tcp(_) | Client::Given => Ok(()),
+        };
+        if let Err(why) = shut {
+            return self.not_accepted(number, &NotAccepted::Locked(why), door);
+        }
         let Some(service) = self.services.get(number) else { return };
         let advice = door.accepted(number, service.admission.live() + 1);
         self.begin(number, vec![connection], client);
@@ -54,7 +62,7 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(number) else { return };
         let tell = match why {
             NotAccepted::Errno(_) => service.pause(&mut self.watch, Instant::now()),
-            NotAccepted::Passed(_) => Tell::Now,
+            NotAccepted::Passed(_) | NotAccepted::Locked(_) => Tell::Now,
         };
         let advice = door.not_accepted(&service.plan.service, why, tell);
         self.heed(advice);

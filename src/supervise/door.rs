@@ -5,7 +5,7 @@ use super::admit::Tell;
 use super::client::Client;
 use super::outcome::{self, Limit, Outcome, Usage};
 use super::passer::PassError;
-use crate::host::errno_text;
+use crate::host::{HostError, errno_text};
 use crate::plan::{Plan, explain};
 use crate::sandbox::SetupError;
 use nix::errno::Errno;
@@ -82,6 +82,9 @@ pub enum NotAccepted {
     /// Its client was not handed over.
     #[error(transparent)]
     Passed(#[from] PassError),
+    /// Its connection could not be made fit for a command.
+    #[error(transparent)]
+    Locked(HostError),
 }
 
 /// What the loop should do next.

@@ -105,6 +105,51 @@ pub fn set_pass_rights(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(),
     Errno::result(r).map(drop)
 }
 
+/// What [`set_pass_rights`] has set, or the kernel's 1.
+pub fn pass_rights(socket: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of_val(&value) as libc::socklen_t;
+    let (level, name) = (libc::SOL_SOCKET, SO_PASSRIGHTS);
+    // SAFETY: the pointers are to an int and its size, both alive and writable here.
+    let r = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &mut length) };
+    Errno::result(r).map(|_| value)
+}
+
+/// `SO_PEEK_OFF`: where the next look at what is queued begins, and -1 for always at its start. See socket(7).
+pub fn set_peek_offset(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(), Errno> {
+    let length = size_of_val(&value) as libc::socklen_t;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_PEEK_OFF);
+    // SAFETY: the pointer is to an int that outlives the call, and the length is its size.
+    let r = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    Errno::result(r).map(drop)
+}
+
+/// What a look at a queue finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peeked {
+    /// Bytes alone.
+    Bytes,
+    /// Descriptors with them, or other control data. None was received.
+    Control,
+    /// Nothing more.
+    Nothing,
+}
+
+/// Looks at what is queued on a UNIX socket and takes nothing. Without room for control data the kernel drops its copy of
+/// that and says so in a flag, see recvmsg(2).
+pub fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<Peeked, Errno> {
+    let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut header = message(&mut iov, std::ptr::null_mut(), 0);
+    // SAFETY: the header points at `bytes`, alive and writable here, and at no control data.
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    match Errno::result(got) {
+        Ok(_) if header.msg_flags & libc::MSG_CTRUNC != 0 => Ok(Peeked::Control),
+        Ok(0) | Err(Errno::EAGAIN | Errno::ECONNRESET) => Ok(Peeked::Nothing),
+        Ok(_) => Ok(Peeked::Bytes),
+        Err(errno) => Err(errno),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

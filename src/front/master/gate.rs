@@ -152,6 +152,11 @@ impl Gate {
                 tracing::warn!("pass_accept_attr: {error}");
                 error.why.clone()
             }
+            // A client brought it about, so it does not end this process.
+            NotAccepted::Locked(error) => {
+                tracing::warn!("accept connection: {error}");
+                return Ok(());
+            }
         };
         tracing::error!("accept connection: {reason}");
         self.errors += 1;

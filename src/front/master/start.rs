@@ -11,11 +11,12 @@ use crate::postfix::options::{Options, Transport, generation};
 use crate::postfix::parameters::{self, Parameters};
 use crate::postfix::words;
 use crate::supervise::Listener;
+use crate::supervise::connection::refuse_descriptors;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -110,6 +111,10 @@ impl Start {
 pub(super) fn listener(fd: &OwnedFd, transport: Transport) -> Result<Listener, Fatal> {
     let number = std::os::fd::AsRawFd::as_raw_fd(fd);
     let copy = fd.try_clone().map_err(|error| Fatal::Descriptor { number, errno: errno(&error) })?;
+    if transport == Transport::Unix {
+        // master(8) has made it, and clients may wait on it already: those are looked at when they are accepted.
+        refuse_descriptors(copy.as_fd())?;
+    }
     Ok(match transport {
         Transport::Inet | Transport::Unix => Listener::new(copy, kind(transport)),
         Transport::Pass => Listener::passing(copy),
