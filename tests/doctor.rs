@@ -28,10 +28,14 @@ fn a_host_that_lacks_nothing_is_told_so() {
 fn nothing_is_left_behind() {
     needs!(root);
     needs!(cgroup);
-    let here = host::cgroup_of(std::process::id()).expect("the test is in a control group");
-    let before = host::cgroups_below(&here);
-    doctor(&[]).run().exits(0);
-    assert_eq!(host::cgroups_below(&here), before);
+    let mut command = std::process::Command::new(stage::program("spawnbox"));
+    let mut child = command.arg("doctor").stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let own = format!("/spawnbox-{}-", child.id());
+    assert!(child.wait().expect("it is our child").success());
+    let root = host::cgroup_root().expect("needs said so");
+    let left: Vec<_> =
+        host::cgroups_below(&root).into_iter().filter(|path| path.display().to_string().contains(&own)).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 #[test]
