@@ -2,8 +2,9 @@
 //! Where session cgroups can be made. Looks only: directories are made, and controllers enabled, by `sandbox`.
 //! Never in a place that was not delegated, never outside what this process's own cgroup line names.
 
-use super::errno_text;
+use super::error::is_passing;
 use super::facts::{Cgroup, Controller, Kernel};
+use super::{HostError, errno_text};
 use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, CWD};
 use std::collections::BTreeSet;
@@ -26,28 +27,48 @@ struct Seen {
     systemd: bool,
 }
 
+/// Why no place was found.
+#[derive(Debug, PartialEq, Eq)]
+enum Why {
+    /// This host has none.
+    None(String),
+    /// It cannot be told.
+    Unknown(HostError),
+}
+
+impl From<&str> for Why {
+    fn from(text: &str) -> Why {
+        Why::None(text.to_string())
+    }
+}
+
 /// Looks for a place.
-pub(super) fn observe(kernel: &Kernel, uid: u32) -> Cgroup {
+pub(super) fn observe(kernel: &Kernel, uid: u32) -> Result<Cgroup, HostError> {
     if !kernel.at_least(5, 14) {
-        return Cgroup::Unavailable(format!("Linux {} has no cgroup.kill, which came with 5.14", kernel.release));
+        let why = format!("Linux {} has no cgroup.kill, which came with 5.14", kernel.release);
+        return Ok(Cgroup::Unavailable(why));
     }
     let read = |path: &str| read(Path::new(path));
-    let seen = || -> Result<Seen, String> {
+    let seen = || -> Result<Seen, Why> {
         Ok(Seen {
             mountinfo: read("/proc/self/mountinfo")?,
             own: read("/proc/self/cgroup")?,
             root: uid == 0,
-            systemd: Path::new("/run/systemd/system").is_dir(),
+            systemd: is_there(Path::new("/run/systemd/system"))?,
         })
     };
-    seen().and_then(|seen| choose(&seen)).unwrap_or_else(Cgroup::Unavailable)
+    match seen().and_then(|seen| choose(&seen)) {
+        Ok(place) => Ok(place),
+        Err(Why::None(why)) => Ok(Cgroup::Unavailable(why)),
+        Err(Why::Unknown(error)) => Err(error),
+    }
 }
 
-fn choose(seen: &Seen) -> Result<Cgroup, String> {
+fn choose(seen: &Seen) -> Result<Cgroup, Why> {
     let mount = mount_point(&seen.mountinfo).ok_or("no whole cgroup2 file system is mounted")?;
     let on_v1 = on_v1(&seen.own);
     let unit = mount.join(UNIT);
-    if seen.systemd && unit.is_dir() {
+    if seen.systemd && is_there(&unit)? {
         return place(unit, on_v1);
     }
     if seen.root && !seen.systemd {
@@ -68,27 +89,24 @@ fn choose(seen: &Seen) -> Result<Cgroup, String> {
 
 /// A directory of our own below the root. The host's root may have processes and still give its children controllers;
 /// what a container sees as the root may not.
-fn top_level(mount: &Path, on_v1: BTreeSet<Controller>) -> Result<Cgroup, String> {
+fn top_level(mount: &Path, on_v1: BTreeSet<Controller>) -> Result<Cgroup, Why> {
     let path = mount.join(OWN);
-    if path.is_dir() {
+    if is_there(&path)? {
         writable(&path)?;
     } else {
         writable(mount)?;
     }
-    let host = !mount.join("cgroup.type").exists();
+    let host = !is_there(&mount.join("cgroup.type"))?;
     let controllers = if host { listed(mount, "cgroup.controllers")? } else { free_controllers(mount)? };
     Ok(Cgroup::At { path, controllers, on_v1 })
 }
 
 /// A directory that is there already.
-fn place(path: PathBuf, on_v1: BTreeSet<Controller>) -> Result<Cgroup, String> {
-    let domain = match fs::read_to_string(path.join("cgroup.type")) {
-        Ok(text) => text.trim() == "domain",
-        // The root has no type.
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    };
-    if !domain {
-        return Err(format!("{} is no domain cgroup", path.display()));
+fn place(path: PathBuf, on_v1: BTreeSet<Controller>) -> Result<Cgroup, Why> {
+    let kind = path.join("cgroup.type");
+    // The root has no type.
+    if is_there(&kind)? && read(&kind)?.trim() != "domain" {
+        return Err(Why::None(format!("{} is no domain cgroup", path.display())));
     }
     writable(&path)?;
     // To put a process into a cgroup below, the kernel asks for the right to write here: see cgroups(7), delegation.
@@ -98,24 +116,44 @@ fn place(path: PathBuf, on_v1: BTreeSet<Controller>) -> Result<Cgroup, String> {
 }
 
 /// A cgroup with processes in it can enable no controller for those below, see cgroups(7).
-fn free_controllers(path: &Path) -> Result<BTreeSet<Controller>, String> {
+fn free_controllers(path: &Path) -> Result<BTreeSet<Controller>, Why> {
     let occupied = read(&path.join("cgroup.procs"))?.lines().next().is_some();
     if occupied { Ok(BTreeSet::new()) } else { listed(path, "cgroup.controllers") }
 }
 
-fn writable(path: &Path) -> Result<(), String> {
+fn writable(path: &Path) -> Result<(), Why> {
     rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS)
-        .map_err(|error| format!("{} cannot be written: {}", path.display(), why(&error.into())))
+        .map_err(|error| refused(&format!("{} cannot be written", path.display()), &error.into()))
 }
 
-fn listed(directory: &Path, file: &str) -> Result<BTreeSet<Controller>, String> {
+fn is_there(path: &Path) -> Result<bool, Why> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(false),
+        Err(error) => Err(refused(&format!("cannot look at {}", path.display()), &error)),
+    }
+}
+
+/// A place that cannot be had now would be had the next time: taken for none, it would leave the sessions without.
+fn refused(what: &str, error: &io::Error) -> Why {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    match errno.filter(|errno| is_passing(*errno)) {
+        Some(errno) => Why::Unknown(HostError {
+            doing: "look for a place for cgroups".into(),
+            why: format!("{what}: {}", errno_text(errno)),
+        }),
+        None => Why::None(format!("{what}: {}", why(error))),
+    }
+}
+
+fn listed(directory: &Path, file: &str) -> Result<BTreeSet<Controller>, Why> {
     let text = read(&directory.join(file))?;
     let names: BTreeSet<&str> = text.split_whitespace().collect();
     Ok(CONTROLLERS.into_iter().filter(|controller| names.contains(controller.name())).collect())
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {}", path.display(), why(&error)))
+fn read(path: &Path) -> Result<String, Why> {
+    fs::read_to_string(path).map_err(|error| refused(&format!("cannot read {}", path.display()), &error))
 }
 
 /// Without the number that std adds.

@@ -22,7 +22,7 @@ impl Tree {
         format!("24 1 0:22 / /proc rw - proc proc rw\n31 24 0:28 / {point} rw shared:4 - cgroup2 cgroup2 rw\n")
     }
 
-    fn at(&self, path: &str, controllers: &[Controller]) -> Result<Cgroup, String> {
+    fn at(&self, path: &str, controllers: &[Controller]) -> Result<Cgroup, Why> {
         let controllers = controllers.iter().copied().collect();
         Ok(Cgroup::At { path: self.0.join(path), controllers, on_v1: BTreeSet::new() })
     }
@@ -68,11 +68,11 @@ fn what_cannot_be_had_is_said_in_words() {
         ),
     ];
     for (seen, why) in cases {
-        assert_eq!(choose(&seen), Err(why));
+        assert_eq!(choose(&seen), Err(Why::None(why)));
     }
     let old = Kernel { major: 5, minor: 10, release: "5.10.0-28-amd64".into() };
     let why = "Linux 5.10.0-28-amd64 has no cgroup.kill, which came with 5.14";
-    assert_eq!(observe(&old, 0), Cgroup::Unavailable(why.into()));
+    assert_eq!(observe(&old, 0), Ok(Cgroup::Unavailable(why.into())));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use super::HostError;
 use super::facts::{Account, Accounts, PathFact};
+use super::paths::unreadable;
 use nix::errno::Errno;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use std::collections::BTreeMap;
@@ -40,14 +41,14 @@ impl Elsewhere {
     }
 
     /// What paths are there.
-    pub fn look_at(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
+    pub fn look_at(&self, paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let fact = |path: &PathBuf| {
-            self.found(path).unwrap_or_else(|error| match error {
-                rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => PathFact::Missing,
-                other => PathFact::Unreadable(other.raw_os_error()),
+            self.found(path).or_else(|error| match error {
+                rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => Ok(PathFact::Missing),
+                other => unreadable(path, errno(other)),
             })
         };
-        paths.iter().map(|path| (path.clone(), fact(path))).collect()
+        paths.iter().map(|path| Ok((path.clone(), fact(path)?))).collect()
     }
 
     fn found(&self, path: &Path) -> rustix::io::Result<PathFact> {
@@ -162,7 +163,7 @@ mod tests {
             ("/up", found("/etc", true, Some("../../../../etc"))),
             ("/../../etc/passwd", found("/etc/passwd", false, None)),
         ];
-        let seen = elsewhere.look_at(&cases.clone().map(|(path, _)| PathBuf::from(path)));
+        let seen = elsewhere.look_at(&cases.clone().map(|(path, _)| PathBuf::from(path))).unwrap();
         fs::remove_dir_all(base).unwrap();
         assert_eq!(seen, cases.map(|(path, fact)| (PathBuf::from(path), fact)).into());
     }

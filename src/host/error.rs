@@ -28,6 +28,13 @@ pub fn errno_text(errno: Errno) -> String {
     text.rsplit_once(" (os error").map_or(text.clone(), |(words, _)| words.to_string())
 }
 
+/// Whether an errno says nothing about this host, since the next try may fare better. What met it is no fact: taken for
+/// one, it would switch a layer off.
+pub(super) fn is_passing(errno: Errno) -> bool {
+    use Errno::{EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    [EAGAIN, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(&errno)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

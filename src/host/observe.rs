@@ -2,9 +2,10 @@
 //! Observing the machine: once for the machine itself, then for each service what it names.
 //! Tries in throw-away children, changes nothing that outlives them, decides nothing.
 
+use super::error::is_passing;
 use super::facts::{Accounts, Facts, Kernel, Names, Resource, Trial};
 use super::trial::attempt;
-use super::{Elsewhere, HostError, accounts, cgroup, namespaces, paths, ranges};
+use super::{Elsewhere, HostError, accounts, cgroup, errno_text, namespaces, paths, ranges};
 use crate::sys::process::{self, Side};
 use crate::sys::{lock, probe};
 use nix::errno::Errno;
@@ -32,15 +33,21 @@ impl Machine {
             uid,
             gid,
             groups: groups.into_iter().map(|group| group.as_raw()).collect(),
-            namespaces: tried.namespaces,
-            landlock_abi: landlock_abi(),
-            seccomp: attempt(install_filter),
-            clone3: attempt(clone_and_wait),
-            mdwe: attempt(|| process::control(SET_MDWE.0, SET_MDWE.1, 0)),
-            pid_max: tried.pid_max,
-            memfd_noexec: tried.memfd_noexec,
-            ns_last_pid: tried.ns_last_pid,
-            cgroup: cgroup::observe(&kernel, uid),
+            namespaces: tried
+                .namespaces
+                .into_iter()
+                .map(|(namespace, trial)| {
+                    Ok((namespace, certain(&format!("make a {} namespace", namespace.name()), trial)?))
+                })
+                .collect::<Result<_, _>>()?,
+            landlock_abi: landlock_abi()?,
+            seccomp: certain("install a filter", attempt(install_filter))?,
+            clone3: certain("make a process with clone3", attempt(clone_and_wait))?,
+            mdwe: certain("set PR_SET_MDWE", attempt(|| process::control(SET_MDWE.0, SET_MDWE.1, 0)))?,
+            pid_max: certain("set pid_max in a PID namespace", tried.pid_max)?,
+            memfd_noexec: certain("set memfd_noexec in a PID namespace", tried.memfd_noexec)?,
+            ns_last_pid: certain("set ns_last_pid in a PID namespace", tried.ns_last_pid)?,
+            cgroup: cgroup::observe(&kernel, uid)?,
             last_capability: last_capability()?,
             oom_score_adj: oom_score_adj()?,
             hard_limits: hard_limits()?,
@@ -55,14 +62,14 @@ impl Machine {
         let own = self.0.uid.to_string();
         let users: BTreeSet<String> = names.users.iter().cloned().chain([own, NOBODY.to_string()]).collect();
         let accounts = accounts::look_up(&Names { users: users.into_iter().collect(), ..names.clone() })?;
-        Ok(Facts { accounts, paths: paths::look_at(paths), ..self.0.clone() })
+        Ok(Facts { accounts, paths: paths::look_at(paths)?, ..self.0.clone() })
     }
 
     /// The facts for a service below another root directory: names and paths are that one's. Ids are the host's.
     pub fn facts_in(&self, place: &Elsewhere, names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
         let occupied = ranges::occupied(&names.ranges)?;
         let accounts = Accounts { occupied, ..place.accounts(&names.users, &names.groups) };
-        Ok(Facts { accounts, paths: place.look_at(paths), ..self.0.clone() })
+        Ok(Facts { accounts, paths: place.look_at(paths)?, ..self.0.clone() })
     }
 }
 
@@ -90,16 +97,28 @@ pub(super) fn parse_release(release: &str) -> Result<Kernel, HostError> {
 }
 
 /// A ruleset must not only be known to the kernel: a filter may stand between.
-fn landlock_abi() -> u32 {
+fn landlock_abi() -> Result<u32, HostError> {
     let enforced = attempt(|| {
         probe::landlock_abi()?;
         let ruleset = probe::smallest_ruleset()?;
         process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
         lock::restrict_self(std::os::fd::AsFd::as_fd(&ruleset), 0)
     });
-    match enforced {
-        Trial::Works => probe::landlock_abi().unwrap_or(0),
-        Trial::Refused(_) | Trial::Killed => 0,
+    match certain("enforce a Landlock ruleset", enforced)? {
+        Trial::Works => probe::landlock_abi().map_err(|errno| HostError::new("ask for the Landlock ABI", errno)),
+        Trial::Refused(_) | Trial::Killed => Ok(0),
+    }
+}
+
+/// What came of a trial, unless the next one may well come to something else: that is no fact of this host, and would
+/// switch off what it was a trial of.
+fn certain(what: &str, trial: Trial) -> Result<Trial, HostError> {
+    match trial {
+        Trial::Refused(errno) if is_passing(Errno::from_raw(errno)) => {
+            let why = format!("{}; what this host can do cannot be told", errno_text(Errno::from_raw(errno)));
+            Err(HostError { doing: format!("try to {what}"), why })
+        }
+        Trial::Works | Trial::Refused(_) | Trial::Killed => Ok(trial),
     }
 }
 
@@ -121,8 +140,10 @@ fn clone_and_wait() -> Result<(), Errno> {
 fn last_capability() -> Result<u8, HostError> {
     // A 64-bit set cannot hold more.
     let known = |capability: &u8| process::control(libc::PR_CAPBSET_READ, u64::from(*capability), 0).is_ok();
-    let newest = (0..64).take_while(known).last();
-    newest.ok_or_else(|| HostError::new("ask for the bounding set", Errno::EINVAL))
+    let (known, unknown): (Vec<u8>, Vec<u8>) = (0..64).partition(known);
+    let newest = known.last().filter(|newest| unknown.iter().all(|capability| capability > newest));
+    // One that is unknown below one that is known would be kept by every command.
+    newest.copied().ok_or_else(|| HostError::new("ask for the bounding set", Errno::EINVAL))
 }
 
 fn oom_score_adj() -> Result<i16, HostError> {

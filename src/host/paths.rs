@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the paths of a policy are on this host. Opens nothing but symbolic links and directories on the way.
 
+use super::HostError;
+use super::error::is_passing;
 use super::facts::PathFact;
+use nix::errno::Errno;
 use nix::libc;
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,18 +12,26 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Looks at every path.
-pub fn look_at(paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
-    paths.iter().map(|path| (path.clone(), fact(path))).collect()
+pub fn look_at(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
+    paths.iter().map(|path| Ok((path.clone(), fact(path)?))).collect()
 }
 
-fn fact(path: &Path) -> PathFact {
-    found(path).unwrap_or_else(|error| match error.raw_os_error() {
+fn fact(path: &Path) -> Result<PathFact, HostError> {
+    found(path).or_else(|error| match error.raw_os_error() {
         // A component that is a file: nothing can be below it.
-        Some(libc::ENOENT | libc::ENOTDIR) => PathFact::Missing,
-        Some(errno) => PathFact::Unreadable(errno),
+        Some(libc::ENOENT | libc::ENOTDIR) => Ok(PathFact::Missing),
+        Some(errno) => unreadable(path, Errno::from_raw(errno)),
         // A path with a NUL byte, which std refuses itself.
-        None => PathFact::Unreadable(libc::EINVAL),
+        None => Ok(PathFact::Unreadable(libc::EINVAL)),
     })
+}
+
+/// What cannot be looked at is a fact, but for what may be looked at the next time.
+pub(super) fn unreadable(path: &Path, errno: Errno) -> Result<PathFact, HostError> {
+    match is_passing(errno) {
+        true => Err(HostError::new(format!("look at {}", path.display()), errno)),
+        false => Ok(PathFact::Unreadable(errno as i32)),
+    }
 }
 
 fn found(path: &Path) -> io::Result<PathFact> {
@@ -66,7 +77,7 @@ mod tests {
             ("twice", found("tree/file", false, Some("link/file"))),
         ];
         let paths = cases.clone().map(|(path, _)| base.join(path));
-        let seen = look_at(&paths);
+        let seen = look_at(&paths).unwrap();
         fs::remove_dir_all(&base).unwrap();
         assert_eq!(seen, cases.map(|(path, fact)| (base.join(path), fact)).into());
     }
