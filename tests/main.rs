@@ -3,6 +3,7 @@
 //!
 //! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
+//! `SPAWNBOX_FAULTS=all` fails every system call in every way instead of a sample, or those whose words it holds;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
 //! `SPAWNBOX_ATTACKS=show` prints what came of every attack;
@@ -34,4 +35,5 @@ mod rootless;
 mod attacks;
 mod readme;
 mod manual;
+mod faults;
 mod soak;

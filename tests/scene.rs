@@ -5,6 +5,7 @@
 pub(crate) mod needs;
 pub(crate) mod client;
 pub(crate) mod host;
+pub(crate) mod left;
 pub(crate) mod outcome;
 pub(crate) mod server;
 pub(crate) mod stage;
@@ -182,6 +183,12 @@ impl Scene {
     pub(crate) fn listen_on(self, address: &str) -> Server {
         let words = self.words("listen", &[address, "--print-port"]);
         Server::start(self.program(&words), address)
+    }
+
+    /// `spawnbox listen` that may come up or not; else how it ended, and what it said.
+    pub(crate) fn listen_if_it_can(self) -> Result<Server, (std::process::ExitStatus, String)> {
+        let words = self.words("listen", &["127.0.0.1:0", "--print-port"]);
+        Server::start_if_it_can(self.program(&words), "127.0.0.1:0")
     }
 
     /// `spawnbox listen` that does not come up: what it says instead.

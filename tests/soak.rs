@@ -2,19 +2,11 @@
 //! Many connections in a row leave nothing behind: no descriptor, process, cgroup or mount, and no growing memory.
 //! `SPAWNBOX_SOAK` says how many; 500 by default.
 
+use crate::scene::left::Left;
 use crate::scene::{Scene, Server, host, scene};
 
 /// Memory that may come and go with the buffers of an allocator: less than a byte a connection at 20,000 of them.
 const SLACK_KIB: u64 = 16;
-
-#[derive(Debug, PartialEq, Eq)]
-struct Left {
-    descriptors: usize,
-    processes: usize,
-    mounts: usize,
-    host_mounts: usize,
-    cgroups: usize,
-}
 
 #[test]
 fn many_connections_leave_nothing_behind() {
@@ -29,14 +21,14 @@ fn many_connections_of_an_ordinary_user_leave_nothing_behind() {
 fn soak(scene: Scene) {
     let count = std::env::var("SPAWNBOX_SOAK").map_or(500, |text| text.parse().expect("SPAWNBOX_SOAK is a number"));
     let server = scene.shell("read line; echo \"$line\"").listen();
-    let before = left(&server);
+    let before = Left::of(&server);
     // The first ones fill buffers that are kept.
     serve(&server, 50);
     serve(&server, count / 2);
     let half = host::memory_kib(server.pid());
     serve(&server, count - count / 2);
-    settle(&server, &before);
-    assert_eq!(left(&server), before);
+    before.settle(&server);
+    assert_eq!(Left::of(&server), before);
     let grown = host::memory_kib(server.pid()).saturating_sub(half);
     assert!(grown <= SLACK_KIB, "the supervisor grew by {grown} KiB over the second half");
 }
@@ -45,29 +37,4 @@ fn serve(server: &Server, count: usize) {
     for number in 0..count {
         assert_eq!(server.connect().send(format!("{number}\n").as_bytes()).rest(), format!("{number}\n"));
     }
-}
-
-/// The last session may still be ending when its client has all it wants.
-fn settle(server: &Server, before: &Left) {
-    host::eventually("the last session has ended, and its cgroup is removed", crate::scene::patience(), || {
-        let now = left(server);
-        now.processes <= before.processes && now.cgroups <= before.cgroups
-    });
-}
-
-fn left(server: &Server) -> Left {
-    Left {
-        descriptors: host::descriptors(server.pid()),
-        processes: host::tree(server.pid()).len(),
-        mounts: host::mounts(server.pid()),
-        host_mounts: host::mounts(std::process::id()),
-        cgroups: cgroups(server),
-    }
-}
-
-/// Cgroups of this supervisor's sessions: those below a directory that carries its number.
-fn cgroups(server: &Server) -> usize {
-    let all = host::cgroup_root().map_or(Vec::new(), |root| host::cgroups_below(&root));
-    let own = format!("/spawnbox-{}-", server.pid());
-    all.iter().filter(|path| path.display().to_string().contains(&own)).count()
 }

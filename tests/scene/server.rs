@@ -24,7 +24,13 @@ struct Log {
 
 impl Server {
     /// Starts the program and waits until it has said which port it listens on, or, for a UNIX socket, until it is there.
-    pub(crate) fn start(mut command: Command, address: &str) -> Server {
+    pub(crate) fn start(command: Command, address: &str) -> Server {
+        Server::start_if_it_can(command, address)
+            .unwrap_or_else(|(status, log)| panic!("the server did not come up: {status}\n{log}"))
+    }
+
+    /// The same for one that may end instead: its status and its log.
+    pub(crate) fn start_if_it_can(mut command: Command, address: &str) -> Result<Server, (ExitStatus, String)> {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().expect("standard error is a pipe");
@@ -32,8 +38,11 @@ impl Server {
         std::thread::spawn(move || keeper.keep(stderr));
         let stdout = child.stdout.take().expect("standard output is a pipe");
         let mut server = Server { child, address: address.to_string(), log };
-        server.address = server.wait_for_address(stdout, address);
-        server
+        match server.wait_for_address(stdout, address) {
+            Some(address) => server.address = address,
+            None => return Err(server.end()),
+        }
+        Ok(server)
     }
 
     /// The program's process id; strace's, where it is traced.
@@ -103,21 +112,15 @@ impl Server {
         self.end()
     }
 
-    fn wait_for_address(&mut self, stdout: impl Read, address: &str) -> String {
+    /// None where it has closed its standard output without a word, as it does when it ends.
+    fn wait_for_address(&self, stdout: impl Read, address: &str) -> Option<String> {
         let mut line = String::new();
         let _ = BufReader::new(stdout).read_line(&mut line);
-        let said = line.trim();
-        assert!(!said.is_empty(), "the server did not come up:\n{}", self.log_at_end());
-        match address.rsplit_once(':') {
-            Some((host, "0")) => format!("{host}:{said}"),
-            _ => address.to_string(),
+        match (line.trim(), address.rsplit_once(':')) {
+            ("", _) => None,
+            (said, Some((host, "0"))) => Some(format!("{host}:{said}")),
+            _ => Some(address.to_string()),
         }
-    }
-
-    fn log_at_end(&mut self) -> String {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.log()
     }
 }
 

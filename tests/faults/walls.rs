@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a sandbox is like, in words that are the same for every session of a service: whatever is missing from it shows.
+
+use crate::scene::{Server, host};
+
+/// What the command looks at and tries, for the probe. The last one kills it.
+pub(super) const INSIDE: &str = "ids , groups , capabilities , bounding , ambient , securebits , no-new-privs , seccomp , \
+    mdwe , descriptors , limits , ignored , blocked , session , pid , umask , directory , environment , hostname , \
+    interfaces , list / , open /etc/passwd , mkdir /usr/x , memfd-execute , rwx , abstract spawnbox-nobody , \
+    listen-connection , kill 1 0 , unshare 268435456";
+
+/// The child of a supervisor that is in no sandbox.
+pub(super) fn launcher(server: &Server) -> u32 {
+    let mut launchers = host::children(server.pid()).into_iter().filter(|pid| !is_inside(*pid));
+    launchers.next().expect("a service has a launcher")
+}
+
+/// What the host sees of the one session of a server; of processes that are just ending, nothing.
+pub(super) fn outside(server: &Server) -> String {
+    let inside = host::tree(server.pid()).into_iter().filter(|pid| is_inside(*pid));
+    inside.filter_map(|pid| of_process(server.pid(), pid)).collect::<Vec<_>>().join("\n")
+}
+
+fn of_process(supervisor: u32, pid: u32) -> Option<String> {
+    let mut words = Vec::new();
+    for name in ["Seccomp", "Seccomp_filters", "NoNewPrivs", "CapBnd", "CapEff", "Uid", "Gid"] {
+        words.push(format!("{name}={}", host::status_of(pid, name)?));
+    }
+    for kind in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] {
+        let own = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
+        let whose = if own == host::namespace(supervisor, kind) { "the host's" } else { "its own" };
+        words.push(format!("{kind}={whose}"));
+    }
+    let (own, hosts) = (host::cgroup_of(pid)?, host::cgroup_of(supervisor)?);
+    words.push(format!("control group={}", if own == hosts { "the supervisor's" } else { "its own" }));
+    Some(words.join(" "))
+}
+
+fn is_inside(pid: u32) -> bool {
+    host::status_of(pid, "NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1)
+}
