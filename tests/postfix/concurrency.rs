@@ -54,6 +54,23 @@ fn fifty_clients_at_once_have_one_process_and_the_next_one_waits_for_room() {
     });
 }
 
+/// spool/in.$$ of one command is no other one's, whichever process has started it.
+#[test]
+fn commands_of_one_process_and_of_another_have_different_process_ids() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |_log| {
+        let entry =
+            "pids unix - n n - 2 spawnbox -o pids_concurrency=10 user=nobody argv=/bin/sh -c { echo $$; read end }\n";
+        let postfix = Postfix::start(&room, "", entry);
+        let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(&postfix.socket("pids"))).collect();
+        let pids: std::collections::BTreeSet<String> = clients.iter_mut().map(Client::line).collect();
+        assert_eq!((pids.len(), postfix.daemons("pids").len()), (20, 2), "{pids:?}");
+        postfix.stop();
+    });
+}
+
 #[test]
 fn processes_with_room_take_turns_at_the_lock() {
     needs!(root);
