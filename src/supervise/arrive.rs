@@ -183,7 +183,7 @@ impl Supervisor {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(service) = self.services.get_mut(session.service) else { return };
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
-        session.hear_stderr(&mut self.watch, &mut voice, Instant::now());
+        session.hear_stderr((&mut self.watch, &mut self.pace), &mut voice, Instant::now());
     }
 
     /// Looks at it again, after a pause.

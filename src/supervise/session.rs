@@ -48,7 +48,7 @@ pub(super) struct Session {
     first: Option<First>,
     /// What the command says, where that is for the log.
     stderr: Option<Stderr>,
-    /// When its standard error is looked at again, where it says too much.
+    /// When its standard error is looked at again.
     pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
     refused: Option<Errno>,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A command's standard error where that is not the connection: nothing, or a pipe whose lines are records of our log.
-//! Always read, so that no command waits for whoever reads the log; what is too much is left out and counted.
+//! Always read, so that no command waits for whoever reads the log; what is too much is left out and counted. Read at a
+//! pace, so that no number of commands keeps the loop busy by writing.
 
 mod lines;
 mod rate;
 
-pub(super) use rate::Rate;
+pub(super) use rate::{Pace, Rate};
 
 use crate::plan::model::StandardError;
 use lines::{Line, Lines};
@@ -14,12 +15,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use rustix::fs::Mode;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What one look at a pipe takes: as much as it holds, unless the command has made it larger, see pipe(7).
 const LOOK: usize = 64 << 10;
-/// How long a pipe is left alone of which lines are left out, so that nobody keeps the loop busy by writing.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Our end of the pipe.
 #[derive(Debug)]
@@ -34,12 +33,19 @@ pub(super) struct Stderr {
 /// What a look at the pipe has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// There may be more at any time.
+    /// There may be more.
     Open,
-    /// There is more than the log takes: look again after [`PAUSE`].
-    TooMuch,
     /// No process holds the other end any more.
     Closed,
+}
+
+/// Whether a line was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// It was.
+    Yes,
+    /// It was counted.
+    TooMuch,
 }
 
 /// Who is logged, and how much the service may say in all.
@@ -72,13 +78,11 @@ const CLOSE_ON_EXEC: rustix::fs::OFlags = rustix::fs::OFlags::CLOEXEC;
 impl Stderr {
     /// Takes what is there, once.
     pub(super) fn hear(&mut self, voice: &mut Voice<'_>, now: Instant) -> Heard {
-        let before = self.left_out;
         match self.read(LOOK, voice, now) {
             Ok(0) => {
                 self.end(voice, now);
                 Heard::Closed
             }
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) if self.left_out > before => Heard::TooMuch,
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Heard::Open,
             // Nothing can be read from it, now or later.
             Err(_) => Heard::Closed,
@@ -104,7 +108,11 @@ impl Stderr {
         let count = nix::unistd::read(&self.pipe, &mut bytes[..most])?;
         let mut rest = &bytes[..count];
         while let Some(line) = self.lines.next(&mut rest) {
-            self.say(&line, voice, now);
+            match self.say(&line, voice, now) {
+                Said::Yes => {}
+                // Nor will another be, at this moment.
+                Said::TooMuch => self.left_out += self.lines.skip(&mut rest),
+            }
         }
         Ok(count)
     }
@@ -117,14 +125,15 @@ impl Stderr {
         self.tell_left_out(voice);
     }
 
-    fn say(&mut self, line: &Line, voice: &mut Voice<'_>, now: Instant) {
+    fn say(&mut self, line: &Line, voice: &mut Voice<'_>, now: Instant) -> Said {
         // The session's own first: one that says too much takes nothing from the others.
         if !(self.rate.take(now) && voice.rate.take(now)) {
             self.left_out += 1;
-            return;
+            return Said::TooMuch;
         }
         self.tell_left_out(voice);
         tracing::info!("{voice} stderr={line}");
+        Said::Yes
     }
 
     fn tell_left_out(&mut self, voice: &Voice<'_>) {

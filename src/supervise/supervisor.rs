@@ -10,6 +10,7 @@ use super::pass::Passing;
 use super::rights::Rights;
 use super::service::Service;
 use super::session::Session;
+use super::stderr::Pace;
 use super::strays::Strays;
 use super::turn::Event;
 use super::watch::{Timer, Token, Watch};
@@ -70,6 +71,8 @@ pub struct Supervisor {
     pub(super) signals: Option<SignalFd>,
     pub(super) idle_at: Option<Instant>,
     pub(super) next: u64,
+    /// When the standard error of sessions is looked at.
+    pub(super) pace: Pace,
     /// This process is to end as soon as a copy of it can go on with the sessions.
     pub(super) leaving: bool,
 }
@@ -108,6 +111,7 @@ impl Supervisor {
             signals,
             idle_at: None,
             next: 1,
+            pace: Pace::new(Instant::now()),
             leaving: false,
         })
     }

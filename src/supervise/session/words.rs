@@ -2,20 +2,24 @@
 //! What a session's command says on its standard error, where that is for the log: when it is looked at.
 
 use super::Session;
-use crate::supervise::stderr::{self, Heard, Voice};
+use crate::supervise::stderr::{Heard, Pace, Voice};
 use crate::supervise::watch::{Timer, Token, Watch};
 use nix::errno::Errno;
 use std::time::Instant;
 
 impl Session {
     /// Takes what is there of the command's standard error. What may be said of it is the service's.
-    pub(in crate::supervise) fn hear_stderr(&mut self, watch: &mut Watch, voice: &mut Voice<'_>, now: Instant) {
+    pub(in crate::supervise) fn hear_stderr(
+        &mut self,
+        (watch, pace): (&mut Watch, &mut Pace),
+        voice: &mut Voice<'_>,
+        now: Instant,
+    ) {
         let Some(stderr) = &mut self.stderr else { return };
         match stderr.hear(voice, now) {
-            Heard::Open => {}
-            Heard::TooMuch => {
+            Heard::Open => {
                 watch.remove(&*stderr);
-                let at = now + stderr::PAUSE;
+                let at = pace.next(now);
                 watch.set(Timer::Stderr(self.id), self.resume.replace(at), at);
             }
             Heard::Closed => {

@@ -32,6 +32,18 @@ impl Lines {
         end.map(|_| std::mem::take(&mut self.begun))
     }
 
+    /// Passes over every complete line, however many, and says how many there were.
+    pub(super) fn skip(&mut self, bytes: &mut &[u8]) -> u64 {
+        let count = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            self.begun = Line::default();
+            *bytes = &bytes[end + 1..];
+        }
+        self.begun.append(bytes);
+        *bytes = &[];
+        count as u64
+    }
+
     /// What is there without an end of line.
     pub(super) fn last(&mut self) -> Option<Line> {
         let line = std::mem::take(&mut self.begun);
@@ -120,6 +132,18 @@ mod tests {
         assert_eq!(lines(&[b"o", b"ne\n\nt", b"wo\n", b"without", b" an end"]), expected);
         assert_eq!(lines(&[b"\n"]), [r#""""#]);
         assert_eq!(lines(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn lines_that_are_passed_over_are_counted() {
+        let mut lines = Lines::default();
+        let mut rest = &b"one\ntwo\nthree\nfo"[..];
+        assert!(lines.next(&mut rest).is_some());
+        assert_eq!((lines.skip(&mut rest), rest), (2, &b""[..]));
+        let mut rest = &b"u"[..];
+        assert_eq!((lines.skip(&mut rest), rest), (0, &b""[..]));
+        let mut rest = &b"r\nfive"[..];
+        assert_eq!(lines.next(&mut rest).unwrap().to_string(), "\"four\"");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How many lines may be said: some at once, then so many in a time. Pure.
+//! How many lines may be said: some at once, then so many in a time; and how often pipes are looked at. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,31 @@ pub(in crate::supervise) struct Rate {
     each: Duration,
     /// Up to when that has been counted.
     counted: Instant,
+}
+
+/// How long a pipe is left alone after a look. Its lines come that much later, and whoever fills it waits that long.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How far apart the looks at all pipes are, so that no number of commands keeps the loop busy by writing.
+const APART: Duration = Duration::from_millis(1);
+
+/// When pipes are looked at again.
+#[derive(Debug)]
+pub(in crate::supervise) struct Pace {
+    free: Instant,
+}
+
+impl Pace {
+    /// No look is due yet.
+    pub(in crate::supervise) fn new(now: Instant) -> Pace {
+        Pace { free: now }
+    }
+
+    /// The moment for the next look at a pipe that has been looked at now.
+    pub(in crate::supervise) fn next(&mut self, now: Instant) -> Instant {
+        let at = (now + PAUSE).max(self.free);
+        self.free = at + APART;
+        at
+    }
 }
 
 impl Rate {
@@ -65,5 +90,15 @@ mod tests {
         ] {
             assert_eq!(said(at, asked), expected, "at {at} ms");
         }
+    }
+
+    #[test]
+    fn looks_at_many_pipes_are_apart() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut after = |millis: u64| (pace.next(start + Duration::from_millis(millis)) - start).as_millis();
+        assert_eq!([0, 0, 0, 30].map(&mut after), [20, 21, 22, 50]);
+        let last = (0..1000).map(|_| after(100)).last();
+        assert_eq!(last, Some(120 + 999));
     }
 }
