@@ -53,12 +53,14 @@ fn stop_one(postfix: &Postfix, service: &str) -> Option<Watched> {
     all.find_map(stop)
 }
 
-/// Stops a process that is not our own program; by pidfd, so that a number which is used again is not taken for it.
+/// Stops a command that goes on: a program that is not ours, whose parent is the first process of a sandbox. By pidfd, so
+/// that a number which is used again is not taken for it.
 fn stop(pid: u32) -> Option<Watched> {
     let watched = host::watch(&[pid]);
     let held = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
-    let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    if program.ends_with("spawnbox") {
+    let is_ours = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok().map(|path| path.ends_with("spawnbox"));
+    let hangs = host::status_of(pid, "State")?.starts_with('T');
+    if hangs || is_ours(&pid.to_string())? || !is_ours(&host::status_of(pid, "PPid")?)? {
         return None;
     }
     pidfd_send_signal(&held, rustix::process::Signal::STOP).ok()?;
