@@ -7,6 +7,7 @@
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
 //! `SPAWNBOX_ATTACKS=show` prints what came of every attack;
+//! `SPAWNBOX_CONNECTIONS=500` measures what so many at once take, with spawnbox and with Postfix's own spawn;
 //! `SPAWNBOX_COMPAT=theirs` or `ours` plays the contract of spawn(8) with one of them instead of both.
 
 #[macro_use]

@@ -10,6 +10,7 @@ pub(crate) mod instance;
 mod identity;
 mod keys;
 mod life;
+mod many;
 mod postconf;
 pub(crate) mod private;
 mod resolver;
