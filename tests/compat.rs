@@ -21,6 +21,7 @@ mod limits;
 mod confined;
 mod habits;
 mod life;
+mod watchdog;
 mod reload;
 mod log;
 mod postlog;
@@ -47,6 +48,7 @@ fn rows() -> Vec<Row> {
         confined::rows(),
         habits::rows(),
         life::rows(),
+        watchdog::rows(),
         reload::rows(),
         log::rows(),
         postlog::rows(),

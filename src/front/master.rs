@@ -11,6 +11,7 @@ mod fatal;
 mod start;
 mod accounts;
 mod gate;
+mod watchdog;
 mod lock;
 mod safely;
 mod service;
@@ -54,6 +55,11 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
             if fatal.is_about_the_host() {
                 let complaint = Units::find(None).and_then(|units| units.own_complaint());
                 complaint.iter().for_each(|complaint| tracing::warn!("{complaint}; {}", units::WAY_OUT));
+            }
+            if fatal.is_panic() {
+                crate::log::panic(fatal);
+                std::thread::sleep(PAUSE);
+                std::process::abort();
             }
             crate::log::fatal(fatal);
             std::thread::sleep(PAUSE);

@@ -20,6 +20,9 @@ pub trait Door {
         Advice::Continue
     }
 
+    /// The loop begins another turn, and will wait.
+    fn turns(&mut self) {}
+
     /// A descriptor of the door's own that is watched for input or end of file.
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -178,6 +178,7 @@ impl Supervisor {
         self.settle(door);
         self.set_idle(door);
         while !self.is_over() {
+            door.turns();
             for token in self.watch.wait(Instant::now()).map_err(failed)? {
                 self.ready(token, door);
                 self.settle(door);

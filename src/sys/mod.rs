@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod accounts;
+pub mod alarm;
 pub mod clock;
 pub mod credentials;
 pub mod exec;

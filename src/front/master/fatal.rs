@@ -32,6 +32,10 @@ pub(in crate::front) enum Fatal {
     NoDebugger,
     #[error("too many errors - program terminated")]
     TooManyErrors,
+    #[error("watchdog_create: timeout {0} is too small")]
+    ShortTimeout(u32),
+    #[error("watchdog_create: sigaction(SIGALRM): {}", errno_text(*.0))]
+    Watchdog(Errno),
     #[error("descriptor {number}, which master should have left open: {}", errno_text(*errno))]
     Descriptor { number: i32, errno: Errno },
     #[error("open lock file {path}: {why}")]
@@ -55,6 +59,11 @@ pub(in crate::front) enum Fatal {
 }
 
 impl Fatal {
+    /// Whether Postfix takes it for a bug, and leaves a core.
+    pub(super) fn is_panic(&self) -> bool {
+        matches!(self, Fatal::ShortTimeout(_))
+    }
+
     /// Whether it may be for want of something that the unit withholds which started Postfix.
     pub(super) fn is_about_the_host(&self) -> bool {
         matches!(self, Fatal::Refusal(_) | Fatal::Host(_))
@@ -71,6 +80,8 @@ impl Fatal {
             | Fatal::ByHand
             | Fatal::NoDebugger
             | Fatal::TooManyErrors
+            | Fatal::ShortTimeout(_)
+            | Fatal::Watchdog(_)
             | Fatal::Descriptor { .. }
             | Fatal::LockFile { .. }
             | Fatal::Lock(_)

@@ -7,6 +7,7 @@ use super::fatal::Fatal;
 use super::lock::{Lock, Taken, Waiter};
 use super::report::report;
 use super::start::Start;
+use super::watchdog::Watchdog;
 use crate::host::errno_text;
 use crate::postfix::options::Transport;
 use crate::postfix::protocol::{self, FLOW_FDS, LISTEN_FD, STATUS_FD, Status};
@@ -35,6 +36,7 @@ pub(super) struct Gate {
     lock: Lock,
     /// Waits for the lock in our place.
     waiter: Option<Waiter>,
+    watchdog: Watchdog,
     /// The status channel and the waiter as one descriptor.
     watch: Epoll,
     phase: Phase,
@@ -103,15 +105,16 @@ impl Gate {
         let under_stress = start.options.overrides.iter().any(|(name, _)| name == "stress");
         let on_end = if under_stress { OnEnd::Stay } else { OnEnd::Leave };
         let limits = (parameters.max_use, parameters.max_idle);
-        Ok((Gate::new(status, start.generation, lock, on_end, limits)?, listeners))
+        let watchdog = Watchdog::create(parameters.daemon_timeout)?;
+        Ok((Gate::new((status, start.generation), lock, on_end, limits, watchdog)?, listeners))
     }
 
     fn new(
-        status: OwnedFd,
-        generation: u32,
+        (status, generation): (OwnedFd, u32),
         lock: Lock,
         on_end: OnEnd,
         (max_use, max_idle): (u32, Duration),
+        watchdog: Watchdog,
     ) -> Result<Gate, Fatal> {
         let watch = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Fatal::Wait)?;
         watch.add(&status, EpollEvent::new(EpollFlags::EPOLLIN, STATUS)).map_err(Fatal::Wait)?;
@@ -121,6 +124,7 @@ impl Gate {
             generation,
             lock,
             waiter,
+            watchdog,
             watch,
             phase,
             on_end,
@@ -194,7 +198,10 @@ impl Gate {
     fn seek(&mut self) -> Advice {
         // Nothing else is to be done meanwhile, and spawn(8) waits like that too.
         let taken = match self.concurrency {
-            1 => self.lock.take().map(|()| Taken::Now),
+            1 => {
+                self.watchdog.stop();
+                self.lock.take().map(|()| Taken::Now)
+            }
             _ => self.lock.seek(),
         };
         match taken {
@@ -237,6 +244,10 @@ const WAITER: u64 = 1;
 impl Door for Gate {
     fn opens(&mut self) -> Advice {
         self.seek()
+    }
+
+    fn turns(&mut self) {
+        self.watchdog.start();
     }
 
     fn watched(&self) -> Option<BorrowedFd<'_>> {

@@ -10,7 +10,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 fn gate(max_use: u32, concurrency: usize, on_end: OnEnd) -> (Gate, OwnedFd) {
     let (status, master) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_NONBLOCK).unwrap();
     let limits = (max_use, Duration::from_secs(100));
-    let mut gate = Gate::new(status, 8, Lock::None, on_end, limits).unwrap();
+    let mut gate = Gate::new((status, 8), Lock::None, on_end, limits, Watchdog).unwrap();
     gate.serve(concurrency);
     assert_eq!(gate.opens(), Advice::Accept);
     (gate, master)
