@@ -15,6 +15,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("master-cf", |bytes| text(bytes, crate::postfix::laws::master_cf)),
     ("options", |bytes| text(bytes, crate::postfix::laws::options)),
     ("main-cf", |bytes| text(bytes, crate::postfix::laws::main_cf)),
+    ("passing", crate::postfix::laws::passing),
     ("environment", |bytes| text(bytes, crate::postfix::laws::environment)),
     ("record", crate::sandbox::laws::record),
     ("address", |bytes| text(bytes, crate::front::laws::address)),

@@ -63,7 +63,7 @@ fn read(path: &str) -> Result<String, HostError> {
 }
 
 /// The lines `owner:first:count` of subuid(5). What is none is nobody's, as for newuidmap(1).
-fn subordinate(text: &str, what: &str) -> Vec<Occupied> {
+pub(super) fn subordinate(text: &str, what: &str) -> Vec<Occupied> {
     let line = |line: &str| {
         let mut fields = line.split(':');
         let (owner, first, count) = (fields.next()?, fields.next()?, fields.next()?);

@@ -7,6 +7,7 @@ use super::main_cf::Table;
 use super::master_cf::{self, ChrootDefault, Entry};
 use super::options::{Options, generation};
 use super::parameters::{Parameters, Start, Surroundings};
+use super::passing::{Attributes, Progress};
 use std::collections::BTreeMap;
 
 /// No value that a parameter has is longer: `expand` refuses it.
@@ -126,6 +127,22 @@ fn written_and_read(table: &Table) -> Table {
     again.read("main.cf", &text, &mut warnings).unwrap_or_else(|error| panic!("{error}"));
     assert!(warnings.is_empty(), "{warnings:?}");
     again
+}
+
+/// The attributes of a client that another daemon hands over: where they end does not depend on how they come.
+pub(crate) fn passing(bytes: &[u8]) {
+    let whole = Attributes::default().take(bytes);
+    assert!(whole != Progress::TooLong, "an input is shorter");
+    let (mut one_by_one, mut end) = (Attributes::default(), Progress::More);
+    for byte in bytes {
+        assert_eq!(end, Progress::More);
+        end = one_by_one.take(std::slice::from_ref(byte));
+        if end == Progress::Complete {
+            assert_eq!(*byte, 0);
+            break;
+        }
+    }
+    assert_eq!(whole, end);
 }
 
 /// `export_environment`: no name twice, the search path always, and nothing of the daemon's own that is not named.

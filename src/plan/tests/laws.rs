@@ -101,6 +101,9 @@ fn names(off: &[Off]) -> BTreeSet<String> {
 }
 
 proptest! {
+    // A case is several plans; PROPTEST_CASES makes them more.
+    #![proptest_config(Config { cases: Config::default().cases / 8, ..Config::default() })]
+
     #[test]
     fn what_is_laid_over_never_loosens_a_limit(below in any_lines(), above in any_lines()) {
         let facts = root_on_618();
@@ -135,8 +138,7 @@ proptest! {
 }
 
 proptest! {
-    // Each case is thirteen hosts.
-    #![proptest_config(Config::with_cases(64))]
+    #![proptest_config(Config { cases: Config::default().cases / 16, ..Config::default() })]
 
     /// On every Landlock ABI, the newest and one that is not there yet included.
     #[test]
