@@ -23,6 +23,7 @@ mod failure;
 mod proofs;
 mod doctor;
 mod isolation;
+mod landlock;
 mod order;
 mod allocation;
 mod limits;

@@ -221,3 +221,18 @@ fn what_a_policy_file_asks_for_in_vain_is_shown_where_it_stands() {
     );
     scene("strict").policy_file(&policy).shell("true").run().says(&report).exits(2);
 }
+
+/// util-linux can have the kernel say that it is a 2.6; a kernel that is too old says so itself.
+#[test]
+fn a_kernel_that_is_too_old_is_refused_in_words() {
+    needs!(root);
+    let release = nix::sys::utsname::uname().expect("uname works").release().to_string_lossy().into_owned();
+    let old = ["5.10.", "5.4.", "4."].iter().any(|start| release.starts_with(start));
+    let scene = scene("strict").shell("echo never");
+    let (scene, named) = match old {
+        true => (scene, release.as_str()),
+        false => (scene.through(&["setarch", "--uname-2.6"]), "2.6."),
+    };
+    let outcome = scene.run().says(&format!("Linux {named}")).says(" is too old; ").exits(2);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.contains("5.14"), "{outcome}");
+}

@@ -2,6 +2,7 @@
 //! Refusals for sessions alone: a process beside the program is asked about each such call, see seccomp_unotify(2), and
 //! refuses it where the caller is in a cgroup of its own, as every session is and no trial of the host.
 
+use crate::landlock::{self, Answer};
 use crate::refusal::Refusal;
 use nix::errno::Errno;
 use nix::libc;
@@ -16,7 +17,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 type Rule = (Refusal, bool);
 
 /// Puts this process, and what it becomes and starts, under the refusals.
-pub(crate) fn refuse(refusals: Vec<Rule>) {
+pub(crate) fn refuse(refusals: Vec<Rule>, landlock: Option<u32>) {
     let (ask, told) = pipe().expect("a pipe");
     let (ready, say) = pipe().expect("a pipe");
     // SAFETY: this program has one thread.
@@ -33,11 +34,13 @@ pub(crate) fn refuse(refusals: Vec<Rule>) {
             let listener = take(program, RawFd::from_ne_bytes(number));
             write(&say, b"x").expect("the program listens");
             drop((ask, told, ready, say));
-            answer(&listener, &refusals);
+            answer(&listener, &refusals, landlock);
         }
         ForkResult::Parent { child } => {
             nix::sys::wait::waitpid(child, None).expect("the first child is ours");
-            let listener = install(&refusals);
+            let ours: Vec<i64> = refusals.iter().map(|(refusal, _)| refusal.call).collect();
+            let landlocks = landlock.map_or(&[][..], |_| &landlock::CALLS);
+            let listener = install(&[&ours, landlocks].concat());
             write(&told, &listener.as_raw_fd().to_ne_bytes()).expect("the other process reads");
             read(&ready, &mut [0]).expect("the other process is there");
         }
@@ -45,13 +48,13 @@ pub(crate) fn refuse(refusals: Vec<Rule>) {
 }
 
 /// A filter that asks about every one of the calls. It allows all else, and what its listener does not refuse.
-fn install(refusals: &[Rule]) -> OwnedFd {
+fn install(calls: &[i64]) -> OwnedFd {
     const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
     let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     // The call's number is the first word of what a filter sees, see seccomp(2).
     let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
-    for (refusal, _) in refusals {
-        program.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, refusal.call as u32));
+    for call in calls {
+        program.push(statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, *call as u32));
         program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, ASK));
     }
     program.push(statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
@@ -75,7 +78,7 @@ fn take(from: Pid, number: RawFd) -> OwnedFd {
 }
 
 /// Answers until no process is left under the filter.
-fn answer(listener: &OwnedFd, refusals: &[Rule]) -> ! {
+fn answer(listener: &OwnedFd, refusals: &[Rule], landlock: Option<u32>) -> ! {
     let outside = cgroup_of("self");
     loop {
         // SAFETY: the kernel wants an all-zero structure to write into.
@@ -99,9 +102,12 @@ fn answer(listener: &OwnedFd, refusals: &[Rule]) -> ! {
         };
         let refusal = refusals.iter().find(meant);
         let mut reply = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: 0 };
-        match refusal {
-            Some((refusal, _)) => reply.error = -refusal.errno,
-            None => reply.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        let older = landlock.and_then(|abi| landlock::answer(abi, pid, call, &asked.data.args));
+        match (refusal, older) {
+            (Some((refusal, _)), _) => reply.error = -refusal.errno,
+            (None, Some(Answer::Value(value))) => reply.val = value,
+            (None, Some(Answer::Errno(errno))) => reply.error = -errno,
+            (None, Some(Answer::Kernel) | None) => reply.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
         }
         // A caller that died meanwhile needs no answer.
         // SAFETY: the structure is alive and the one that this request is for.
