@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each limit, reached: what the command meets, and which limit the log says it was.
 
+use crate::isolation::unfiltered;
 use crate::scene::stage::program;
 use crate::scene::{Client, host, patience, scene};
 use std::io::Write;
@@ -225,4 +226,13 @@ fn a_session_cannot_take_that_back() {
     // Only with CAP_SYS_RESOURCE, which no command has, and in strict there is no file for it.
     let found = scene("strict").set("files.proc=\"subset\"").probe("write /proc/self/oom_score_adj -1000").run();
     assert!(["EACCES", "EROFS", "EPERM"].contains(&found.answer("write /proc/self/oom_score_adj -1000")), "{found}");
+}
+
+#[test]
+fn what_the_kernel_counts_for_a_user_is_counted_for_the_session() {
+    // One more than the session may have, and less than an ordinary user of the host: 128, see inotify(7).
+    for scene in [unfiltered(), scene("strict").set("syscalls.allow=inotify_init1")] {
+        let found = scene.probe("inotify 40").run();
+        assert_eq!(found.answer("inotify 40"), "16 made", "{found}");
+    }
 }

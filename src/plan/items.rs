@@ -39,7 +39,12 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
         Step::Umask => Words::Object(format!("{:03o}", plan.command.umask)),
         Step::Identity => Words::Part(identity(plan, index)),
         Step::UserNamespace => {
-            part(&["unshare", "setgroups", "uid_map", "gid_map", "user.max_user_namespaces = 0"], index)
+            const FIRST: [&str; 4] = ["unshare", "setgroups", "uid_map", "gid_map"];
+            let limit = index.checked_sub(FIRST.len()).and_then(|index| plan.user_limits.iter().nth(index));
+            match limit {
+                Some((name, most)) => Words::Part(format!("user.{name} = {most}")),
+                None => part(&FIRST, index),
+            }
         }
         Step::Limits => {
             let limit = plan.resources.iter().nth(index);

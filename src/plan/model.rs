@@ -59,6 +59,8 @@ pub struct Plan {
     pub service_cgroup: CgroupLimits,
     /// Settings of the PID namespace.
     pub pid_limits: PidLimits,
+    /// Settings of the user namespace, by their names below /proc/sys/user.
+    pub user_limits: BTreeMap<&'static str, u64>,
     /// The newest capability of this kernel.
     pub last_capability: u8,
     /// No memory both writable and executable.

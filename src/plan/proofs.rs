@@ -182,7 +182,7 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
             chosen(&[true, true, steps.contains(&Step::BoundingSet), steps.contains(&Step::Securebits)])
         }
         Proof::Limit => (0..plan.resources.len()).collect(),
-        Proof::Nesting => once(plan.filter.is_none()),
+        Proof::Nesting => once(plan.user_limits.contains_key("max_user_namespaces")),
         Proof::Filter => {
             let filter = plan.filter.as_ref();
             (0..CANARIES.len()).filter(|canary| filter.is_some_and(|f| denial(f, *canary).is_some())).collect()

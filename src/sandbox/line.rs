@@ -165,8 +165,8 @@ impl Line<'_> {
         write_file(proc, c"self/setgroups", b"deny").map_err(|errno| (1, errno))?;
         write_file(proc, c"self/uid_map", self.prepared.own.uid_map.to_bytes()).map_err(|errno| (2, errno))?;
         write_file(proc, c"self/gid_map", self.prepared.own.gid_map.to_bytes()).map_err(|errno| (3, errno))?;
-        if self.prepared.deny_namespaces {
-            write_file(proc, c"sys/user/max_user_namespaces", b"0").map_err(|errno| (4, errno))?;
+        for (index, (file, most)) in self.prepared.user_limits.iter().enumerate() {
+            write_file(proc, file, most.to_bytes()).map_err(|errno| (4 + index as u16, errno))?;
         }
         Ok(())
     }

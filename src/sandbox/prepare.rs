@@ -38,8 +38,8 @@ pub(super) struct Prepared {
     pub(super) umask: u32,
     /// What depends on the command's ids.
     pub(super) own: Own,
-    /// `max_user_namespaces` is set to zero: no filter denies new ones.
-    pub(super) deny_namespaces: bool,
+    /// Files of the user namespace below the host's /proc, and what is written there.
+    pub(super) user_limits: Vec<(CString, CString)>,
     /// Resource limits in the order of the plan: resource, soft limit, hard limit.
     pub(super) limits: Vec<(u32, u64, u64)>,
     /// The newest capability.
@@ -122,7 +122,7 @@ impl Prepared {
             directory: plan.command.directory.clone(),
             umask: plan.command.umask,
             own,
-            deny_namespaces: plan.filter.is_none(),
+            user_limits: user_limits(plan),
             limits: limits(plan),
             last_capability: plan.last_capability,
             ruleset,
@@ -224,6 +224,11 @@ fn limits(plan: &Plan) -> Vec<(u32, u64, u64)> {
             Resource::RealtimePriority => (libc::RLIMIT_RTPRIO, value, value),
         })
         .collect()
+}
+
+fn user_limits(plan: &Plan) -> Vec<(CString, CString)> {
+    let file = |(name, most): (&&str, &u64)| (text(format!("sys/user/{name}")), text(most.to_string()));
+    plan.user_limits.iter().map(file).collect()
 }
 
 /// One second more than the soft limit, but never above the hard limit that is in force.

@@ -143,6 +143,10 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
         ("memory".to_string(), format!("never both writable and executable ({by})"), origin)
     }));
     pairs.extend(pid_namespace(plan));
+    if !plan.user_limits.is_empty() {
+        let counted: Vec<String> = plan.user_limits.iter().map(|(name, most)| format!("{name} {most}")).collect();
+        pairs.push(("user limits".to_string(), counted.join(", "), None));
+    }
     page.pairs("layers", &pairs);
 }
 

@@ -228,3 +228,15 @@ fn a_step_that_would_do_nothing_is_not_taken() {
 fn user_on_618_without_groups() -> crate::host::Facts {
     crate::host::Facts { groups: BTreeSet::new(), ..user_on_618() }
 }
+
+#[test]
+fn what_is_counted_for_a_user_is_limited_where_the_filter_lets_it_be_made() {
+    let limits = |call: &str| {
+        let mut policy = strict();
+        policy.syscalls.allow.push(on(7, call.to_string()));
+        planned(&listen(SH), &policy, &root_on_618()).user_limits.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(limits("read"), []);
+    assert_eq!(limits("inotify_init1"), [("max_inotify_instances", 16), ("max_inotify_watches", 4096)]);
+    assert_eq!(limits("unshare"), [("max_user_namespaces", 0)]);
+}

@@ -47,6 +47,7 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         "listen-connection" => call(libc::SYS_listen, &[0, 1]),
         "raise-limit" => raise_limit(),
         "queue" => queue(),
+        "inotify" => inotify(number(first)),
         "lease" => lease(first),
         _ => return None,
     };
@@ -213,6 +214,13 @@ fn queue() -> Result<String, Errno> {
     // SAFETY: two numbers.
     let made = unsafe { libc::msgget(0x5b0b, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
     Errno::result(made).map(|_| String::new())
+}
+
+/// Makes inotify instances until one is refused; says how many there are.
+fn inotify(most: u64) -> Result<String, Errno> {
+    // SAFETY: a number; the descriptors are closed with this process.
+    let one = |_: &u64| unsafe { libc::inotify_init1(0) } >= 0;
+    Ok(format!("{} made", (0..most).take_while(one).count()))
 }
 
 /// Holds a write lease on a file until this process ends: whoever opens it meanwhile waits.
