@@ -7,7 +7,9 @@ use super::cli::{Cli, Verb};
 use super::{check, doctor, explain, install, listen, manual, master, run};
 use crate::log;
 use crate::postfix::log::{Log, Target};
+use crate::sys::signal::{Disposition, set_disposition};
 use clap::Parser;
+use nix::libc;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ enum Reader {
 /// The program: reads the command line and runs the front that it names.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    outlive_a_full_log();
     if master::is_meant(&arguments) {
         return master::main(&arguments);
     }
@@ -47,6 +50,13 @@ pub fn main() -> ExitCode {
             error.exit()
         }
     }
+}
+
+/// Where standard error is a file that may not grow any more (RLIMIT_FSIZE), the kernel kills who writes to it. A line is
+/// lost then, as any other that cannot be delivered. Commands get their dispositions by a step of their own.
+fn outlive_a_full_log() {
+    // It cannot fail for a signal that there is: see sigaction(2).
+    let _ = set_disposition(libc::SIGXFSZ, Disposition::Ignore);
 }
 
 fn serve(verb: &Verb, reader: Reader) -> ExitCode {
