@@ -19,6 +19,8 @@ const STDERR: u64 = 1;
 pub(super) struct OpenFiles {
     before: Rlimit,
     now: Option<u64>,
+    /// Descriptors that are open already: ours so far, and what whoever started us has left open.
+    taken: u64,
 }
 
 impl OpenFiles {
@@ -31,7 +33,9 @@ impl OpenFiles {
             Ok(()) => before.maximum,
             Err(_) => before.current,
         };
-        OpenFiles { before, now }
+        // Without /proc nothing is known of them, and accept(2) says when there is no more room.
+        let taken = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
+        OpenFiles { before, now, taken }
     }
 
     /// Gives a launcher the limit that we were started with.
@@ -48,7 +52,7 @@ impl OpenFiles {
             StandardError::Connection | StandardError::None => SESSION,
             StandardError::Log => SESSION + STDERR,
         };
-        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN) / each);
+        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN + self.taken) / each);
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
     }
 }
