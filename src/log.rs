@@ -149,10 +149,16 @@ impl Visit for Said {
     }
 }
 
-/// Cuts between characters; a control character could begin a line of its own, or speak to a terminal.
-fn clean(text: &str) -> String {
+/// Cuts between characters, and shows none that cannot be seen: a control character could begin a line of its own or speak
+/// to a terminal, others end a line for some readers, or turn the direction of what follows.
+pub(crate) fn clean(text: &str) -> String {
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text[..end].chars().map(|c| if is_seen(c) { c } else { '?' }).collect()
+}
+
+/// Whether std shows it as it is, but for quotes, which are nothing strange here.
+pub(crate) fn is_seen(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1
 }
 
 #[cfg(test)]
@@ -175,6 +181,7 @@ mod tests {
         tracing::subscriber::with_default(Registry::default().with(Lines(memory.clone())), || {
             tracing::info!("plain");
             tracing::warn!("a\nb\x1b[31m\u{85}");
+            tracing::warn!("\u{2028}\u{202e}\u{200b}\t\\\"'\u{e9}");
             tracing::error!("lost {}", 1);
             fatal("end");
             panic("bug");
@@ -182,8 +189,15 @@ mod tests {
             tracing::debug!("nobody asked for more");
         });
         let lines = memory.0.lock().unwrap().clone();
-        let expected =
-            ["plain", "warning: a?b?[31m?", "error: lost 1", "fatal: end", "panic: bug", "with a field count=3"];
+        let expected = [
+            "plain",
+            "warning: a?b?[31m?",
+            "warning: ????\\\"'\u{e9}",
+            "error: lost 1",
+            "fatal: end",
+            "panic: bug",
+            "with a field count=3",
+        ];
         assert_eq!(lines, expected);
     }
 

@@ -4,6 +4,7 @@
 
 use super::origin::Origin;
 use super::source::Source;
+use crate::log::is_seen;
 use annotate_snippets::{AnnotationKind, Element, Level, Message, Origin as Arrow, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
@@ -175,11 +176,11 @@ impl Mistake {
         match &self.place {
             Place::Text(source, span) => report = report.element(self.snippet(source, span)),
             Place::Origin(Origin::File { path, line, column }) => {
-                let arrow = Arrow::path(path.display().to_string()).line(*line as usize);
+                let arrow = Arrow::path(printable(&path.display().to_string())).line(*line as usize);
                 report = report.element(arrow.char_column(*column as usize));
             }
-            Place::Origin(origin) => report = report.element(Arrow::path(origin.to_string())),
-            Place::Path(path) => report = report.element(Arrow::path(path.display().to_string())),
+            Place::Origin(origin) => report = report.element(Arrow::path(printable(&origin.to_string()))),
+            Place::Path(path) => report = report.element(Arrow::path(printable(&path.display().to_string()))),
             Place::Nowhere => {}
         }
         let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
@@ -192,7 +193,7 @@ impl Mistake {
         let label = self.label.as_deref();
         let context = self.context.iter().map(|(span, text)| AnnotationKind::Context.span(span.clone()).label(text));
         Snippet::source(source.text())
-            .path(source.title())
+            .path(printable(&source.title()))
             .annotations(context)
             .annotation(AnnotationKind::Primary.span(span.clone()).label(label))
             .into()
@@ -212,11 +213,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// `text` on one line: a control character in a file must not forge a line of the log.
+/// `text` on one line: what cannot be seen, in a file or in its name, must not forge a line of the log.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_unicode());
+            let escaped = (!is_seen(c)).then(|| c.escape_unicode());
             let plain = escaped.is_none().then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })

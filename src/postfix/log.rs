@@ -126,7 +126,8 @@ impl Sink for Log {
 
 impl Line {
     fn open(target: Target, name: &str) -> Line {
-        let mut line = Line { target, name: name.to_string(), socket: None, room: Room::new(), echo: Echo::Off };
+        // It may come from the environment or from how we were called.
+        let mut line = Line { target, name: crate::log::clean(name), socket: None, room: Room::new(), echo: Echo::Off };
         line.connect();
         line
     }
@@ -222,6 +223,13 @@ mod tests {
         let target = Target::Postlog { socket: PathBuf::from("/x"), host: "mx.example.org".to_string() };
         let text = "Feb 03 04:05:06 mx postfix/spawnbox[7]: fatal: text";
         assert_eq!(line(target).render(&TIME, 7, Severity::Fatal, "text"), text);
+    }
+
+    #[test]
+    fn a_tag_writes_no_line_of_its_own() {
+        let target = Target::Syslog { facility: 16 };
+        let line = Line::open(target, "postfix\n<0>fake[1]: \u{1b}[2J/spawnbox");
+        assert_eq!(line.name, "postfix?<0>fake[1]: ?[2J/spawnbox");
     }
 
     #[test]
