@@ -72,9 +72,14 @@ impl Supervisor {
     pub(super) fn set_listening(&mut self, number: usize) {
         let Some(service) = self.services.get_mut(number) else { return };
         if let Err(errno) = service.set_listening(&self.watch) {
-            service.pause(&mut self.watch, Instant::now());
+            let tell = service.pause(&mut self.watch, Instant::now());
             let name = &service.plan.service;
-            tracing::error!("{name}: cannot watch its listeners: {}; trying again", errno_text(errno));
+            match tell {
+                Tell::Now => {
+                    tracing::error!("{name}: cannot watch its listeners: {}; trying again", errno_text(errno));
+                }
+                Tell::No => {}
+            }
         }
     }
 
@@ -210,12 +215,14 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(number) else { return };
         let lost = service.lose_launcher(&self.watch);
         let name = &service.plan.service;
-        match lost.len() {
-            0 => tracing::warn!("{name}: the launcher is gone; making a new one"),
-            1 => tracing::warn!("{name}: the launcher is gone, and a session that waited for it; making a new one"),
-            count => tracing::warn!(
-                "{name}: the launcher is gone, and {count} sessions that waited for it; making a new one"
-            ),
+        // Each session that is lost has a line of its own.
+        if let Some(untold) = service.gone.tell(Instant::now()) {
+            let with = match lost.len() {
+                0 => String::new(),
+                1 => ", and a session that waited for it".to_string(),
+                count => format!(", and {count} sessions that waited for it"),
+            };
+            tracing::warn!("{name}: the launcher is gone{with}; making a new one{untold}");
         }
         self.events.extend(lost.into_iter().map(|id| (id, Event::LauncherGone)));
         // After a pause, so that a launcher which dies at once does not keep us busy.

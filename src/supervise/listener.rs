@@ -88,6 +88,10 @@ impl Listener {
             return Ok(Some(Arrival::Passer(Passer::new(connection))));
         }
         let client = Client::of(connection.as_fd(), peer);
+        if client == Client::Given {
+            // The kernel did not say who that is, and a session without a client would have no line in the log.
+            return Err(Errno::ENOTCONN);
+        }
         match self.transport {
             // A peer that has left already is the command's to notice.
             Transport::Tcp => drop(keep_alive(&connection)),

@@ -21,6 +21,7 @@ mod renewal;
 mod shown;
 mod session;
 mod stderr;
+mod quiet;
 mod admit;
 mod listener;
 pub mod connection;

@@ -125,7 +125,13 @@ impl Service {
     fn cannot_prepare(&mut self, watch: &mut Watch, error: &HostError, now: Instant) {
         let service = &self.plan.service;
         if self.launcher.is_some() {
-            tracing::warn!("{service}: {error}; sessions see the host's files as they were before they changed");
+            // What was looked at last is not what it shows.
+            self.shown.doubt();
+            if let Some(untold) = self.stale.tell(now) {
+                tracing::warn!(
+                    "{service}: {error}; sessions see the host's files as they were before they changed{untold}"
+                );
+            }
             return;
         }
         let before = self.admission.paused();

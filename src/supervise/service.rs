@@ -5,6 +5,7 @@
 use super::admit::{Admission, Tell};
 use super::files::OpenFiles;
 use super::listener::Listener;
+use super::quiet::Quiet;
 use super::renewal::Coming;
 use super::shown::Shown;
 use super::stderr::Rate;
@@ -53,6 +54,10 @@ pub(super) struct Service {
     pub(super) output: Output,
     /// How much its commands may say in the log.
     pub(super) words: Rate,
+    /// Launchers that are gone.
+    pub(super) gone: Quiet,
+    /// Launchers that could not take another's place.
+    pub(super) stale: Quiet,
 }
 
 impl Service {
@@ -88,6 +93,8 @@ impl Service {
             silence: None,
             output: Output::Unwanted,
             words: Rate::of_service(Instant::now()),
+            gone: Quiet::default(),
+            stale: Quiet::default(),
         })
     }
 
@@ -103,14 +110,19 @@ impl Service {
         if wanted == self.listening {
             return Ok(());
         }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            match wanted {
-                true => watch.add(listener, Token::Listener(self.number, index))?,
-                false => watch.remove(listener),
+        self.listening = wanted;
+        let added = |(index, listener)| watch.add(listener, Token::Listener(self.number, index));
+        match wanted {
+            true => self.listeners.iter().enumerate().try_for_each(added).inspect_err(|_| {
+                // All or none: one that is in the watch while the service pauses would keep the loop busy.
+                self.listeners.iter().for_each(|listener| watch.remove(listener));
+                self.listening = false;
+            }),
+            false => {
+                self.listeners.iter().for_each(|listener| watch.remove(listener));
+                Ok(())
             }
         }
-        self.listening = wanted;
-        Ok(())
     }
 
     /// Accepts nothing more, ever; the names of its sockets go.

@@ -24,6 +24,8 @@ const LINK: (u32, u32, u64) = (0, 0, 0);
 pub(super) struct Shown {
     parts: Vec<(PathBuf, Identity)>,
     looked: Instant,
+    /// The launcher that should show them could not be made.
+    doubted: bool,
 }
 
 impl Shown {
@@ -35,7 +37,11 @@ impl Shown {
             // The host's own tree is seen through its names.
             Root::Host => Vec::new(),
         };
-        Shown { parts: paths.into_iter().map(|path: PathBuf| (path.clone(), identity(&path))).collect(), looked: now }
+        Shown {
+            parts: paths.into_iter().map(|path: PathBuf| (path.clone(), identity(&path))).collect(),
+            looked: now,
+            doubted: false,
+        }
     }
 
     /// Whether a part is another one now; asked at most once a [`PAUSE`]. A part that is gone is no reason: without
@@ -45,6 +51,9 @@ impl Shown {
             return false;
         }
         self.looked = now;
+        if self.doubted {
+            return true;
+        }
         self.parts.iter_mut().any(|(path, before)| match (identity(path), &before) {
             (None, _) => false,
             (there, None) => {
@@ -53,6 +62,13 @@ impl Shown {
             }
             (there, Some(_)) => there != *before,
         })
+    }
+}
+
+impl Shown {
+    /// What was seen is not shown after all: the next look finds it stale, whatever it sees.
+    pub(super) fn doubt(&mut self) {
+        self.doubted = true;
     }
 }
 
