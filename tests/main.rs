@@ -37,5 +37,6 @@ mod rootless;
 mod attacks;
 mod readme;
 mod manual;
+mod hostile;
 mod faults;
 mod soak;

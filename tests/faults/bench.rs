@@ -8,7 +8,7 @@ use super::tally::Tally;
 use super::walls;
 use crate::scene::left::Left;
 use crate::scene::stage::Room;
-use crate::scene::{Client, Scene, Server, patience, scene, stage};
+use crate::scene::{Client, Scene, Server, host, patience, scene, stage};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ impl Bench {
     /// One call fails in a round of clients; what must not be is put down.
     pub(super) fn inject(&mut self, whose: Whose, injection: &Injection) {
         let lines = self.server.log().lines().count();
-        let ticks = ticks(self.server.pid());
+        let ticks = host::ticks(self.server.pid());
         let (got, trace) = self.play(whose, Some(injection));
         let mut faults: Vec<String> = Vec::new();
         let injected = trace.injected();
@@ -79,7 +79,7 @@ impl Bench {
         if let Err(left) = self.settled() {
             faults.push(left);
         }
-        let spent = self::ticks(self.server.pid()) - ticks;
+        let spent = host::ticks(self.server.pid()) - ticks;
         if spent > TICKS {
             faults.push(format!("{spent} hundredths of a second of processor time"));
         }
@@ -160,11 +160,4 @@ fn text(client: &mut Client) -> Result<String, String> {
         Err(error) => return Err(format!("no end: {error}")),
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Processor time of a process, in hundredths of a second: see proc_pid_stat(5).
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let rest = stat.rsplit(')').next().unwrap_or_default().to_string();
-    rest.split_whitespace().skip(11).take(2).filter_map(|number| number.parse::<u64>().ok()).sum()
 }

@@ -153,3 +153,10 @@ pub(crate) fn memory_kib(pid: u32) -> u64 {
     let text = status_of(pid, "RssAnon").expect("the process lives");
     text.trim_end_matches(" kB").trim().parse().expect("a number of KiB")
 }
+
+/// Processor time of a process, in hundredths of a second: see proc_pid_stat(5).
+pub(crate) fn ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = stat.rsplit(')').next().unwrap_or_default().to_string();
+    rest.split_whitespace().skip(11).take(2).filter_map(|number| number.parse::<u64>().ok()).sum()
+}
