@@ -22,6 +22,7 @@ mod front;
 mod failure;
 mod proofs;
 mod doctor;
+mod programs;
 mod isolation;
 mod landlock;
 mod order;

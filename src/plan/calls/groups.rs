@@ -96,6 +96,8 @@ pub(super) const GROUPS: &[Group] = &[
          setpriority getpriority ioprio_set ioprio_get mlock mlock2 mlockall munlock munlockall",
     ),
     group("ipc-sysv", "shmget shmat shmdt shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl"),
+    // mkfifo(3) and nothing else that mknod(2) makes: the other kinds reach further than a name in a directory.
+    ruled("fifo", "mknod mknodat", rules::FIFO),
     // A just-in-time compiler: `plan` also drops the denial of writable and executable memory.
     group("jit", "memfd_create pkey_alloc pkey_free pkey_mprotect"),
     Group {

@@ -106,6 +106,12 @@ const COMMON: &[(&str, Rule)] = &[
     ("mknodat", MODE_THIRD),
 ];
 
+/// A FIFO without set-id bits.
+pub(super) const FIFO: &[(&str, Rule)] =
+    &[("mknod", &[&[bits(1, KIND | SET_ID, libc::S_IFIFO)]]), ("mknodat", &[&[bits(2, KIND | SET_ID, libc::S_IFIFO)]])];
+/// The bits of a mode that say what kind of file it is.
+const KIND: u32 = libc::S_IFMT;
+
 const MODE_SECOND: Rule = &[&[clear(1, SET_ID)]];
 const MODE_THIRD: Rule = &[&[clear(2, SET_ID)]];
 

@@ -52,7 +52,20 @@ fn request(policy: &Policy) -> Request {
 
 #[test]
 fn the_profiles_can_be_planned_for_root_and_for_an_ordinary_user() {
-    for name in ["strict", "shell", "python3", "perl", "dns-client", "syslog", "echo", "tcp-table", "socketmap"] {
+    for name in [
+        "strict",
+        "shell",
+        "python3",
+        "perl",
+        "node",
+        "java",
+        "tls",
+        "dns-client",
+        "syslog",
+        "echo",
+        "tcp-table",
+        "socketmap",
+    ] {
         let policy = load(name);
         for facts in [root_on_618(), root_on_debian_12(), user_on_618()] {
             let plan = planned(&request(&policy), &policy, &debian(facts));

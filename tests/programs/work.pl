@@ -1,0 +1,35 @@
+# Ordinary work of a Perl program: children, threads, files, sockets, signals, and its library.
+use strict;
+use warnings;
+use Digest::SHA qw(sha256_hex);
+use Encode qw(encode decode);
+use File::Temp qw(tempdir);
+use IO::Select;
+use JSON::PP;
+use POSIX qw(strftime WNOHANG);
+use Socket;
+use Time::HiRes qw(sleep);
+use threads;
+my $directory = tempdir(CLEANUP => 1);
+open(my $file, '>', "$directory/f") or die;
+print {$file} join("\n", sort qw(b a c)), "\n";
+close $file or die;
+die unless `sort -r $directory/f` eq "c\nb\na\n";
+die unless "key=value" =~ /^(\w+)=(?<value>\w+)$/ && $+{value} eq "value";
+socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
+my $child = fork // die;
+if (!$child) { syswrite $theirs, "hello"; exit 3 }
+die unless IO::Select->new($ours)->can_read(10);
+sysread $ours, my $said, 5;
+waitpid $child, 0;
+die unless $said eq "hello" && $? >> 8 == 3;
+die unless threads->create(sub { 6 * 7 })->join == 42;
+my $rang = 0;
+local $SIG{ALRM} = sub { $rang = 1 };
+Time::HiRes::alarm(0.01);
+sleep 0.05 until $rang;
+die unless sha256_hex("x") =~ /^2d711642/;
+die unless decode_json(encode_json({ a => [1] }))->{a}[0] == 1;
+die unless length(encode("UTF-8", "\x{e4}")) == 2;
+die unless strftime("%Y", gmtime(0)) eq "1970";
+print "works\n";
