@@ -71,6 +71,10 @@
 //!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.
+//! * **Two connections of one service** share no process, scratch file, IPC object, keyring, control group or abstract
+//!   socket, and what the kernel counts for a user it counts for each. On the host they are one user, unless the policy
+//!   gives each an id of its own (`command.user` with a range). The kernel ends sessions before the supervisor where
+//!   the host's memory is at an end.
 //! * **Not promised**: that the kernel has no faults; that two services of one user cannot meet in files which both
 //!   policies let them write; that a command under `compatible`, which shows the host's files as the user's rights
 //!   allow, is held as one under `strict`.

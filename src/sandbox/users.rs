@@ -34,6 +34,8 @@ pub struct Users {
     next: u32,
     /// Ours: no lock needs to be tried for these.
     taken: BTreeSet<u32>,
+    /// For whoever comes next.
+    reserved: Option<Claim>,
     systemds: Option<OwnedFd>,
     ours: Option<OwnedFd>,
 }
@@ -65,13 +67,32 @@ impl Users {
             range,
             next: range.first.saturating_add(u32::try_from(offset).unwrap_or(0)),
             taken: BTreeSet::new(),
+            reserved: None,
             systemds: inside.then(|| open(SYSTEMDS_PLACE)).transpose()?,
             ours: outside.then(|| open(OUR_PLACE)).transpose()?,
         })
     }
 
+    /// Sees to it that the next claim succeeds.
+    pub fn reserve(&mut self) -> Result<(), HostError> {
+        if self.reserved.is_none() {
+            self.reserved = Some(self.claim()?);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was reserved and is not needed.
+    pub fn let_go(&mut self) {
+        if let Some(claim) = self.reserved.take() {
+            self.release(claim);
+        }
+    }
+
     /// Claims an id that nobody has.
     pub fn claim(&mut self) -> Result<Claim, HostError> {
+        if let Some(claim) = self.reserved.take() {
+            return Ok(claim);
+        }
         for _ in 0..self.range.count() {
             let uid = self.next;
             self.next = if uid == self.range.last { self.range.first } else { uid + 1 };
@@ -179,6 +200,21 @@ mod tests {
             })
             .collect();
         assert_eq!(given.len(), 4);
+    }
+
+    #[test]
+    fn what_is_reserved_is_claimed_next_or_let_go() {
+        let range = IdRange { first: 61164, last: 61164 };
+        let (Some(mut first), Some(mut second)) = (users(range), users(range)) else { return };
+        first.reserve().unwrap();
+        first.reserve().unwrap();
+        assert!(second.reserve().is_err());
+        let claim = first.claim().unwrap();
+        assert!(first.reserve().is_err());
+        first.release(claim);
+        first.reserve().unwrap();
+        first.let_go();
+        assert!(second.reserve().is_ok());
     }
 
     #[test]

@@ -28,6 +28,10 @@ impl Supervisor {
     pub(super) fn accept(&mut self, number: usize, index: usize, door: &mut dyn Door) {
         for _ in 0..TURN {
             let Some(service) = self.services.get_mut(number) else { return };
+            // Before the client is accepted: as long as there is no id for it, it waits as at any other limit.
+            if !service.has_user(self.rights, &mut self.watch) {
+                break;
+            }
             let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { break };
             match listener.accept() {
                 Ok(Some(Arrival::Client(connection, client))) => self.arrived(number, connection, client, door),
@@ -38,6 +42,9 @@ impl Supervisor {
                     break;
                 }
             }
+        }
+        if let Some(users) = self.services.get_mut(number).and_then(|service| service.users.as_mut()) {
+            users.let_go();
         }
         self.set_listening(number);
     }

@@ -7,6 +7,7 @@ use super::files::OpenFiles;
 use super::listener::Listener;
 use super::quiet::Quiet;
 use super::renewal::Coming;
+use super::rights::Rights;
 use super::shown::Shown;
 use super::stderr::Rate;
 use super::trial;
@@ -102,6 +103,20 @@ impl Service {
     pub(super) fn launcher_pids(&self) -> impl Iterator<Item = Pid> {
         let coming = self.coming.as_ref().map(|coming| &coming.launcher);
         self.launcher.iter().chain(coming).map(Launcher::pid)
+    }
+
+    /// Whether the next session can have an id of its own, where it needs one. If not, the service pauses: they are in
+    /// use by others on this host, who do not tell us when they let one go.
+    pub(super) fn has_user(&mut self, rights: Rights, watch: &mut Watch) -> bool {
+        let reserved = match &mut self.users {
+            Some(users) if self.admission.is_open() => rights.whole(|| users.reserve()),
+            Some(_) | None => Ok(()),
+        };
+        let Err(error) = reserved else { return true };
+        if self.pause(watch, Instant::now()) == Tell::Now {
+            tracing::warn!("{}: {error}; connections wait", self.plan.service);
+        }
+        false
     }
 
     /// Puts the listeners into the watch or takes them out, as the admission says.
