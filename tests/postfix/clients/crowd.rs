@@ -17,6 +17,8 @@ const SESSION: usize = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 /// After how long a message is offered again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long a client waits for a reply, in patiences: under load, Postfix spends most of a second on a reload.
+const LONG: u32 = 15;
 /// How often one message is offered; a service that is there takes it long before.
 const OFFERS: u32 = 100;
 
@@ -133,7 +135,7 @@ impl Crowd<'_> {
 
     /// A session, and the reply that ends it early.
     fn connect(&self, number: u32) -> io::Result<(Smtp, Option<String>)> {
-        let (mut smtp, greeting) = Smtp::open(self.address, 6 * patience())?;
+        let (mut smtp, greeting) = Smtp::open(self.address, LONG * patience())?;
         if !greeting.starts_with("220 ") {
             return Ok((smtp, Some(greeting)));
         }

@@ -53,6 +53,8 @@ pub(super) struct Trial {
     pub(super) pose: fn(u32) -> String,
     /// Whether this message has been through the service of this way.
     pub(super) marked: fn(Way, u32, &str) -> bool,
+    /// How many clients send at once, at most.
+    pub(super) most_clients: u32,
     /// What a message is told at first.
     pub(super) comes_again: Option<&'static str>,
     /// Whether the mail itself passes through the service, so that one that hangs after it has passed a message on
@@ -73,6 +75,7 @@ impl Default for Trial {
             programs: Vec::new(),
             pose: |_| "192.0.2.7".to_string(),
             marked: |_, _, _| true,
+            most_clients: 50,
             comes_again: None,
             passes_on: false,
         }
@@ -170,7 +173,7 @@ impl Trial {
 
     fn crowd(&self, way: Way) -> Ledger {
         let address = format!("127.0.0.1:253{}", way.digit);
-        let clients = (messages() / 10).clamp(1, 50);
+        let clients = (messages() / 10).clamp(1, self.most_clients);
         Crowd { name: way.name, address: &address, messages: messages(), clients, pose: self.pose }.send()
     }
 }

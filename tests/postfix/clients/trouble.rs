@@ -3,6 +3,7 @@
 //! is stopped: wherever it is, it does nothing more and keeps its connection, and only its time limit ends it.
 
 use crate::postfix::instance::Postfix;
+use crate::scene::a_second;
 use crate::scene::host::{self, Watched};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -30,7 +31,7 @@ pub(super) struct Trouble {
 pub(super) fn make(postfix: &Postfix, hanging: &Hanging, reloaded: impl Fn(), over: impl Fn() -> bool) -> Trouble {
     let mut trouble =
         Trouble { reloads: 0, stopped: hanging.services.iter().map(|name| (name.clone(), Vec::new())).collect() };
-    let mut reload = Instant::now() + Duration::from_secs(1);
+    let mut reload = Instant::now() + a_second();
     while !over() {
         for (service, stopped) in &mut trouble.stopped {
             let due = stopped.len() as u32 * NOW_AND_THEN <= trouble.reloads && stopped.len() < hanging.hangs;
@@ -40,7 +41,7 @@ pub(super) fn make(postfix: &Postfix, hanging: &Hanging, reloaded: impl Fn(), ov
             postfix.signal(Signal::SIGHUP);
             reloaded();
             trouble.reloads += 1;
-            reload += Duration::from_secs(1);
+            reload += a_second();
         }
         thread::park_timeout(Duration::from_millis(20));
     }
