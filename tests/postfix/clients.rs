@@ -5,7 +5,7 @@
 //! A service is used by four crowds of mail at once: with one command to a process and with fifty, both in calm and
 //! with commands that hang now and then; and Postfix is reloaded every second. Every attempt and every message is
 //! counted: what was sent is there, once, at the first attempt or after it was asked to come again.
-//! `SPAWNBOX_MESSAGES=2000` says how many messages a crowd has; 50 by default.
+//! `SPAWNBOX_MESSAGES=2000` says how many messages a crowd has; 25 by default.
 
 mod count;
 mod crowd;
