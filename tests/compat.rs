@@ -23,6 +23,7 @@ mod habits;
 mod life;
 mod watchdog;
 mod reload;
+mod throttle;
 mod log;
 mod postlog;
 mod chroot;
@@ -50,6 +51,7 @@ fn rows() -> Vec<Row> {
         life::rows(),
         watchdog::rows(),
         reload::rows(),
+        throttle::rows(),
         log::rows(),
         postlog::rows(),
         chroot::rows(),

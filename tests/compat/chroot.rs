@@ -23,13 +23,20 @@ pub(super) fn rows() -> Vec<Row> {
         host("refuse_by_number_not_name", "An account with uid 0 under another name is root")
             .runs("user=toor argv=/bin/cat")
             .refused("request to deliver as root"),
+        host("refuse_user_minus_one", "user must not have user ID -1")
+            .runs("user=minus argv=/bin/cat")
+            .refused("user must not have user ID -1"),
+        host("refuse_group_minus_one", "user must not have group ID -1")
+            .runs("user=minusgroup argv=/bin/cat")
+            .refused("user must not have group ID -1"),
         host("accounts_of_the_host", "Accounts are looked up by name in passwd(5), when the first client is there")
             .runs("user=guest argv=/usr/bin/id -u")
             .prints("4242\n"),
     ]
 }
 
-const ACCOUNTS: &str = "toor:x:0:0::/:/bin/false\nguest:x:4242:4242::/:/bin/false\n";
+const ACCOUNTS: &str = "toor:x:0:0::/:/bin/false\nguest:x:4242:4242::/:/bin/false\n\
+    minus:x:4294967295:4242::/:/bin/false\nminusgroup:x:4243:4294967295::/:/bin/false\n";
 
 /// What pwd(1) needs in the queue directory, and its accounts.
 fn furnish(at: &At<'_>) {

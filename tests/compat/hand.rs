@@ -92,6 +92,12 @@ fn clients() -> Vec<Row> {
             let line = at.fill("postfix/@spawn: spawn_service: service=@name, command=user=nobody...\n");
             assert!(text.contains(&line), "{text}");
         }),
+        row("by_hand_verbose_environment", "MAIL_VERBOSE in the environment: as -v").sees(|at| {
+            let mut daemon = hand(at, "-S -n @name user=nobody argv=/bin/true");
+            daemon.env("MAIL_VERBOSE", "");
+            assert_eq!(ended(at, daemon).0, Some(0));
+            at.says("spawn_service: service=@name, command=user=nobody...");
+        }),
         row("by_hand_on_a_terminal", "-S: then standard input may be a terminal.").sees(|at| {
             let daemon = hand(at, "-S -n @name user=nobody argv=/bin/true");
             assert_eq!(ended_on_a_terminal(at, daemon).0, Some(0));

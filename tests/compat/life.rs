@@ -8,6 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, User};
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 pub(super) fn rows() -> Vec<Row> {
     [counts(), uses(), locks(), identity()].into_iter().flatten().collect()
@@ -103,6 +104,29 @@ fn locks() -> Vec<Row> {
                 assert!(!at.lock_file().exists());
             },
         ),
+        row("lock_file_inet", "The lock file is the transport's, with the name as written: pid/inet.NAME")
+            .entries("127.0.0.1:2609 inet n n n - 0 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
+            .sees(|at| {
+                assert_eq!(Client::connect("127.0.0.1:2609").send(b"x").finish().rest(), "x");
+                assert!(at.path("postfix/queue/pid/inet.127.0.0.1:2609").exists());
+            }),
+        lock_refused("lock_file_two_names", "file has N hard links", "file has 2 hard links", |file, other| {
+            std::fs::write(other, "").and_then(|()| std::fs::hard_link(other, file)).expect("root may write there");
+        }),
+        lock_refused("lock_file_link", "file is a symbolic link", "file is a symbolic link", |file, other| {
+            std::fs::write(other, "").and_then(|()| std::os::unix::fs::symlink(other, file)).expect("root may");
+            std::os::unix::fs::lchown(file, Some(65534), None).expect("root may give links away");
+        }),
+        lock_refused("lock_file_directory", "cannot open file", "cannot open file: Is a directory", |file, _| {
+            std::fs::create_dir(file).expect("root may write there");
+        }),
+        row("lock_file_link_of_root", "A link of root's in a directory of root's may stand for the lock file.").sees(
+            |at| {
+                std::os::unix::fs::symlink(at.path("@name.other"), at.lock_file()).expect("root may");
+                std::fs::write(at.path("@name.other"), "").expect("root may");
+                let _client = at.served();
+            },
+        ),
         row("lock_held_while_idle", "The lock is held around poll and accept; a serving daemon does not hold it.")
             .sees(|at| {
                 let client = at.served();
@@ -115,6 +139,12 @@ fn locks() -> Vec<Row> {
                 at.eventually("the idle daemon holds the lock", locked);
             }),
     ]
+}
+
+/// A service that finds this in its lock file's place.
+fn lock_refused(name: &str, proves: &'static str, why: &str, makes: fn(&Path, &Path)) -> Row {
+    let words = format!("open lock file pid/unix.@name: {why}");
+    row(name, proves).sees(move |at| makes(&at.lock_file(), &at.path("@name.other"))).ends(&words)
 }
 
 fn identity() -> Vec<Row> {

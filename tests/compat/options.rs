@@ -27,6 +27,9 @@ pub(super) fn rows() -> Vec<Row> {
         row("option_o_unknown", "-o may set a parameter that nobody knows.")
             .options("-o no_such_parameter=x")
             .prints(""),
+        row("option_r", "-r: a retirement time, which spawn has no use for").options("-r 1").prints(""),
+        row("option_d", "-d: not a daemon, which matters on a terminal only").options("-d").prints(""),
+        row("option_v_many", "-v may be repeated").options("-V -v -v -v").prints("").says("connection established"),
         row("refuse_option", "invalid option: x").options("-x").ends("invalid option: x"),
         row("refuse_option_clustered", "invalid option: q, also among others").options("-vq").ends("invalid option: q"),
         row("refuse_o_without_equals", "invalid \"-o foo\" option value: missing '=' after attribute name")

@@ -129,6 +129,17 @@ fn ends() -> Vec<Row> {
             assert_eq!(at.served().finish().rest(), "");
             assert_eq!(at.daemon(), pid);
         }),
+        row("signal_alarm", "SIGALRM is the watchdog's: a stray one ends nothing.").columns("unix - n n - 1").sees(
+            |at| {
+                assert_eq!(at.served().finish().rest(), "");
+                let pid = at.daemon();
+                for _ in 0..4 {
+                    kill(Pid::from_raw(pid as i32), Signal::SIGALRM).expect("root may");
+                    assert_eq!(at.served().finish().rest(), "");
+                }
+                assert_eq!(at.daemon(), pid);
+            },
+        ),
         row("stop_keeps_the_command", "The command survives postfix stop: it keeps the connection.")
             .alone()
             .sees(|at| {
