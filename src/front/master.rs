@@ -10,6 +10,7 @@
 mod fatal;
 mod start;
 mod accounts;
+mod version;
 mod gate;
 mod watchdog;
 mod lock;

@@ -100,6 +100,7 @@ pub(crate) fn main_cf(text: &str) {
         config_directory: "/etc/postfix".to_string(),
         host_name: "mx.example".to_string(),
         process_id: 1,
+        mail_version: None,
         overrides: Vec::new(),
     };
     let (mut table, mut warnings) = (Parameters::table(&start), Vec::new());

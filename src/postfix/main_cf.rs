@@ -58,6 +58,11 @@ impl Table {
         self.values.keys().map(String::as_str)
     }
 
+    /// Whether this stands in any value.
+    pub fn mentions(&self, text: &str) -> bool {
+        self.values.values().any(|value| value.contains(text))
+    }
+
     /// The value as it was written.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)

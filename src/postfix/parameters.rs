@@ -28,6 +28,8 @@ pub struct Start {
     pub host_name: String,
     /// getpid(2).
     pub process_id: u32,
+    /// `mail_version`, where it is known: what Postfix's own programs were compiled to say.
+    pub mail_version: Option<String>,
     /// `-o`, `-i` and `-m`.
     pub overrides: Vec<(String, String)>,
 }
@@ -180,6 +182,9 @@ impl Parameters {
         start.overrides.iter().for_each(|(name, value)| table.set(name, value));
         table.set("service_name", &start.service_name);
         let directory = &start.config_directory;
+        if let (Some(version), None) = (&start.mail_version, table.get("mail_version")) {
+            table.set("mail_version", version);
+        }
         let mut fill = Fill::new(table);
         fill.all(FIRST)?;
         level(fill.seen("compatibility_level")).map_err(ParameterError::Level)?;

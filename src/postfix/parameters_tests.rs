@@ -46,6 +46,7 @@ fn start(overrides: &[(&str, &str)]) -> Start {
         config_directory: "/etc/postfix".to_string(),
         host_name: "mx".to_string(),
         process_id: 4711,
+        mail_version: Some("3.7.11".to_string()),
         overrides: overrides.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
     }
 }
@@ -117,6 +118,13 @@ fn an_empty_main_cf_gives_postfix_defaults() {
     assert_eq!(parameters.myhostname, "mx.localdomain");
     assert_eq!((parameters.max_use, parameters.max_idle), (100, Duration::from_secs(100)));
     assert_eq!(parameters.export_environment, "TZ MAIL_CONFIG LANG");
+}
+
+#[test]
+fn the_version_of_postfix_can_be_named_and_set() {
+    let seen = |text: &str| fill(&format!("export_environment = V=$mail_version\n{text}"), &[]).unwrap();
+    assert_eq!(seen("").export_environment, "V=3.7.11");
+    assert_eq!(seen("mail_version = x").export_environment, "V=x");
 }
 
 #[test]

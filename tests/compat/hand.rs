@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 pub(super) fn rows() -> Vec<Row> {
-    [refused(), clients(), ends(), debugger()].into_iter().flatten().collect()
+    [vec![without_main_cf()], refused(), clients(), ends(), debugger()].into_iter().flatten().collect()
 }
 
 const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
@@ -68,6 +68,15 @@ fn refused() -> Vec<Row> {
             assert_eq!((status, text), (Some(1), expected));
         }),
     ]
+}
+
+fn without_main_cf() -> Row {
+    row("by_hand_without_main_cf", "open PATH/main.cf: No such file or directory").sees(|at| {
+        let mut daemon = hand(at, CAT);
+        daemon.env("MAIL_CONFIG", at.path("no-@name"));
+        assert_eq!(ended(at, daemon).0, Some(1));
+        at.anyone_says("fatal: open @room/no-@name/main.cf: No such file or directory");
+    })
 }
 
 fn clients() -> Vec<Row> {

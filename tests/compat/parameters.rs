@@ -82,6 +82,7 @@ fn kinds() -> Vec<Row> {
 }
 
 fn names() -> Vec<Row> {
+    let directory = "chdir(\"DIRECTORY\"): No such file or directory";
     let main_cf = |words: &str| format!("file @room/postfix/config/main.cf: {words}");
     let host = |name: &str, setting: &str, parameter: &str, value: &str, warning: &'static str| {
         let words = main_cf(&format!("parameter {parameter}: bad parameter value: {value}"));
@@ -90,6 +91,12 @@ fn names() -> Vec<Row> {
     };
     let origin = "myorigin parameter setting must not contain multiple values";
     vec![
+        refuse(
+            "parameter_queue_directory",
+            directory,
+            "queue_directory = /no/such/@name",
+            "chdir(\"/no/such/@name\"): No such file or directory",
+        ),
         host("parameter_myhostname", "myhostname = a..b", "myhostname", "a..b", "misplaced delimiter: a..b"),
         host("parameter_mydomain", "mydomain = -x", "mydomain", "-x", "misplaced hyphen: -x"),
         host("parameter_numeric_host", "myhostname = 1.2", "myhostname", "1.2", "numeric hostname: 1.2"),
@@ -187,6 +194,18 @@ fn seen() -> Vec<Row> {
     };
     vec![
         env("parameter_seen", "A=$smtputf8_enable$data_directory", "A=yes@room/postfix/data"),
+        row("parameter_mail_version", "mail_version: what Postfix was compiled to say.")
+            .options("-o { export_environment = V=$mail_version }")
+            .runs("user=nobody argv=/usr/bin/env")
+            .sees(|at| {
+                let said = std::process::Command::new("postconf").args(["-d", "-h", "mail_version"]).output();
+                let version = String::from_utf8(said.expect("postconf is there").stdout).expect("a version is text");
+                assert_eq!(at.answer(), format!("V={version}PATH=/usr/bin:/bin\n"));
+            }),
+        row("parameter_mail_version_set", "mail_version may be set.")
+            .options("-o { export_environment = V=$mail_version } -o mail_version=1.2")
+            .runs("user=nobody argv=/usr/bin/env")
+            .prints("V=1.2\nPATH=/usr/bin:/bin\n"),
         env("parameter_seen_relay_domains", "A=<$relay_domains> B=$alias_database", "A=<>\nB=hash:/etc/aliases"),
         env("parameter_not_seen_yet", "A=<$mynetworks_style><$import_environment>", "A=<><>"),
     ]

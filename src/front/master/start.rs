@@ -4,6 +4,7 @@
 
 use super::accounts::Host;
 use super::fatal::Fatal;
+use super::version;
 use crate::host::errno_text;
 use crate::plan::request;
 use crate::postfix::log::{Echo, Log, Target};
@@ -147,11 +148,13 @@ impl Said {
             config_directory: environment.get(MAIL_CONFIG).map_or("/etc/postfix", String::as_str).to_string(),
             host_name: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             process_id: std::process::id(),
+            mail_version: None,
             overrides: Vec::new(),
         };
         let table = read_main_cf(&start)?;
         let options = Options::parse(words)?;
         start.overrides = options.overrides.clone();
+        start.mail_version = version::look_up(&table, &options.overrides);
         start.service_name = options.service.clone().unwrap_or(start.service_name);
         let parameters = Parameters::fill(table, &start, &Host)?;
         let mail_owner = parameters.mail_owner;
