@@ -4,7 +4,7 @@
 use crate::postfix::instance::{Postfix, Spawner};
 use crate::postfix::private::Log;
 use crate::scene::stage::Room;
-use crate::scene::{Client, host};
+use crate::scene::{Client, host, patience};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -113,10 +113,11 @@ impl At<'_> {
             > 0
     }
 
-    /// Whether a connection on which nothing is sent stays open for a second.
+    /// Whether a connection on which nothing is sent stays open for a while: longer than another process of the service
+    /// would take to start and answer, on a busy machine too.
     pub(super) fn stays(&self, client: &Client) -> bool {
-        let second = PollTimeout::from(1000_u16);
-        poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLIN)], second).expect("a socket can be polled") == 0
+        let some_time = PollTimeout::try_from(patience() / 5).expect("a short time");
+        poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLIN)], some_time).expect("a socket can be polled") == 0
     }
 
     /// Waits until this is so.
