@@ -12,7 +12,7 @@ use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::turn::{Event, State};
 use super::watch::{Output, Timer};
-use crate::host::errno_text;
+use crate::host::{HostError, errno_text};
 use crate::plan::Step;
 use crate::sandbox::{Reply, SetupError};
 use nix::errno::Errno;
@@ -36,6 +36,10 @@ impl Supervisor {
             match listener.accept() {
                 Ok(Some(Arrival::Client(connection, client))) => self.arrived(number, connection, client, door),
                 Ok(Some(Arrival::Passer(passer))) => self.expect_client(number, passer, door),
+                Ok(Some(Arrival::Nobody(errno))) => {
+                    let why = NotAccepted::Locked(HostError::new("ask who the client is", errno));
+                    self.not_accepted(number, &why, door);
+                }
                 Ok(None) => break,
                 Err(errno) => {
                     self.not_accepted(number, &NotAccepted::Errno(errno), door);

@@ -30,14 +30,17 @@ pub enum Client {
 impl Client {
     /// Asks the kernel. `peer` is what accept(2) said; without it, the socket is asked too.
     pub fn of(connection: BorrowedFd<'_>, peer: Option<SocketAddrAny>) -> Client {
+        Client::ask(connection, peer).unwrap_or(Client::Given)
+    }
+
+    /// The same for what must be a connection: why the kernel does not say who is there.
+    pub(super) fn ask(connection: BorrowedFd<'_>, peer: Option<SocketAddrAny>) -> Result<Client, Errno> {
         let peer = peer.or_else(|| rustix::net::getpeername(connection).ok().flatten());
         if let Some(address) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
-            return Client::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port()));
+            return Ok(Client::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())));
         }
-        match getsockopt(&connection, sockopt::PeerCredentials) {
-            Ok(peer) => Client::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() },
-            Err(_) => Client::Given,
-        }
+        let peer = getsockopt(&connection, sockopt::PeerCredentials)?;
+        Ok(Client::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
     }
 
     /// What UCSPI tools tell a command about its client: NUL-terminated strings.

@@ -37,6 +37,8 @@ pub enum Arrival {
     Client(OwnedFd, Client),
     /// A daemon that will hand a client over.
     Passer(Passer),
+    /// Somebody of whom the kernel did not say who it is; the connection is closed already.
+    Nobody(Errno),
 }
 
 /// The name of a UNIX socket, removed when the listener is.
@@ -87,11 +89,11 @@ impl Listener {
         if self.brings == Brings::Passers {
             return Ok(Some(Arrival::Passer(Passer::new(connection))));
         }
-        let client = Client::of(connection.as_fd(), peer);
-        if client == Client::Given {
-            // The kernel did not say who that is, and a session without a client would have no line in the log.
-            return Err(Errno::ENOTCONN);
-        }
+        let client = match Client::ask(connection.as_fd(), peer) {
+            Ok(client) => client,
+            // A session without a client would have no line in the log.
+            Err(errno) => return Ok(Some(Arrival::Nobody(errno))),
+        };
         match self.transport {
             // A peer that has left already is the command's to notice.
             Transport::Tcp => drop(keep_alive(&connection)),

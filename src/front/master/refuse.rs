@@ -51,7 +51,8 @@ fn accept(listener: &Listener) -> Result<Option<OwnedFd>, NotAccepted> {
     match listener.accept() {
         Ok(Some(Arrival::Client(connection, _))) => Ok(Some(connection)),
         Ok(Some(Arrival::Passer(passer))) => Ok(passer.wait().map(Some)?),
-        Ok(None) => Ok(None),
+        // Turned away already, as every client here is.
+        Ok(Some(Arrival::Nobody(_)) | None) => Ok(None),
         Err(errno) => Err(NotAccepted::Errno(errno)),
     }
 }
