@@ -106,6 +106,26 @@ fn a_directory_that_cannot_be_swept_keeps_no_other() {
 }
 
 #[test]
+fn a_name_that_somebody_has_made_before_is_not_used() {
+    let Some(scene) = Scene::new("taken") else { return };
+    let name = |number: u32| scene.0.join(format!("spawnbox-{}-{number}", std::process::id()));
+    let (taken, theirs) = (name(0), 65534);
+    std::fs::create_dir(&taken).unwrap();
+    // A hostile owner, where we may make one.
+    let _ = std::os::unix::fs::chown(&taken, Some(theirs), Some(theirs));
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(taken.join("cgroup.procs"), child.id().to_string()).unwrap();
+    let slice = Slice::make(&scene.0).unwrap();
+    assert_eq!(slice.directory.path, name(1));
+    assert_eq!(child.try_wait().unwrap(), None, "a process that is not ours was ended");
+    // By its name it is a dead supervisor's, so the next start has it ended and removed.
+    let reaper = std::thread::spawn(move || child.wait().unwrap());
+    assert_eq!(sweep(&scene.0).unwrap(), Swept { removed: 1, kept: Vec::new() });
+    reaper.join().unwrap();
+    slice.remove().unwrap();
+}
+
+#[test]
 fn a_directory_of_ours_is_nobody_elses_to_lock() {
     use std::os::unix::fs::PermissionsExt;
     let Some(scene) = Scene::new("private") else { return };

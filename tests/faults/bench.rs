@@ -47,8 +47,8 @@ pub(super) fn service() -> Scene {
 }
 
 impl Bench {
-    pub(super) fn new() -> Bench {
-        let (server, room) = (service().listen(), stage::room());
+    pub(super) fn on(address: &str) -> Bench {
+        let (server, room) = (service().listen_on(address), stage::room());
         let before = Left::of(&server).but_for_mounts();
         let expected = sandbox(&server).expect("a service without faults answers");
         assert!(expected.contains("kill 1 0: "), "the probe did not come to its end: {expected}");

@@ -63,7 +63,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "dup" | "dup2" | "dup3" => With(&[EMFILE, EBUSY, EINTR]),
         "close_range" => With(&[EMFILE, ENOMEM]),
         "chdir" | "fchdir" => With(&[EACCES, ENOMEM, EIO]),
-        "setsid" => With(&[EPERM]),
+        "setsid" | "sethostname" | "setdomainname" => With(&[EPERM]),
         "prctl" => With(&[EPERM, EINVAL]),
         "uname" | "getgroups" => With(&[EFAULT]),
         "keyctl" => With(&[EDQUOT, ENOMEM]),

@@ -30,7 +30,7 @@ impl Injection {
 impl Injection {
     /// Whether a line of the log says that it was this.
     pub(super) fn is_told_by(&self, line: &str) -> bool {
-        let gone = matches!(self.errno, Errno::EPIPE | Errno::ECONNRESET) && line.contains("the launcher is gone");
+        let gone = matches!(self.errno, Errno::EPIPE | Errno::ECONNRESET) && line.contains("the launcher died");
         gone || line.contains(&spawnbox::host::errno_text(self.errno))
     }
 }
