@@ -42,7 +42,7 @@ impl Master {
     /// The same where system calls of the daemon fail as strace(1) is told, `accept,accept4:error=EMFILE:when=1`.
     pub(super) fn with_fault(at: &At<'_>, words: &str, fault: &str) -> Master {
         let inject = format!("inject={fault}");
-        let strace = ["strace", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_string);
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_string);
         Master::with_words(at, strace.into_iter().chain(command_line(at, words)).collect(), GENERATION)
     }
 

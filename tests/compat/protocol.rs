@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the daemon and master tell each other, with the test in master's place.
 
+use super::at::At;
 use super::master::Master;
 use super::row::{Row, row};
+use crate::postfix::instance::Spawner;
 use crate::scene::Client;
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 
 pub(super) fn rows() -> Vec<Row> {
-    [messages(), accepts(), ends()].into_iter().flatten().collect()
+    [messages(), accepts(), vec![forks()], ends()].into_iter().flatten().collect()
 }
 
 const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
@@ -106,8 +108,9 @@ fn accepts() -> Vec<Row> {
         told("EMFILE", "Too many open files"),
         told("ENFILE", "Too many open files in system"),
         told("EINVAL", "Invalid argument"),
-        told("EPERM", "Operation not permitted").instead(|at| {
-            let master = Master::with_fault(at, CAT, "accept,accept4:error=EPERM:when=1..20");
+        told("EPERM", "Operation not permitted"),
+        told("ETIMEDOUT", "Connection timed out").instead(|at| {
+            let master = Master::with_fault(at, CAT, "accept,accept4:error=ETIMEDOUT:when=1..20");
             assert_eq!(served(&master).finish().rest(), "");
         }),
         row("accept_errors", "accept: the 13th is fatal: too many errors - program terminated").sees(|at| {
@@ -119,6 +122,27 @@ fn accepts() -> Vec<Row> {
         }),
     ]);
     rows
+}
+
+fn forks() -> Row {
+    // Ours are made by clone3(2), the first of them for its trial.
+    let fault = |at: &At<'_>| match at.spawner {
+        Spawner::Theirs => "clone,fork,vfork:error=EAGAIN:when=1",
+        Spawner::Ours => "clone3:error=EAGAIN:when=2",
+    };
+    row("fork_fails", "fork: REASON is fatal for the daemon")
+        .sees(move |at| {
+            let master = Master::with_fault(at, CAT, fault(at));
+            assert_eq!(master.client(6).rest(), "");
+            at.says("fatal: fork: Resource temporarily unavailable");
+            assert_eq!(master.end(None).code(), Some(1));
+        })
+        .instead(move |at| {
+            let master = Master::with_fault(at, CAT, fault(at));
+            assert_eq!(master.client(6).rest(), "");
+            at.says("warning: command /bin/cat: *: Resource temporarily unavailable");
+            assert_eq!(served(&master).finish().rest(), "");
+        })
 }
 
 fn ends() -> Vec<Row> {
