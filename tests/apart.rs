@@ -74,6 +74,8 @@ fn they_share_no_user_id_and_no_group_id_on_the_host() {
     let mut said = said.to_vec();
     said.sort();
     assert_eq!(said, inside);
+    drop((first, second));
+    seen.iter().for_each(|id| drop(server.logs(&format!(" uid={id} outcome=exited"))));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! ids that systemd gives away itself (its dynamic users lock and name them so, see systemd's src/core/dynamic-user.c),
 //! a directory of ours for all others. The lock is the kernel's: it ends with its holder, even by SIGKILL, so that no
 //! claim has to be swept; and it is no wider than one id, so that supervisors share a range without knowing each other.
+//! The sessions of a supervisor that is killed outlive its claims by the milliseconds that they take to die.
 //! The files stay. To remove one would be to race with whoever has just opened it.
 
 use super::HostError;

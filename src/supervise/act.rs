@@ -90,6 +90,7 @@ impl Supervisor {
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         let Some(service) = self.services.get_mut(session.service) else { return };
         service.admission.end();
+        let user = session.uid();
         if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
             users.release(claim);
         }
@@ -100,6 +101,7 @@ impl Supervisor {
             session: id,
             plan: &service.plan,
             client: &session.client,
+            user,
             outcome,
             trouble: session.trouble.as_deref(),
             time: session.began.elapsed(),

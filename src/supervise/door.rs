@@ -123,6 +123,8 @@ pub struct Ended<'a> {
     pub plan: &'a Plan,
     /// Who was served.
     pub client: &'a Client,
+    /// Its user id, where it had one of its own.
+    pub user: Option<u32>,
     /// How it ended.
     pub outcome: Outcome,
     /// What could not be made for it on our side, where that is the reason.
@@ -160,6 +162,9 @@ impl fmt::Display for Ended<'_> {
         let Plan { service, policy, policy_hash, .. } = self.plan;
         let hash = policy_hash.get(..12).unwrap_or(policy_hash);
         write!(f, "{service}: session={} policy={policy}@{hash} client={}", self.session, self.client)?;
+        if let Some(user) = self.user {
+            write!(f, " uid={user}")?;
+        }
         write!(f, " {}", self.outcome)?;
         if let Some(limit) = self.limit() {
             write!(f, " {limit}")?;

@@ -21,7 +21,8 @@ fn end(gate: &mut Gate, live: usize) -> Advice {
     let plan = resolve(&request, &hosts::compatible(), &hosts::root_on_618()).unwrap();
     let (outcome, time, usage) = (Outcome::Exited(0), Duration::ZERO, Usage::default());
     let client = Client::Given;
-    let ended = Ended { service: 0, session: 1, plan: &plan, client: &client, outcome, trouble: None, time, usage };
+    let ended =
+        Ended { service: 0, session: 1, plan: &plan, client: &client, user: None, outcome, trouble: None, time, usage };
     gate.ended(&ended, live)
 }
 

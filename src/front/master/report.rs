@@ -60,7 +60,17 @@ mod tests {
         let plan = resolve(&request, &hosts::compatible(), &hosts::root_on_618()).unwrap();
         let (time, usage) = (Duration::ZERO, Usage::default());
         let client = Client::Given;
-        lines(&Ended { service: 0, session: 7, plan: &plan, client: &client, outcome, trouble: None, time, usage })
+        lines(&Ended {
+            service: 0,
+            session: 7,
+            plan: &plan,
+            client: &client,
+            user: None,
+            outcome,
+            trouble: None,
+            time,
+            usage,
+        })
     }
 
     #[test]
