@@ -35,6 +35,8 @@ pub struct Facts {
     pub memfd_noexec: Trial,
     /// `ns_last_pid` may be written (CONFIG_CHECKPOINT_RESTORE).
     pub ns_last_pid: Trial,
+    /// A UTS namespace has a name of its own that we may set.
+    pub hostname: Trial,
     /// Where session cgroups can be made.
     pub cgroup: Cgroup,
     /// The newest capability, `/proc/sys/kernel/cap_last_cap`.

@@ -37,6 +37,7 @@ pub(super) struct Tried {
     pub(super) pid_max: Trial,
     pub(super) memfd_noexec: Trial,
     pub(super) ns_last_pid: Trial,
+    pub(super) hostname: Trial,
 }
 
 /// Who tries, with what the children need and cannot make.
@@ -74,6 +75,7 @@ pub(super) fn observe(kernel: &Kernel, uid: u32, gid: u32) -> Result<Tried, Errn
         pid_max: attempt.pid_max(kernel),
         memfd_noexec: attempt.setting(c"sys/vm/memfd_noexec", b"2"),
         ns_last_pid: attempt.setting(c"sys/kernel/ns_last_pid", b"300"),
+        hostname: attempt.inside(libc::CLONE_NEWUTS as u64, name),
     })
 }
 
@@ -164,6 +166,12 @@ fn become_someone(uid: u32, gid: u32) -> Result<(), Errno> {
     sys::credentials::set_file_uid(0);
     // The change of ids has cleared it.
     sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0)
+}
+
+/// What hides the host's name.
+fn name() -> Result<(), Errno> {
+    let named = rustix::system::sethostname(b"localhost").and_then(|()| rustix::system::setdomainname(b"(none)"));
+    named.map_err(|error| Errno::from_raw(error.raw_os_error()))
 }
 
 /// One of each mount call that a private root takes: a mount namespace in which they are refused is of no use.

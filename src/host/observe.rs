@@ -47,6 +47,7 @@ impl Machine {
             pid_max: certain("set pid_max in a PID namespace", tried.pid_max)?,
             memfd_noexec: certain("set memfd_noexec in a PID namespace", tried.memfd_noexec)?,
             ns_last_pid: certain("set ns_last_pid in a PID namespace", tried.ns_last_pid)?,
+            hostname: certain("set the host's name in a UTS namespace", tried.hostname)?,
             cgroup: cgroup::observe(&kernel, uid)?,
             last_capability: last_capability()?,
             oom_score_adj: oom_score_adj()?,

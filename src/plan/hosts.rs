@@ -31,6 +31,7 @@ pub(crate) fn root_on_618() -> Facts {
         pid_max: Trial::Works,
         memfd_noexec: Trial::Works,
         ns_last_pid: Trial::Works,
+        hostname: Trial::Works,
         cgroup: Cgroup::At {
             path: PathBuf::from("/sys/fs/cgroup/unified/spawnbox"),
             controllers: BTreeSet::new(),

@@ -88,6 +88,7 @@ pub(super) fn namespaces(
 pub(super) fn hostname(
     isolation: &Isolation,
     namespaces: &BTreeSet<Namespace>,
+    facts: &Facts,
     off: &mut Vec<Off>,
 ) -> Result<HostName, Refusal> {
     let own = namespaces.contains(&Namespace::Uts);
@@ -102,6 +103,12 @@ pub(super) fn hostname(
         }
         // Without the namespace, that it is missing is said already.
         None if !own => Ok(HostName::Host),
+        Some((HostName::Hidden, origin)) if !facts.hostname.works() => {
+            Err(Refusal::new(Lack::HostName { trial: facts.hostname }, origin))
+        }
+        None if !facts.hostname.works() => {
+            Err(Refusal::new(Lack::HostName { trial: facts.hostname }, &Origin::Default))
+        }
         Some((HostName::Hidden, _)) | None => Ok(HostName::Hidden),
     }
 }

@@ -23,7 +23,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let command = command::resolve(request, policy)?;
     layers::kernel(facts, &mut off)?;
     let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
-    let hostname = layers::hostname(isolation, &namespaces, &mut off)?;
+    let hostname = layers::hostname(isolation, &namespaces, facts, &mut off)?;
     let first = layers::first(isolation);
     layers::tree(isolation, &namespaces, first, facts, &mut off)?;
     let sight = files::resolve(&policy.files, request.chroot.as_deref(), &mut off, facts)?;

@@ -59,6 +59,10 @@ fn namespaces(facts: &Facts, causes: &Causes) -> Finding {
         let what = format!("clone3, with which every session begins, cannot be used: {}", facts.clone3);
         return Finding::new("namespaces", State::Lacking, what).fix(fixes::surroundings(causes));
     }
+    if refused.is_empty() && !facts.hostname.works() {
+        let what = format!("the host's name cannot be hidden: {}", facts.hostname);
+        return Finding::new("namespaces", State::Lacking, what).fix(fixes::surroundings(causes));
+    }
     if refused.is_empty() {
         return Finding::good("namespaces", names(&works));
     }

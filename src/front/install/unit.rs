@@ -2,7 +2,7 @@
 //! What systemd's units say: our own, and what the one that starts Postfix withholds from it. Texts only.
 //!
 //! Debian 13's postfix.service is the model of what is withheld. `ci/debian-13` runs it under its own systemd, and leaves
-//! out each line, each capability and the group of calls in turn: something is refused without each of them. The other
+//! out each line, each capability and the calls in turn: something is refused without each of them. The last four
 //! calls are in systemd 257's @default, and withheld by such a list under Debian 12's 252. CAP_KILL is not needed: a
 //! session is ended by its control group, or by its own user's right.
 
@@ -20,8 +20,15 @@ pub(in crate::front) const POSTFIX: [&str; 2] = ["postfix.service", "postfix@.se
 pub(in crate::front) const DROP_IN: &str = "spawnbox.conf";
 
 const CAPABILITIES: [&str; 2] = ["CAP_SYS_ADMIN", "CAP_SETPCAP"];
-const CALLS: [&str; 5] =
-    ["@mount", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"];
+const CALLS: [&str; 7] = [
+    "@mount",
+    "sethostname",
+    "setdomainname",
+    "seccomp",
+    "landlock_create_ruleset",
+    "landlock_add_rule",
+    "landlock_restrict_self",
+];
 
 /// A group that holds processes can give those below it no controllers, see cgroups(7): so the one process without
 /// which systemd would remove the group moves into another below it. systemd 254 could do that (DelegateSubgroup=),
@@ -57,6 +64,7 @@ pub(in crate::front) struct Settings {
     control_groups: Option<String>,
     tunables: Option<String>,
     proc: Option<String>,
+    hostname: Option<String>,
     write_execute: Option<String>,
 }
 
@@ -103,6 +111,7 @@ impl Settings {
             "ProtectControlGroups" => self.control_groups = set(),
             "ProtectKernelTunables" => self.tunables = set(),
             "ProcSubset" => self.proc = set(),
+            "ProtectHostname" => self.hostname = set(),
             "MemoryDenyWriteExecute" => self.write_execute = set(),
             _ => {}
         }
@@ -116,7 +125,7 @@ impl Settings {
             add("RestrictNamespaces", "no", "A session has namespaces of its own.");
         }
         if let Some(missing) = missing(&self.calls, &CALLS) {
-            add("SystemCallFilter", &missing, "It mounts what it may see, and then locks itself in.");
+            add("SystemCallFilter", &missing, "It mounts what it may see, hides the host's name, and locks itself in.");
         }
         if let Some(missing) = missing(&self.capabilities, &CAPABILITIES) {
             add("CapabilityBoundingSet", &missing, "Namespaces and mounts, and what a session may never have again.");
@@ -133,6 +142,9 @@ impl Settings {
         }
         if self.proc.as_deref() == Some("pid") {
             add("ProcSubset", "all", "That sysctl is in /proc.");
+        }
+        if is_on(&self.hostname) {
+            add("ProtectHostname", "no", "Its UTS namespace has another name.");
         }
         found
     }
@@ -178,6 +190,7 @@ pub(in crate::front) fn whole() -> Vec<String> {
         control_groups: yes(),
         tunables: yes(),
         proc: Some("pid".to_string()),
+        hostname: yes(),
         write_execute: None,
     };
     strictest.withheld().into_iter().map(|one| one.line).chain(["Delegate=yes".to_string()]).collect()

@@ -14,6 +14,7 @@ CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_SETGID CAP_SETUID
 MemoryDenyWriteExecute=yes
 ProtectControlGroups=yes
+ProtectHostname=yes
 ProtectKernelTunables=yes
 ProcSubset=pid
 RestrictNamespaces=yes
@@ -35,11 +36,13 @@ fn a_hardened_unit_gets_what_it_withholds_and_no_more() {
         "",
         "[Service]",
         "RestrictNamespaces=no",
-        "SystemCallFilter=@mount seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+        "SystemCallFilter=@mount sethostname setdomainname seccomp landlock_create_ruleset landlock_add_rule \
+         landlock_restrict_self",
         "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_SETPCAP",
         "ProtectControlGroups=no",
         "ProtectKernelTunables=no",
         "ProcSubset=all",
+        "ProtectHostname=no",
     ];
     assert_eq!(lines, expected);
     assert!(settings.denies_write_execute());

@@ -63,6 +63,12 @@ pub enum Lack {
         /// What came of trying.
         trial: Trial,
     },
+    /// A UTS namespace keeps the host's name.
+    #[error("the host's name cannot be hidden: {trial}")]
+    HostName {
+        /// What came of trying.
+        trial: Trial,
+    },
     /// A setting that newer kernels have.
     #[error("{key} cannot be enforced: {what} needs {since}: {}", .trial)]
     Setting {
@@ -180,7 +186,9 @@ impl Lack {
             Trial::Refused(errno) => errnos.iter().any(|known| *known as i32 == errno),
         };
         match self {
-            Lack::Namespace { trial, .. } | Lack::Seccomp { trial } => one_of(*trial, &[Errno::EPERM]),
+            Lack::Namespace { trial, .. } | Lack::Seccomp { trial } | Lack::HostName { trial } => {
+                one_of(*trial, &[Errno::EPERM])
+            }
             Lack::Clone { trial } => one_of(*trial, &[Errno::EPERM, Errno::ENOSYS]),
             Lack::Setting { trial, .. } => one_of(*trial, &[Errno::EPERM, Errno::ENOENT, Errno::EROFS]),
             Lack::Kernel { .. }
@@ -219,6 +227,11 @@ impl Lack {
                     }
                 };
                 format!("{take}, or say that it is meant: {key}.ports = \"any\"")
+            }
+            Lack::HostName { .. } => {
+                "a container or a unit (ProtectHostname=, SystemCallFilter=) may withhold it, or show it by name: \
+                 isolation.hostname = \"host\""
+                    .to_string()
             }
             Lack::Setting { key, .. } => format!("leave {key} out"),
             Lack::Controller { place, .. } | Lack::Tasks { place } => place.way_out(front).to_string(),

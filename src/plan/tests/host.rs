@@ -6,7 +6,7 @@ use super::super::model::Namespace;
 use super::super::{calls, steps::Step};
 use super::{SH, check_on, planned, refused};
 use crate::host::facts::{Cgroup, Facts, Kernel, Trial};
-use crate::policy::model::{Layer, Policy, Ports};
+use crate::policy::model::{HostName, Layer, Policy, Ports};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -86,6 +86,25 @@ fn what_a_hardened_unit_withholds_under_master() {
         assert_eq!(line.contains("`spawnbox install-postfix` writes the drop-in"), drop_in, "{line}");
         let line = refused(&listen(SH), &compatible(), &facts);
         assert!(!line.contains("install-postfix"), "{line}");
+    }
+}
+
+#[test]
+fn the_hosts_name_where_it_cannot_be_hidden() {
+    for (trial, why) in [
+        (Trial::Refused(Errno::EPERM as i32), "Operation not permitted"),
+        (Trial::Killed, "a filter kills the process that tries (SIGSYS)"),
+    ] {
+        let facts = Facts { hostname: trial, ..root_on_618() };
+        let way_out = "a container or a unit (ProtectHostname=, SystemCallFilter=) may withhold it, or show it by name: \
+                       isolation.hostname = \"host\"";
+        let line = format!("the host's name cannot be hidden: {why}; {way_out}");
+        assert_eq!(refused(&listen(SH), &strict(), &facts), line);
+        let drop_in = refused(&master("nobody", &["/bin/cat"]), &strict(), &facts);
+        assert!(drop_in.contains("`spawnbox install-postfix` writes the drop-in"), "{drop_in}");
+        let mut shown = strict();
+        shown.isolation.hostname = Some(on(7, HostName::Host));
+        planned(&listen(SH), &shown, &facts);
     }
 }
 
