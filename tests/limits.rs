@@ -236,3 +236,14 @@ fn what_the_kernel_counts_for_a_user_is_counted_for_the_session() {
         assert_eq!(found.answer("inotify 40"), "16 made", "{found}");
     }
 }
+
+#[test]
+fn a_core_handler_that_is_a_pipe_is_not_started_or_explain_says_that_it_is() {
+    // Root may raise it, unless a container withholds the right: then it is told as a layer that is off.
+    let started = || scene("strict").through(&["prlimit", "--core=0:0"]);
+    let found = started().probe("limits").run();
+    let is = |value: &str| found.answer("limits").split(' ').any(|word| word == format!("core-size={value}"));
+    assert!(is("0/0") || is("1/1"), "{found}");
+    let page = started().command("/bin/true").explain(&[]);
+    assert_eq!(is("0/0"), page.stdout.contains("core dumps"), "{found}\n{page}");
+}

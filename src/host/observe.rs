@@ -155,7 +155,7 @@ fn oom_score_adj() -> Result<i16, HostError> {
 }
 
 fn hard_limits() -> Result<BTreeMap<Resource, u64>, HostError> {
-    use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
+    use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit, setrlimit};
     let numbers = [
         (Resource::ProcessorTime, Number::RLIMIT_CPU),
         (Resource::OpenFiles, Number::RLIMIT_NOFILE),
@@ -173,6 +173,11 @@ fn hard_limits() -> Result<BTreeMap<Resource, u64>, HostError> {
     let mut limits = BTreeMap::new();
     for (resource, number) in numbers {
         let (_, hard) = getrlimit(number).map_err(|errno| HostError::new("read the own limits", errno))?;
+        // No core file is smaller, so to raise it lets nothing be written, and 0 does not stop a piped core_pattern.
+        let hard = match (resource, hard) {
+            (Resource::CoreSize, 0) if attempt(|| setrlimit(number, 1, 1)) == Trial::Works => 1,
+            (_, hard) => hard,
+        };
         if hard != RLIM_INFINITY {
             limits.insert(resource, hard);
         }

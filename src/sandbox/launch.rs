@@ -6,12 +6,15 @@ use super::launcher::SELF_TEST;
 use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
+use crate::host::facts::Resource;
 use crate::plan::Plan;
 use crate::plan::model::{HostName, Namespace};
 use crate::sys::process::{self, Side};
 use crate::sys::{self, socket};
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::Resource::RLIMIT_CORE;
+use nix::sys::resource::{getrlimit, setrlimit};
 use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -65,6 +68,7 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
     let (path, text) = ("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
     std::fs::write(path, &text)
         .map_err(|e| HostError { doing: format!("write {text} to {path}"), why: e.to_string() })?;
+    raise_core_limit(plan)?;
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| HostError::new("open /proc", Errno::from_raw(e.raw_os_error())))?;
     let host_root = witness::identity(c"/").map_err(|e| HostError::new("look at the root directory", e))?;
@@ -87,6 +91,16 @@ fn hide_hostname() -> Result<(), HostError> {
     rustix::system::sethostname(b"localhost").map_err(told)?;
     // As where none was ever set, see uname(2).
     rustix::system::setdomainname(b"(none)").map_err(told)
+}
+
+/// A session cannot raise it any more: it has the right in no user namespace but the host's.
+fn raise_core_limit(plan: &Plan) -> Result<(), HostError> {
+    let failed = |errno| HostError::new("raise the core limit from 0 to 1", errno);
+    let (_, hard) = getrlimit(RLIMIT_CORE).map_err(failed)?;
+    match plan.resources.get(&Resource::CoreSize) {
+        Some(1) if hard == 0 => setrlimit(RLIMIT_CORE, 1, 1).map_err(failed),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// An ordinary user has the right to make the other namespaces only inside a user namespace of its own.
