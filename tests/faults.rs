@@ -6,6 +6,7 @@
 mod bench;
 mod calls;
 mod end;
+mod master;
 mod start;
 mod strace;
 mod tally;

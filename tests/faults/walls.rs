@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a sandbox is like, in words that are the same for every session of a service: whatever is missing from it shows.
 
-use crate::scene::{Server, host};
+use crate::scene::{Server, host, patience};
+use std::time::{Duration, Instant};
 
 /// What the command looks at and tries, for the probe. The last one kills it.
 pub(super) const INSIDE: &str = "ids , groups , capabilities , bounding , ambient , securebits , no-new-privs , seccomp , \
@@ -15,8 +16,20 @@ pub(super) fn launcher(server: &Server) -> u32 {
     launchers.next().expect("a service has a launcher")
 }
 
-/// What the host sees of the one session of a server; of processes that are just ending, nothing.
+/// What the host sees of the one session of a server; of processes that are just ending, nothing. A reaper takes its
+/// filter when it has made the command, which may speak before that.
 pub(super) fn outside(server: &Server) -> String {
+    let deadline = Instant::now() + patience();
+    loop {
+        let seen = look(server);
+        if !seen.contains("Seccomp=0") || Instant::now() >= deadline {
+            return seen;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+fn look(server: &Server) -> String {
     let inside = host::tree(server.pid()).into_iter().filter(|pid| is_inside(*pid));
     inside.filter_map(|pid| of_process(server.pid(), pid)).collect::<Vec<_>>().join("\n")
 }
