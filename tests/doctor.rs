@@ -84,17 +84,16 @@ fn a_layer_that_is_answered_and_not_there_is_found() {
     let told = doctor(&["--json"]).failing("landlock_restrict_self=done").run().exits(1).stdout;
     let told: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
     let proofs = told["policies"][0]["proofs"].as_array().expect("there are proofs");
-    let failed: Vec<&str> =
+    let mut failed: Vec<&str> =
         proofs.iter().filter(|proof| proof["state"] == "no").map(|proof| proof["holds"].as_str().unwrap()).collect();
-    // Each by itself: the others go on after one.
-    let port = "no port can be used that the policy does not name";
+    // Each by itself: the others go on after one. Ports are as many as the kernel has rights for.
+    failed.dedup();
     assert_eq!(
         failed,
         [
             "a file that the policy does not show cannot be opened",
             "an abstract UNIX socket outside cannot be reached",
-            port,
-            port
+            "no port can be used that the policy does not name"
         ]
     );
     let sentence = told["policies"][0]["notes"][0].as_str().expect("a note says why");

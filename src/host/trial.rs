@@ -13,8 +13,9 @@ use nix::unistd::Pid;
 
 /// Exit status for [`Trial::Killed`]: no errno.
 const KILLED: i32 = 255;
-/// No trial waits for anything, so one that takes this long never ends.
-const PATIENCE_S: u32 = 3;
+/// No trial waits for anything, so one that takes this long never ends. Three seconds were not enough for a mount
+/// namespace on an emulated machine under load.
+const PATIENCE_S: u32 = 15;
 
 /// Tries `act` in a child.
 pub(super) fn attempt(act: impl FnOnce() -> Result<(), Errno>) -> Trial {
