@@ -43,7 +43,8 @@ pub(super) fn make(postfix: &Postfix, hanging: &Hanging, reloaded: impl Fn(), ov
             trouble.reloads += 1;
             reload += a_second();
         }
-        thread::park_timeout(Duration::from_millis(20));
+        // A filter is there for a tenth of a second.
+        thread::park_timeout(Duration::from_millis(5));
     }
     trouble
 }
