@@ -4,7 +4,7 @@
 use super::crowd::{Crowd, Ledger};
 use super::judge::judge;
 use super::trouble::{self, Hanging, Trouble};
-use super::{NAMES, furnish};
+use super::{NAMES, count, furnish};
 use crate::postfix::instance::Postfix;
 use crate::postfix::private::in_private;
 use crate::postfix::resolver::Resolver;
@@ -150,14 +150,13 @@ impl Trial {
     fn crowds(&self, postfix: &Postfix) -> (Vec<(Way, Ledger)>, Trouble) {
         let services: Vec<String> = WAYS.iter().filter(|way| way.hangs).map(|way| self.name(*way)).collect();
         let hanging = Hanging { services, hangs: messages().div_ceil(50) as usize };
-        let all = messages() as usize * WAYS.len();
         // qmgr(8) looks a minute later again at what was being delivered when it was reloaded.
         let flush = || {
             if self.passes_on {
                 postfix.flush()
             }
         };
-        let arrived = || postfix.count_held() >= all;
+        let arrived = || has_all(postfix);
         thread::scope(|scope| {
             let crowds = WAYS.map(|way| scope.spawn(move || (way, self.crowd(way))));
             let sent = Cell::new(None);
@@ -183,4 +182,11 @@ impl Trial {
         let clients = (messages() / 5).clamp(1, self.most_clients);
         Crowd { name: way.name, address: &address, messages: messages(), clients, pose: self.pose }.send()
     }
+}
+
+/// Whether every message is there: some may be there twice.
+fn has_all(postfix: &Postfix) -> bool {
+    let all = messages() as usize * WAYS.len();
+    let each = |held: &[String]| WAYS.iter().map(|way| count::of_crowd(held, way.name).len()).sum::<usize>();
+    postfix.count_held() >= all && each(&postfix.held()) >= all
 }
