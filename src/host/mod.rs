@@ -8,6 +8,7 @@ mod trial;
 mod namespaces;
 mod cgroup;
 pub mod accounts;
+pub mod ids;
 mod ranges;
 pub mod paths;
 pub mod elsewhere;

@@ -11,7 +11,7 @@ use crate::host::facts::{Cgroup, Facts, Trial};
 use crate::policy::model::Isolation;
 use crate::policy::{Origin, Policy, Sourced};
 use nix::errno::Errno;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Which process is the first of a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -259,24 +259,6 @@ fn memfd_noexec(
             Ok(false)
         }
     }
-}
-
-/// What the kernel counts for a user, in this namespace and for the same user on the host: one session that takes all
-/// of it would leave the next one none. A session may have a few of what it can make at all; of user namespaces none,
-/// since in a new one it would have every capability. What the filter denies is not written: each file of /proc/sys
-/// that a namespace has makes every later session slower.
-pub(super) fn user_limits(namespaces: &BTreeSet<Namespace>, filter: Option<&Filter>) -> BTreeMap<&'static str, u64> {
-    const COUNTED: [(&[&str], &str, u64); 5] = [
-        (&["unshare"], "max_user_namespaces", 0),
-        (&["inotify_init", "inotify_init1"], "max_inotify_instances", 16),
-        (&["inotify_init", "inotify_init1"], "max_inotify_watches", 4096),
-        (&["fanotify_init"], "max_fanotify_groups", 16),
-        (&["fanotify_init"], "max_fanotify_marks", 4096),
-    ];
-    let callable = |call: &&str| filter.is_none_or(|filter| calls::allows(filter, call));
-    let counted = COUNTED.into_iter().filter(|(calls, _, _)| calls.iter().any(callable));
-    let own = namespaces.contains(&Namespace::User);
-    counted.filter(|_| own).map(|(_, name, most)| (name, most)).collect()
 }
 
 /// No memory both writable and executable, where a policy asks for it: by the kernel, or by the filter where the kernel

@@ -2,8 +2,9 @@
 //! `[limits]`: what the kernel counts for a process, for a user namespace, and for a control group.
 //! A limit that nothing on this host counts is refused, never skipped.
 
+use super::calls;
 use super::layers::First;
-use super::model::{CgroupLimits, Ids, Namespace, Off};
+use super::model::{CgroupLimits, Filter, Ids, Namespace, Off};
 use super::refuse::{Lack, Refusal, Where};
 use super::request::{Front, Request};
 use crate::host::facts::{Cgroup, Controller, Facts, Resource};
@@ -133,6 +134,24 @@ fn absent(limits: &Limits, resources: &BTreeMap<Resource, u64>, off: &mut Vec<Of
         let why = "the supervisor's hard limit is 0, which does not stop a dump into a piped core_pattern";
         off.push(Off::new("core dumps", why));
     }
+}
+
+/// What the kernel counts for a user, in this namespace and for the same user on the host: one session that takes all
+/// of it would leave the next one none. A session may have a few of what it can make at all; of user namespaces none,
+/// since in a new one it would have every capability. What the filter denies is not written: each file of /proc/sys
+/// that a namespace has makes every later session slower.
+pub(super) fn user_limits(namespaces: &BTreeSet<Namespace>, filter: Option<&Filter>) -> BTreeMap<&'static str, u64> {
+    const COUNTED: [(&[&str], &str, u64); 5] = [
+        (&["unshare"], "max_user_namespaces", 0),
+        (&["inotify_init", "inotify_init1"], "max_inotify_instances", 16),
+        (&["inotify_init", "inotify_init1"], "max_inotify_watches", 4096),
+        (&["fanotify_init"], "max_fanotify_groups", 16),
+        (&["fanotify_init"], "max_fanotify_marks", 4096),
+    ];
+    let callable = |call: &&str| filter.is_none_or(|filter| calls::allows(filter, call));
+    let counted = COUNTED.into_iter().filter(|(calls, _, _)| calls.iter().any(callable));
+    let own = namespaces.contains(&Namespace::User);
+    counted.filter(|_| own).map(|(_, name, most)| (name, most)).collect()
 }
 
 /// Where the host runs out of memory, the kernel ends sessions before anything else of an ordinary size, and before

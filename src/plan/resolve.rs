@@ -38,7 +38,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     layers::sudden_death(first, filter.as_mut(), &mut off);
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
-    let user_limits = layers::user_limits(&namespaces, filter.as_ref());
+    let user_limits = limits::user_limits(&namespaces, filter.as_ref());
     let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;
     let plan = Plan {
         service: request.service.clone(),

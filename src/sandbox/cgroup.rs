@@ -8,19 +8,22 @@ use crate::host::facts::Controller;
 use crate::plan::model::CgroupLimits;
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use rustix::fs::{AtFlags, FlockOperation, Mode};
+use rustix::fs::{AtFlags, Mode};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod directory;
+mod place;
 mod service;
 
+pub use place::{Swept, sweep};
 pub use service::name as service_name;
 
 use directory::{Directory, errno, io_errno, value};
+use place::Place;
 use service::ServiceDirectory;
 
 /// What the directories of supervisors are called, followed by a number. Nothing else is ever swept.
@@ -29,8 +32,6 @@ const PREFIX: &str = "spawnbox-";
 const NUMBERS: u32 = 1000;
 /// How deep below a session a command can have nested cgroups of its own for us to remove them.
 const DEPTH: u32 = 8;
-/// How long a sweep waits for the processes of dead supervisors to be gone.
-const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The directory of this supervisor. It is locked as long as this value lives, so that another supervisor's sweep can
 /// tell a living owner from a dead one without asking for process ids.
@@ -175,44 +176,6 @@ impl Drop for Slice {
     }
 }
 
-/// What a sweep came to.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Directories removed.
-    pub removed: usize,
-    /// Those that could not be, and why; each is tried again at the next start.
-    pub kept: Vec<HostError>,
-}
-
-/// Kills and removes what supervisors that are dead have left below `place`. A supervisor that lives holds the lock of
-/// its directory. One directory that cannot be removed keeps none of the others.
-pub fn sweep(place: &Path) -> Result<Swept, HostError> {
-    let place = Place::open(place)?;
-    let mut swept = Swept::default();
-    let services = place.services()?;
-    let mut dead = Vec::new();
-    for place in services.iter().map(|(_, place)| place).chain([&place]) {
-        place.kill_dead(&mut dead, &mut swept);
-    }
-    // One wait for all of them: a start is not to be held up by each process that does not die.
-    let deadline = Instant::now() + SWEEP_PATIENCE;
-    for (place, name, directory) in dead {
-        let removed = directory.await_empty(deadline).and_then(|()| directory.remove_children(DEPTH)).and_then(|()| {
-            rustix::fs::unlinkat(&place.0.fd, &name, AtFlags::REMOVEDIR)
-                .map_err(|error| place.0.error("remove cgroup", &name, errno(error)))
-        });
-        match removed {
-            Ok(()) => swept.removed += 1,
-            Err(error) => swept.kept.push(error),
-        }
-    }
-    for (name, _) in &services {
-        // Refused where a supervisor has come or is left: it is that one's to remove.
-        let _ = rustix::fs::unlinkat(&place.0.fd, name, AtFlags::REMOVEDIR);
-    }
-    Ok(swept)
-}
-
 impl Cgroup {
     /// Kills every process in it. Succeeds on an empty one too, and kills nobody who comes later on older kernels:
     /// a session whose process is not known yet cannot be killed so.
@@ -277,64 +240,6 @@ impl Cgroup {
 impl AsFd for Cgroup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.fd.as_fd()
-    }
-}
-
-/// The directory in which supervisors make theirs.
-struct Place(Directory);
-
-impl Place {
-    fn open(path: &Path) -> Result<Place, HostError> {
-        match std::fs::create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(HostError::new(format!("create cgroup {}", path.display()), io_errno(&error))),
-        }
-        Directory::open(path).map(Place)
-    }
-
-    /// The directories of services.
-    fn services(&self) -> Result<Vec<(String, Place)>, HostError> {
-        let names = self.0.children()?.into_iter().filter(|name| name.starts_with(service::PREFIX));
-        // One that is gone since is well.
-        Ok(names.filter_map(|name| self.0.child(&name).ok().map(|directory| (name, Place(directory)))).collect())
-    }
-
-    /// Kills everything in the directories of dead supervisors, and adds them to `dead`.
-    fn kill_dead<'a>(&'a self, dead: &mut Vec<(&'a Place, String, Directory)>, swept: &mut Swept) {
-        let ours = |name: &String| name.starts_with(PREFIX) && !name.starts_with(service::PREFIX);
-        let names = self.0.children().unwrap_or_else(|error| {
-            swept.kept.push(error);
-            Vec::new()
-        });
-        for name in names.into_iter().filter(ours) {
-            let locked = self.lock(&name);
-            let killed = locked.and_then(|found| found.map(|it| it.kill_all().map(|()| it)).transpose());
-            match killed {
-                Ok(Some(directory)) => dead.push((self, name, directory)),
-                Ok(None) => {}
-                Err(error) => swept.kept.push(error),
-            }
-        }
-    }
-
-    /// Opens and locks a directory; `None` if it has a living owner, or was removed before we had the lock.
-    fn lock(&self, name: &str) -> Result<Option<Directory>, HostError> {
-        let directory = match self.0.child(name) {
-            Ok(directory) => directory,
-            Err(_) if !self.0.path.join(name).exists() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match rustix::fs::flock(&directory.fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(self.0.error("lock cgroup", name, errno(error))),
-        }
-        // A sweep may have removed it between our open and our lock; the name may even belong to a new one.
-        let stat = |result: rustix::io::Result<rustix::fs::Stat>| result.map(|stat| stat.st_ino).ok();
-        let named = stat(rustix::fs::statat(&self.0.fd, name, AtFlags::SYMLINK_NOFOLLOW));
-        let opened = stat(rustix::fs::fstat(&directory.fd));
-        Ok((named.is_some() && named == opened).then_some(directory))
     }
 }
 

@@ -13,6 +13,7 @@ mod part;
 pub mod turn;
 pub mod outcome;
 mod service;
+mod slices;
 mod trial;
 mod prove;
 mod files;

@@ -10,13 +10,13 @@ use super::pass::Passing;
 use super::rights::Rights;
 use super::service::Service;
 use super::session::Session;
+use super::slices;
 use super::stderr::Pace;
 use super::strays::Strays;
 use super::turn::Event;
 use super::watch::{Timer, Token, Watch};
 use crate::host::facts;
 use crate::plan::Plan;
-use crate::sandbox::cgroup::{self, Swept};
 use crate::sandbox::{HostError, Slice};
 use crate::sys::signal::{Disposition, set_disposition};
 use nix::errno::Errno;
@@ -26,9 +26,6 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
-
-/// How many directories that cannot be swept are named.
-const SWEEP_WARNINGS: usize = 5;
 
 /// What SIGTERM and SIGINT do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +99,7 @@ impl Supervisor {
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
             passing: Passing::default(),
-            slice: slice(place)?,
+            slice: slices::shared(place)?,
             files: OpenFiles::raise(),
             rights: Rights::Own,
             strays: Strays::default(),
@@ -119,7 +116,7 @@ impl Supervisor {
     /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for as many sessions at
     /// once as the plan says. Returns its number. A service that cannot be added leaves the others as they are.
     pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>) -> Result<usize, HostError> {
-        let own = self.slice.as_mut().map(|slice| slice_of_service(slice, &plan)).transpose()?.flatten();
+        let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose()?.flatten();
         let number = self.services.len();
         let (limit, fit) = (plan.concurrency, self.files.sessions(plan.stderr));
         if limit > fit {
@@ -299,36 +296,4 @@ fn take_signals() -> Result<SignalFd, Errno> {
     signals.add(Signal::SIGINT);
     signals.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-}
-
-/// Removes what dead supervisors left, and makes a directory of our own, where the host has a place for it.
-fn slice(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
-    let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
-    match cgroup::sweep(path) {
-        Ok(Swept { removed, kept }) => {
-            if removed > 0 {
-                tracing::info!("removed what killed supervisors had left: cgroup directories: {removed}");
-            }
-            // Nothing of ours depends on those.
-            kept.iter().take(SWEEP_WARNINGS).for_each(|error| tracing::warn!("{error}; leaving it to the next start"));
-            if let more @ 1.. = kept.len().saturating_sub(SWEEP_WARNINGS) {
-                tracing::warn!("cannot remove what killed supervisors had left: further cgroup directories: {more}");
-            }
-        }
-        Err(error) => tracing::warn!("{error}"),
-    }
-    Slice::make(path).map(Some)
-}
-
-/// Makes what a service's limits need, and its own directory where its sessions have limits together.
-fn slice_of_service(slice: &mut Slice, plan: &Plan) -> Result<Option<Slice>, HostError> {
-    let limits = &plan.service_cgroup;
-    let controllers = plan.cgroup.controllers().union(&limits.controllers()).copied().collect();
-    slice.enable(&controllers)?;
-    if limits.controllers().is_empty() {
-        return Ok(None);
-    }
-    let mut own = slice.of_service(&cgroup::service_name(plan), limits)?;
-    own.enable(&controllers)?;
-    Ok(Some(own))
 }
