@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod life;
 mod many;
+pub(crate) mod pass;
 mod postconf;
 pub(crate) mod private;
 mod resolver;

@@ -2,15 +2,12 @@
 //! The transport type `pass`: a daemon in front of us, such as postscreen(8), hands its client over. See
 //! util/pass_accept.c: a byte with the client's descriptor, then attributes, `name\0value\0` each and `\0` at the end.
 
-use super::at::At;
 use super::row::{Row, row};
+use crate::postfix::pass::{Passer, pair};
 use crate::scene::Client;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
 
 pub(super) fn rows() -> Vec<Row> {
     [clients(), passers()].into_iter().flatten().collect()
@@ -26,8 +23,8 @@ fn clients() -> Vec<Row> {
     let attributed = |name: &str, proves, attributes: &[u8]| {
         let attributes = attributes.to_vec();
         passed(name, proves).sees(move |at| {
-            let (client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             passer.hands_over(&[&theirs]);
             passer.says(&attributes);
             drop(theirs);
@@ -45,8 +42,8 @@ fn clients() -> Vec<Row> {
         attributed("pass_attributes_after_braces", "What follows a list is skipped.", b"{\0}\0{\0}\0\0"),
         attributed("pass_too_many_attributes", "The 1025th attribute ends them.", &many(1025, b"")),
         passed("pass_slowly", "What is passed may come byte by byte.").sees(|at| {
-            let (client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             passer.hands_over(&[&theirs]);
             for byte in ATTRIBUTES {
                 passer.says(&[*byte]);
@@ -58,13 +55,13 @@ fn clients() -> Vec<Row> {
         passed("pass_blocking", "The client's descriptor is made blocking.")
             .runs("user=nobody argv=/bin/grep flags /proc/self/fdinfo/0")
             .sees(|at| {
-                let (client, theirs) = pair(at);
+                let (client, theirs) = pair();
                 fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a socket has flags");
-                let mut passer = Passer::connect(at);
+                let mut passer = Passer::connect(&at.postfix.socket(at.name));
                 passer.hands_over(&[&theirs]);
                 passer.says(ATTRIBUTES);
                 drop(theirs);
-                assert_eq!(client.rest(), "flags:\t02\n");
+                assert_eq!(client.rest(), "flags:\t02\n", "{:?}", at.said());
             }),
         passed("pass_tcp", "The client is whom the descriptor connects: its address is the command's to ask for.")
             .runs("user=nobody argv=/usr/bin/perl -MSocket -e {print((sockaddr_in getpeername STDIN)[0])}")
@@ -73,7 +70,7 @@ fn clients() -> Vec<Row> {
                 let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("we listen");
                 let port = client.local_addr().expect("a connected socket").port();
                 let (theirs, _) = listener.accept().expect("a client is there");
-                let mut passer = Passer::connect(at);
+                let mut passer = Passer::connect(&at.postfix.socket(at.name));
                 passer.hands_over(&[&OwnedFd::from(theirs)]);
                 passer.says(ATTRIBUTES);
                 client.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
@@ -82,8 +79,8 @@ fn clients() -> Vec<Row> {
         passed("pass_descriptors", "The command has the client's descriptor and no other.")
             .runs("user=nobody argv=/bin/ls /proc/self/fd")
             .sees(|at| {
-                let (client, theirs) = pair(at);
-                let mut passer = Passer::connect(at);
+                let (client, theirs) = pair();
+                let mut passer = Passer::connect(&at.postfix.socket(at.name));
                 passer.hands_over(&[&theirs]);
                 passer.says(ATTRIBUTES);
                 drop(theirs);
@@ -92,8 +89,8 @@ fn clients() -> Vec<Row> {
         passed("pass_refused", "Attributes of the entry are refused when the first client has been passed.")
             .runs("user=ghost argv=/bin/cat")
             .sees(|at| {
-                let (client, theirs) = pair(at);
-                let mut passer = Passer::connect(at);
+                let (client, theirs) = pair();
+                let mut passer = Passer::connect(&at.postfix.socket(at.name));
                 passer.hands_over(&[&theirs]);
                 passer.says(ATTRIBUTES);
                 drop(theirs);
@@ -101,8 +98,8 @@ fn clients() -> Vec<Row> {
                 at.says("fatal: unknown user name: ghost");
             }),
         passed("pass_lock", "The lock file is the transport's: pid/pass.NAME.").sees(|at| {
-            let (_client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (_client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             passer.hands_over(&[&theirs]);
             passer.says(ATTRIBUTES);
             assert!(passer.sees_the_end());
@@ -110,8 +107,8 @@ fn clients() -> Vec<Row> {
         }),
         passed("pass_reuse", "One process serves one client after another.").columns("pass - n n - 1").sees(|at| {
             for _ in 0..3 {
-                let (client, theirs) = pair(at);
-                let mut passer = Passer::connect(at);
+                let (client, theirs) = pair();
+                let mut passer = Passer::connect(&at.postfix.socket(at.name));
                 passer.hands_over(&[&theirs]);
                 passer.says(ATTRIBUTES);
                 drop(theirs);
@@ -124,15 +121,15 @@ fn clients() -> Vec<Row> {
 fn passers() -> Vec<Row> {
     let fails = |name: &str, proves, does: fn(&mut Passer, &OwnedFd), says: &'static str| {
         passed(name, proves).columns("pass - n n - 1").sees(move |at| {
-            let (_client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (_client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             does(&mut passer, &theirs);
             passer.ends();
             assert!(passer.sees_the_end());
             at.says(&format!("warning: pass_accept_attr: {says}"));
             at.says("error: accept connection: *");
-            let (client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             passer.hands_over(&[&theirs]);
             passer.says(ATTRIBUTES);
             drop(theirs);
@@ -141,12 +138,12 @@ fn passers() -> Vec<Row> {
     };
     vec![
         passed("pass_fails_often", "The 13th error is fatal: too many errors - program terminated").sees(|at| {
-            (0..13).for_each(|_| drop(Passer::connect(at)));
+            (0..13).for_each(|_| drop(Passer::connect(&at.postfix.socket(at.name))));
             at.says("fatal: too many errors - program terminated");
         }),
         passed("pass_failed_client", "A client whose handing over fails sees the end.").sees(|at| {
-            let (client, theirs) = pair(at);
-            let mut passer = Passer::connect(at);
+            let (client, theirs) = pair();
+            let mut passer = Passer::connect(&at.postfix.socket(at.name));
             passer.hands_over(&[&theirs]);
             drop((passer, theirs));
             assert_eq!(client.rest(), "");
@@ -196,50 +193,7 @@ fn passers() -> Vec<Row> {
     ]
 }
 
-/// A daemon in front of the row's service.
-struct Passer(UnixStream);
-
-impl Passer {
-    fn connect(at: &At<'_>) -> Passer {
-        let path = at.postfix.socket(at.name);
-        let stream = UnixStream::connect(path.trim_start_matches("unix:")).expect("master listens");
-        stream.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
-        Passer(stream)
-    }
-
-    fn hands_over(&mut self, descriptors: &[&OwnedFd]) {
-        let numbers: Vec<_> = descriptors.iter().map(|one| one.as_raw_fd()).collect();
-        let rights = [ControlMessage::ScmRights(&numbers)];
-        sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(b"\0")], &rights, MsgFlags::empty(), None)
-            .expect("the daemon takes it");
-    }
-
-    fn says(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).expect("the daemon reads");
-    }
-
-    fn ends(&mut self) {
-        self.0.shutdown(std::net::Shutdown::Write).expect("it is connected");
-    }
-
-    /// Whether the daemon has let go.
-    fn sees_the_end(&mut self) -> bool {
-        match self.0.read(&mut [0]) {
-            Ok(length) => length == 0,
-            // It did not read all.
-            Err(error) => error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
-}
-
 /// So many attributes, and what follows them.
 fn many(count: usize, end: &[u8]) -> Vec<u8> {
     (0..count).flat_map(|number| format!("{number}\0x\0").into_bytes()).chain(end.iter().copied()).collect()
-}
-
-/// A client, and what is passed of it.
-fn pair(at: &At<'_>) -> (Client, OwnedFd) {
-    let (ours, theirs) = UnixStream::pair().expect("descriptors are left");
-    ours.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
-    (Client::Unix(ours), theirs.into())
 }
