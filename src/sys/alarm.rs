@@ -70,12 +70,12 @@ mod tests {
     use nix::sys::signal::Signal;
     use nix::sys::wait::{WaitStatus, waitpid};
 
-    /// How a child ends that has such an alarm and does this.
-    fn ended(last_words: fn(), does: fn()) -> WaitStatus {
+    /// How a child ends that has an alarm with steps of this length and does this.
+    fn ended(step_s: u32, last_words: fn(), does: fn()) -> WaitStatus {
         match process::clone_child().unwrap() {
             Side::Parent(child) => waitpid(child, None).unwrap(),
             Side::Child => {
-                if install(1, last_words).is_ok() {
+                if install(step_s, last_words).is_ok() {
                     wind();
                     does();
                 }
@@ -93,18 +93,18 @@ mod tests {
     fn who_stands_still_ends_with_words_and_who_turns_goes_on() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                assert!(matches!(ended(|| (), || pause(60)), WaitStatus::Exited(_, 1)));
+                assert!(matches!(ended(1, || (), || pause(60)), WaitStatus::Exited(_, 1)));
             });
             scope.spawn(|| {
-                let stuck = ended(|| pause(60), || pause(60));
+                let stuck = ended(1, || pause(60), || pause(60));
                 assert!(matches!(stuck, WaitStatus::Signaled(_, Signal::SIGALRM, _)), "{stuck:?}");
             });
             scope.spawn(|| {
-                let turning = ended(|| (), || (0..3).for_each(|_| (pause(2), wind()).1));
+                let turning = ended(2, || (), || (0..7).for_each(|_| (pause(1), wind()).1));
                 assert!(matches!(turning, WaitStatus::Exited(_, 0)), "{turning:?}");
             });
             scope.spawn(|| {
-                let stopped = ended(|| (), || (stop(), pause(4)).1);
+                let stopped = ended(1, || (), || (stop(), pause(4)).1);
                 assert!(matches!(stopped, WaitStatus::Exited(_, 0)), "{stopped:?}");
             });
         });
