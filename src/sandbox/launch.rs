@@ -17,6 +17,7 @@ use nix::sys::resource::Resource::RLIMIT_CORE;
 use nix::sys::resource::{getrlimit, setrlimit};
 use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Rlimit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const ATTEMPTS: u32 = 300;
 
 /// The launcher's life, in the process made for it.
-pub(super) fn run(plan: &Plan, requests: OwnedFd) -> ! {
-    let outcome = start(&requests).and_then(|()| prepare(plan));
+pub(super) fn run(plan: &Plan, requests: OwnedFd, open_files: Rlimit) -> ! {
+    let outcome = start(&requests, open_files).and_then(|()| prepare(plan));
     let requests = process::fixed(REQUESTS);
     let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
     let told = socket::send_descriptors(requests, &ready, &[]);
@@ -41,8 +42,9 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd) -> ! {
     }
 }
 
-/// Lets go of everything that is the supervisor's.
-fn start(requests: &OwnedFd) -> Result<(), HostError> {
+/// Lets go of everything that is the supervisor's. `open_files` is the limit that it was started with: it has raised its
+/// own, and only we may lower ours, whatever ids it works under.
+fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     let told = |e| HostError::new("separate the launcher from the supervisor", e);
     process::duplicate_onto(requests.as_raw_fd(), REQUESTS, libc::O_CLOEXEC)
         .or_else(|e| if requests.as_raw_fd() == REQUESTS { Ok(()) } else { Err(e) })
@@ -55,6 +57,8 @@ fn start(requests: &OwnedFd) -> Result<(), HostError> {
     // Also the descriptor of /dev/null and the first number of the socket: both are open twice.
     std::mem::forget(null);
     process::close_from(REQUESTS + 1).map_err(told)?;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, open_files)
+        .map_err(|e| HostError::new("restore the limit on open files", Errno::from_raw(e.raw_os_error())))?;
     // A terminal's signals are for the supervisor; the launcher ends by end of file.
     process::new_session().map_err(told)?;
     process::set_umask(0);

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
+use rustix::process::Rlimit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How long a launcher may take to prepare its objects, in milliseconds.
@@ -58,10 +59,10 @@ pub enum Reply {
 }
 
 impl Launcher {
-    /// Makes a launcher for `plan` and waits until it has prepared everything.
+    /// Makes a launcher for `plan`, with this limit on open files, and waits until it has prepared everything.
     /// Must be called while the process has one thread.
-    pub fn start(plan: &Plan) -> Result<Launcher, HostError> {
-        let launcher = Launcher::begin(plan)?;
+    pub fn start(plan: &Plan, open_files: Rlimit) -> Result<Launcher, HostError> {
+        let launcher = Launcher::begin(plan, open_files)?;
         match launcher.await_ready() {
             Ok(()) => Ok(launcher),
             Err(error) => {
@@ -73,13 +74,13 @@ impl Launcher {
 
     /// Makes a launcher for `plan` and waits for nothing: [`Launcher::prepared`] says when it can be asked.
     /// Must be called while the process has one thread.
-    pub fn begin(plan: &Plan) -> Result<Launcher, HostError> {
+    pub fn begin(plan: &Plan, open_files: Rlimit) -> Result<Launcher, HostError> {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
         nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
             .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))?;
         match process::fork().map_err(|e| HostError::new("make the launcher", e))? {
-            Side::Child => launch::run(plan, theirs),
+            Side::Child => launch::run(plan, theirs, open_files),
             Side::Parent(pid) => Ok(Launcher { socket: ours, pid }),
         }
     }

@@ -3,9 +3,7 @@
 //! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
 
 use crate::plan::model::StandardError;
-use crate::sandbox::{HostError, Launcher};
-use nix::errno::Errno;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that are not a session's.
 const OWN: u64 = 64;
@@ -38,12 +36,9 @@ impl OpenFiles {
         OpenFiles { before, now, taken }
     }
 
-    /// Gives a launcher the limit that we were started with.
-    pub(super) fn restore(&self, launcher: &Launcher) -> Result<(), HostError> {
-        let pid = Pid::from_raw(launcher.pid().as_raw());
-        prlimit(pid, Resource::Nofile, self.before).map(drop).map_err(|error| {
-            HostError::new("restore the launcher's limit on open files", Errno::from_raw(error.raw_os_error()))
-        })
+    /// The limit that we were started with, and a launcher gets.
+    pub(super) fn before(&self) -> Rlimit {
+        self.before
     }
 
     /// How many sessions fit.

@@ -3,7 +3,6 @@
 //! Preparing may take long, on a dead file system for ever, so nobody waits for it: until the next launcher is ready the
 //! old one serves, and where there is none the sessions stay in the queue.
 
-use super::admit::Tell;
 use super::files::OpenFiles;
 use super::service::Service;
 use super::shown::Shown;
@@ -105,19 +104,16 @@ impl Service {
 
     fn begin_launcher(&mut self, watch: &Watch, files: &OpenFiles, now: Instant) -> Result<(), HostError> {
         self.shown = Shown::of(&self.plan, now);
-        let launcher = Launcher::begin(&self.plan)?;
-        let watched = files.restore(&launcher).and_then(|()| {
-            let added = watch.add(&launcher, Token::Coming(self.number));
-            added.map_err(|errno| HostError::new("watch the launcher", errno))
-        });
+        let launcher = Launcher::begin(&self.plan, files.before())?;
+        let watched = watch.add(&launcher, Token::Coming(self.number));
         match watched {
             Ok(()) => {
                 self.coming = Some(Coming { launcher, state: Preparation::Running });
                 Ok(())
             }
-            Err(error) => {
+            Err(errno) => {
                 launcher.end();
-                Err(error)
+                Err(HostError::new("watch the launcher", errno))
             }
         }
     }
@@ -135,10 +131,11 @@ impl Service {
             return;
         }
         let before = self.admission.paused();
-        let (until, tell) = self.admission.pause_for(now, REPAIR);
+        let (until, _) = self.admission.pause_for(now, REPAIR);
         watch.set(Timer::Resume(self.number), before, until);
-        if tell == Tell::Now {
-            tracing::error!("{service}: {error}; accepting nobody until that is better");
+        // Not the admission's own quiet: the pause before this one was for a launcher that is gone.
+        if let Some(untold) = self.unprepared.tell(now) {
+            tracing::error!("{service}: {error}; accepting nobody until that is better{untold}");
         }
     }
 }

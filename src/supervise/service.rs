@@ -59,6 +59,8 @@ pub(super) struct Service {
     pub(super) gone: Quiet,
     /// Launchers that could not take another's place.
     pub(super) stale: Quiet,
+    /// Launchers that could not be made where there is none.
+    pub(super) unprepared: Quiet,
 }
 
 impl Service {
@@ -96,6 +98,7 @@ impl Service {
             words: Rate::of_service(Instant::now()),
             gone: Quiet::default(),
             stale: Quiet::default(),
+            unprepared: Quiet::default(),
         })
     }
 
@@ -234,12 +237,5 @@ pub(super) fn users(plan: &Plan) -> Result<Option<Users>, HostError> {
 }
 
 pub(super) fn launcher(plan: &Plan, files: &OpenFiles) -> Result<Launcher, HostError> {
-    let launcher = Launcher::start(plan)?;
-    match files.restore(&launcher) {
-        Ok(()) => Ok(launcher),
-        Err(error) => {
-            launcher.end();
-            Err(error)
-        }
-    }
+    Launcher::start(plan, files.before())
 }
