@@ -57,6 +57,25 @@ fn every_entry_is_told_of_and_not_only_the_first() {
 }
 
 #[test]
+fn a_loader_or_library_that_the_policy_does_not_show_is_named() {
+    let room = stage::room();
+    let program = room.path("program");
+    std::fs::copy("/bin/cat", &program).expect("the stage can be written");
+    let (shown, program) = (room.whole().display(), program.display());
+    let policy = |more: &str| {
+        let files = format!("[files]\nroot = \"empty\"\nexecute = [\"{shown}\"{more}]");
+        let text = format!("version = 1\n[command]\nuser = \"nobody\"\nargv = [\"{program}\"]\n{files}\n");
+        room.file("bare.toml", &text).display().to_string()
+    };
+    // The kernel would say that the program itself is not there.
+    let outcome = arguments(&["check", &policy("")]).run().exits(2);
+    outcome
+        .says(&format!("error: {program} needs /lib64/ld-linux-x86-64.so.2, which the policy does not show"))
+        .says("add its directory: files.execute = [\"/lib64\"]");
+    arguments(&["check", &policy(", \"/lib64\", \"/lib/x86_64-linux-gnu\"")]).run().exits(0);
+}
+
+#[test]
 fn what_is_good_is_said_unless_nobody_wants_to_hear() {
     needs!(root);
     needs!(program "postconf");

@@ -3,6 +3,7 @@
 //! Reads and looks at this host; starts nothing and changes nothing.
 
 mod entries;
+mod libraries;
 mod program;
 
 use super::arrange::{Failure, say_untested};

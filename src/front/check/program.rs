@@ -2,6 +2,7 @@
 //! Whether the program of a plan can be executed, so far as that can be seen without doing it.
 //! Looks at files from outside the sandbox, where a program has the same path as inside.
 
+use super::libraries;
 use crate::plan::Plan;
 use crate::plan::model::{Access, Identity, Ids, Root};
 use crate::policy::Mistake;
@@ -34,7 +35,7 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
         let mistake = Mistake::new(format!("{} is nothing that {who} may execute", program.display()));
         return Some(mistake.help(format!("its mode is {:04o}", metadata.mode() & 0o7777)));
     }
-    let interpreter = interpreter(program)?;
+    let Some(interpreter) = interpreter(program) else { return hidden(plan, program) };
     let needs = format!("{} needs {}, ", program.display(), interpreter.display());
     if std::fs::metadata(&interpreter).is_err() {
         return Some(
@@ -45,7 +46,16 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
         let help = format!("add it: files.execute = [\"{}\"]", interpreter.display());
         return Some(Mistake::new(format!("{needs}which the policy does not let it execute")).help(help));
     }
-    None
+    hidden(plan, &interpreter)
+}
+
+/// The first of the program's loader and libraries that the policy does not show. Without it the kernel says that the
+/// program itself is not there, or the loader ends it.
+fn hidden(plan: &Plan, program: &Path) -> Option<Mistake> {
+    let needed = libraries::of(program).into_iter().find(|needed| !shows(&plan.root, &needed.path))?;
+    let place = needed.path.parent().unwrap_or(&needed.path).display();
+    let words = format!("{} needs {}, which the policy does not show", needed.by.display(), needed.path.display());
+    Some(Mistake::new(words).help(format!("add its directory: files.execute = [\"{place}\"]")))
 }
 
 fn path(text: &CStr) -> &Path {
