@@ -83,9 +83,9 @@ fn measure(postfix: &Postfix, service: &str, count: u64) -> Measured {
     let all: Vec<u32> = postfix.daemons(service).into_iter().flat_map(host::tree).collect();
     let (own, commands): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|pid| is_own(*pid));
     let measured = Measured { own: taken(&own), commands: taken(&commands), kernel_kib };
-    let daemons = host::watch(&commands);
+    let watched = host::watch(&commands);
     drop(clients);
-    assert!(daemons.end_within(patience()), "a command goes on without its client");
+    assert!(watched.end_within(patience()), "a command goes on without its client");
     measured
 }
 
