@@ -10,7 +10,7 @@ use crate::host::facts::Resource;
 use crate::plan::Plan;
 use crate::plan::model::{HostName, Namespace};
 use crate::sys::process::{self, Side};
-use crate::sys::{self, socket};
+use crate::sys::{self, signal, socket};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::Resource::RLIMIT_CORE;
@@ -62,6 +62,8 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     // A terminal's signals are for the supervisor; the launcher ends by end of file.
     process::new_session().map_err(told)?;
     process::set_umask(0);
+    // The supervisor's watchdog is no handler of ours, nor of a reaper, which inherits ours.
+    signal::set_disposition(libc::SIGALRM, signal::Disposition::Default).map_err(told)?;
     // Where it is stopped, it cannot read the end of file.
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
 }

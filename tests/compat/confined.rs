@@ -43,6 +43,9 @@ fn shared() -> Vec<Row> {
                 drop(guest);
                 assert_eq!(client.rest(), "reached\n");
             }),
+        row("signals_to_the_first", "What a command sends to process 1 ends nothing.")
+            .script("for signal in ALRM ALRM ALRM ALRM TERM INT HUP CHLD; do kill -$signal 1 2>/dev/null; done; sleep 1; echo on")
+            .prints("on\n"),
         row("helpers", "A command may start other programs, and wait for them.")
             .script("echo $(echo a | tr a b) $(perl -e 'print 6 * 7')")
             .prints("b 42\n"),
