@@ -77,7 +77,9 @@
 //!   the host's memory is at an end.
 //! * **Not promised**: that the kernel has no faults; that two services of one user cannot meet in files which both
 //!   policies let them write; that a command under `compatible`, which shows the host's files as the user's rights
-//!   allow, is held as one under `strict`.
+//!   allow, is held as one under `strict`; that a supervisor which gets no memory for itself goes on. It aborts then, and
+//!   its sessions end with it. Any other system call of its own that fails costs one connection at most, with a line
+//!   that says why: the tests fail them one by one.
 
 pub mod front;
 pub mod supervise;
