@@ -37,5 +37,7 @@ pub use door::{Advice, Door, Ended, NotAccepted, Plain};
 pub use listener::{Arrival, Listener};
 pub use outcome::{Limit, Outcome, Usage};
 pub use passer::{PassError, Passer};
+#[cfg(any(test, fuzzing))]
+pub(crate) use stderr::law as stderr_law;
 pub use supervisor::{OnSignal, Supervisor};
 pub use trial::Proofs;

@@ -6,6 +6,8 @@
 mod lines;
 mod rate;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use lines::law;
 pub(super) use rate::{Pace, Rate};
 
 use crate::plan::model::StandardError;

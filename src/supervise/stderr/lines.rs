@@ -63,12 +63,13 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut text, mut shown) = (String::new(), 0);
-        for chunk in self.kept.utf8_chunks() {
+        // What is shown has no gap: a shorter part that would fit again is left out as well.
+        'shown: for chunk in self.kept.utf8_chunks() {
             let parts = chunk.valid().chars().map(|c| (c.len_utf8(), escaped(c)));
             let parts = parts.chain(chunk.invalid().iter().map(|byte| (1, format!("\\x{byte:02x}"))));
             for (length, part) in parts {
                 if text.len() + part.len() > MOST {
-                    break;
+                    break 'shown;
                 }
                 text.push_str(&part);
                 shown += length;
@@ -93,6 +94,38 @@ fn escaped(c: char) -> String {
         c => write!(text, "{}", c.escape_debug()),
     };
     text
+}
+
+/// For tests and fuzzers: lines are the same however they come, each is one line of a log and a beginning of what was
+/// written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn law(bytes: &[u8]) {
+    let all = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        for mut piece in pieces {
+            while let Some(line) = lines.next(&mut piece) {
+                found.push(line);
+            }
+        }
+        found.extend(lines.last());
+        found
+    };
+    let found = all(&mut std::iter::once(bytes));
+    assert_eq!(found, all(&mut bytes.chunks(1)));
+    for line in found {
+        let shown = line.to_string();
+        crate::fuzz::assert_one_line(&shown);
+        let text = shown.strip_prefix('"').and_then(|shown| shown.rsplit_once('"')).map(|(text, _)| text);
+        let whole: String = line
+            .kept
+            .utf8_chunks()
+            .map(|chunk| {
+                let valid: String = chunk.valid().chars().map(escaped).collect();
+                chunk.invalid().iter().fold(valid, |text, byte| format!("{text}\\x{byte:02x}"))
+            })
+            .collect();
+        assert!(text.is_some_and(|text| whole.starts_with(text) && text.len() <= MOST), "{shown}");
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +157,13 @@ mod tests {
             assert_eq!(lines(&[text]), [expected]);
             assert!(!expected.chars().any(char::is_control));
         }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_line_has_no_gap() {
+        let text = [&b"a".repeat(1590)[..], b"\x1b\x1b\x1b\xffb"].concat();
+        let expected = format!("\"{}\\x1b\\x1b\" and 3 bytes", "a".repeat(1590));
+        assert_eq!(lines(&[&text]), [expected]);
     }
 
     #[test]
