@@ -89,6 +89,59 @@ fn the_same_attacks_work_on_spawn() {
 }
 
 #[test]
+fn a_connection_stays_locked_where_a_policy_grants_ports() {
+    needs!(root);
+    needs!(landlock 4);
+    let grants = [
+        "syscalls.allow=[\"network-client\"]",
+        "network.mode=host",
+        "network.connect.ports=[1]",
+        "network.bind.ports=[1]",
+        "network.udp.ports=any",
+    ];
+    setting::with_grants("strict/tcp", setting::Users::One, &grants, |setting| {
+        for name in [
+            "connection: turned into a client of a host port",
+            "connection: turned into a listener on a host port",
+            "connection: listens on a host port without bind",
+        ] {
+            let found = tried::alone(name, "alone", setting.connect, &setting.facts(), setting.targets);
+            assert_eq!(found.verdict, tried::Verdict::Blocked, "{found:?}");
+        }
+    });
+}
+
+/// Ways of using a connection that no lock may break, in the words of the probe. The client has sent enough to read.
+const USES: &str = "peer-name , own-name , pending-error , keep-alive , receive-timeout , linger , poll , epoll , peek , \
+                    how-much , receive , receive-message , send , send-message , write-vector , without-blocking , splice";
+
+#[test]
+fn a_locked_connection_is_used_as_any_other() {
+    let file = std::path::Path::new("/usr/bin/env");
+    let sixteen = std::fs::read(file).expect("coreutils are there")[..16].to_vec();
+    let room = stage::room();
+    let unix = format!("unix:{}", room.path("socket").display());
+    for (address, own) in [("127.0.0.1:0", "no-delay , cork , tcp-state"), (unix.as_str(), "peer-credentials")] {
+        let end = format!("send-file {} , half-close , exit-as-told", file.display());
+        let server = scene("strict").probe(&format!("{USES} , {own} , {end}")).listen_on(address);
+        let mut client = server.connect().send(b"r2splice8,");
+        let mut seen = Vec::new();
+        // To the end of the command's half.
+        std::io::Read::read_to_end(&mut client, &mut seen).expect("the command closes its half");
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        for word in USES.split(" , ").chain(own.split(" , ")) {
+            assert!(text.contains(&format!("{word}: ok\n")), "{word} over {address}: {text}");
+        }
+        assert!(text.contains("sent\nsend: ok\nsent\nsend-message: ok\nvector\n"), "{text}");
+        assert!(text.contains("splice8,splice: ok\n"), "{text}");
+        assert!(seen.windows(16).any(|window| window == sixteen), "no sixteen bytes of {}: {text}", file.display());
+        // The client's half is open still.
+        client.send(b"7\n").finish();
+        server.logs("status=7");
+    }
+}
+
+#[test]
 fn a_socket_that_is_only_shown_cannot_be_spoken_to() {
     let room = stage::room();
     let path = room.path("socket");

@@ -69,6 +69,11 @@ fn burdened(policy: &Path, users: Users) -> Scene {
 
 /// `spawnbox listen` under `strict`, on TCP or on a UNIX socket.
 pub(super) fn standing_alone(name: &'static str, users: Users, play: impl FnOnce(&Setting<'_>)) {
+    with_grants(name, users, &[], play);
+}
+
+/// The same with more settings.
+pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], play: impl FnOnce(&Setting<'_>)) {
     let room = room();
     let policy = room.file("attack.toml", &granted(users));
     let targets = Targets::make(&room);
@@ -81,7 +86,8 @@ pub(super) fn standing_alone(name: &'static str, users: Users, play: impl FnOnce
         }
         false => scene.listen(),
     };
-    let server = start(burdened(&policy, users), "socket");
+    let granted = |scene: Scene| grants.iter().fold(scene, |scene, grant| scene.set(grant));
+    let server = start(granted(burdened(&policy, users)), "socket");
     let limited = start(burdened(&policy, users).set("limits.time=\"2s\""), "limited");
     play(&Setting {
         name,

@@ -78,8 +78,8 @@ fn parse(line: &str) -> Option<Found> {
     Some(Found { name: name.to_string(), verdict, why })
 }
 
-/// On a connection of its own.
-fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Found {
+/// One of them, on a connection of its own.
+pub(super) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Found {
     let other = name.starts_with("another: ").then(|| {
         let mut other = connect().send(format!("{facts} do=leave\n").as_bytes());
         (other.line(), other)

@@ -10,6 +10,7 @@ mod attempts;
 mod control;
 mod corners;
 mod facts;
+mod ordinary;
 
 use nix::errno::Errno;
 
@@ -28,7 +29,8 @@ fn perform(name: &str, arguments: &[&str]) -> Option<String> {
     if let Some(fact) = facts::look(name) {
         return Some(fact);
     }
-    match attempts::attempt(name, arguments).or_else(|| corners::attempt(name, arguments)) {
+    let corner = || corners::attempt(name, arguments).or_else(|| ordinary::attempt(name, arguments));
+    match attempts::attempt(name, arguments).or_else(corner) {
         Some(Ok(said)) if said.is_empty() => Some("ok".to_string()),
         Some(Ok(said)) => Some(said),
         Some(Err(errno)) => Some(format!("{errno:?}")),
