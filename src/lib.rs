@@ -79,7 +79,8 @@
 //!   policies let them write; that a command under `compatible`, which shows the host's files as the user's rights
 //!   allow, is held as one under `strict`; that a supervisor which gets no memory for itself goes on. It aborts then, and
 //!   its sessions end with it. Any other system call of its own that fails costs one connection at most, with a line
-//!   that says why: the tests fail them one by one.
+//!   that says why: the tests fail them one by one. The whole list, and each attack
+//!   with its defence and its test: [`security`].
 
 pub mod front;
 pub mod supervise;
@@ -90,6 +91,7 @@ pub mod postfix;
 pub mod host;
 pub mod log;
 pub mod sys;
+pub mod security;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 

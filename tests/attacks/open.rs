@@ -101,7 +101,35 @@ pub(super) fn judge(setting: &str, all: &[Found]) -> Vec<String> {
             (Expected::Blocked, false) | (Expected::Open, true) | (Expected::Either, _) => None,
         }
     });
-    unknown.chain(wrong).collect()
+    unknown.chain(wrong).chain(undocumented(all)).collect()
+}
+
+/// The names of attacks on the page of the documentation: what stands in backquotes and is `group: what`.
+fn documented() -> BTreeSet<&'static str> {
+    let quoted = spawnbox::security::PAGE.split('`').skip(1).step_by(2);
+    quoted.filter(|text| text.contains(": ") && !text.contains('\n')).collect()
+}
+
+/// What the page lacks of these, and has beside them.
+fn undocumented(all: &[Found]) -> Vec<String> {
+    let names: BTreeSet<&str> = all.iter().map(|one| one.name.as_str()).collect();
+    let documented = documented();
+    let missing = names.difference(&documented).map(|name| format!("not in src/security.md: {name}"));
+    let unknown = documented.difference(&names).map(|name| format!("in src/security.md, and not tried: {name}"));
+    missing.chain(unknown).collect()
+}
+
+#[test]
+fn the_page_has_as_many_open_attacks_as_the_list() {
+    let rows = rows();
+    let count = |setting: &str| {
+        let listed = rows.iter().filter(|row| ["every", "some"].contains(&row.host) && row.concerns(setting));
+        listed.map(|row| row.attack).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!([count("strict/tcp"), count("strict/unix"), count("strict/master-tcp")], [0; 3]);
+    let [tcp, unix] = ["tcp", "unix"].map(|kind| count(&format!("compatible/master-{kind}")));
+    let line = format!("| at most {tcp} | at most {unix} |");
+    assert!(spawnbox::security::PAGE.contains(&line), "no {line:?} in src/security.md");
 }
 
 #[test]
