@@ -75,7 +75,7 @@ impl Supervisor {
             NotAccepted::Errno(_) => service.pause(&mut self.watch, Instant::now()),
             NotAccepted::Passed(_) | NotAccepted::Locked(_) => Tell::Now,
         };
-        let advice = door.not_accepted(&service.plan.service, why, tell);
+        let advice = door.not_accepted(&service.plan.service, service.admission.live(), why, tell);
         self.heed(advice);
     }
 

@@ -39,9 +39,10 @@ pub trait Door {
         Advice::Continue
     }
 
-    /// Nothing was accepted although somebody was there. The loop pauses where that is a reason to; `tell` says whether
-    /// this is news.
-    fn not_accepted(&mut self, service: &str, why: &NotAccepted, tell: Tell) -> Advice {
+    /// Nothing was accepted although somebody was there; `live` have a place of this service, one less than before where
+    /// it was kept for this client. The loop pauses where that is a reason to; `tell` says whether this is news.
+    fn not_accepted(&mut self, service: &str, live: usize, why: &NotAccepted, tell: Tell) -> Advice {
+        let _ = live;
         match tell {
             Tell::Now => tracing::warn!("{service}: cannot accept a connection: {why}; trying again"),
             Tell::No => {}

@@ -102,6 +102,26 @@ fn who_hands_a_client_over_slowly_keeps_nobody_waiting() {
 }
 
 #[test]
+fn who_does_not_hand_a_client_over_leaves_the_place_to_another() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "echo pass - n n - 1 spawnbox -o echo_concurrency=3 user=nobody argv=/bin/cat\n";
+        let postfix = Postfix::start(&room, "", entry);
+        let address = postfix.socket("echo");
+        let passers = [Passer::connect(&address), Passer::connect(&address)];
+        // Who is accepted after them has the last place.
+        let stays = served(&address);
+        drop(passers);
+        log.says("warning: pass_accept_attr: cannot receive file descriptor: ");
+        assert_eq!(served(&address).finish().rest(), "");
+        assert_eq!(stays.finish().rest(), "");
+        postfix.stop();
+    });
+}
+
+#[test]
 fn a_client_that_is_being_handed_over_at_a_reload_is_served() {
     needs!(root);
     needs!(program "postfix");

@@ -215,6 +215,25 @@ impl Gate {
         }
     }
 
+    /// Somebody has given up a place, and `live` have one.
+    fn room(&mut self, live: usize) -> Advice {
+        let was_full = self.phase == Phase::Full;
+        if self.phase == Phase::Closed {
+            return Advice::Continue;
+        }
+        self.phase = Phase::Room;
+        if was_full && self.notify(Status::Available).is_err() {
+            return self.end();
+        }
+        // With several at once it goes when nobody is served, and turns no client away until then: a process that waited
+        // for its last client would keep the places of all the others.
+        match (self.used >= self.max_use, was_full) {
+            (true, _) if live == 0 => self.close(Advice::Drain),
+            (_, true) => self.seek(),
+            (_, false) => Advice::Continue,
+        }
+    }
+
     /// Without the lock nothing can be accepted, and another process does better.
     fn cannot_lock(&mut self, errno: Errno) -> Advice {
         tracing::error!("{}", Fatal::Lock(errno));
@@ -287,27 +306,14 @@ impl Door for Gate {
     }
 
     fn ended(&mut self, _ended: &Ended<'_>, live: usize) -> Advice {
-        let was_full = self.phase == Phase::Full;
         tracing::debug!("connection closed");
-        if self.phase == Phase::Closed {
-            return Advice::Continue;
-        }
-        self.phase = Phase::Room;
-        if was_full && self.notify(Status::Available).is_err() {
-            return self.end();
-        }
-        // With several at once it goes when nobody is served, and turns no client away until then: a process that waited
-        // for its last client would keep the places of all the others.
-        match (self.used >= self.max_use, was_full) {
-            (true, _) if live == 0 => self.close(Advice::Drain),
-            (_, true) => self.seek(),
-            (_, false) => Advice::Continue,
-        }
+        self.room(live)
     }
 
-    fn not_accepted(&mut self, _service: &str, why: &NotAccepted, _tell: Tell) -> Advice {
+    fn not_accepted(&mut self, _service: &str, live: usize, why: &NotAccepted, _tell: Tell) -> Advice {
         match self.refuse(why) {
-            Ok(()) => Advice::Continue,
+            // Who fails to hand a client over had a place, and may have had the last one.
+            Ok(()) => self.room(live),
             Err(_) => self.close(Advice::Leave),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::plan::{hosts, resolve};
-use crate::supervise::{Client, Outcome, Usage};
+use crate::supervise::{Client, Outcome, PassError, Usage};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 /// A gate that lets this many clients in at once, and master's end of the channel.
@@ -62,6 +62,22 @@ fn with_room_left_master_is_told_both_at_once_and_without_it_the_second_when_the
 }
 
 #[test]
+fn a_client_that_was_not_handed_over_after_all_leaves_room_for_another() {
+    let (mut gate, master) = gate(100, 3, OnEnd::Leave);
+    let lose = |gate: &mut Gate, live| {
+        let why = NotAccepted::Passed(PassError { what: "cannot receive file descriptor", why: "end of file".into() });
+        gate.not_accepted("policy", live, &why, Tell::Now)
+    };
+    // The two others have a place each, and their clients are still to come.
+    assert_eq!(gate.accepted(0, 3), Advice::Hold);
+    assert_eq!(told(&master), messages(&[Status::Taken]));
+    assert_eq!(lose(&mut gate, 2), Advice::Accept);
+    assert_eq!(told(&master), messages(&[Status::Available]));
+    assert_eq!(lose(&mut gate, 1), Advice::Continue);
+    assert!(told(&master).is_empty());
+}
+
+#[test]
 fn the_last_client_that_max_use_allows_is_served_and_no_other() {
     let (mut gate, master) = gate(2, 1, OnEnd::Leave);
     assert_eq!(gate.accepted(0, 1), Advice::Hold);
@@ -104,7 +120,7 @@ fn a_reload_that_nobody_looked_at_yet_is_seen_when_master_is_told() {
 #[test]
 fn the_thirteenth_client_that_cannot_be_accepted_is_one_too_many() {
     let (mut gate, _master) = gate(100, 1, OnEnd::Leave);
-    let refuse = |gate: &mut Gate, errno| gate.not_accepted("policy", &NotAccepted::Errno(errno), Tell::No);
+    let refuse = |gate: &mut Gate, errno| gate.not_accepted("policy", 0, &NotAccepted::Errno(errno), Tell::No);
     for _ in 1..MOST_ERRORS {
         assert_eq!(refuse(&mut gate, Errno::EMFILE), Advice::Continue);
         assert_eq!(refuse(&mut gate, Errno::ENOBUFS), Advice::Continue);
