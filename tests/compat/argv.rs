@@ -153,7 +153,8 @@ fn failures() -> Vec<Row> {
             "Permission denied",
         ),
         failing("exec_directory", "A directory is no command.", "/usr/bin", "Permission denied"),
-        row("exec_empty", "An empty command is told in the log.").runs("user=nobody {argv=}").prints(""),
+        failing("exec_empty", "An empty command is told in the log.", "", "No such file or directory")
+            .runs("user=nobody {argv=}"),
         row("exec_failure_goes_on", "A failed exec does not end the service: the next client is served.")
             .script("echo served; rm @spool/@name")
             .runs("user=nobody argv=@spool/@name")
