@@ -45,6 +45,7 @@ fn the_daemon_works_as_the_mail_owner_while_it_waits_and_while_it_serves() {
 #[test]
 fn no_cgroup_of_a_session_is_left_behind_by_a_daemon_without_roots_rights() {
     needs!(root);
+    needs!(cgroup);
     needs!(program "postfix");
     let room = room();
     in_private(&room.path(""), |log| {
@@ -56,6 +57,7 @@ fn no_cgroup_of_a_session_is_left_behind_by_a_daemon_without_roots_rights() {
         host::eventually("the command is there", patience(), || host::children(daemon).len() == 2);
         let of = |pid: &u32| host::cgroup_of(*pid).filter(|path| path.to_string_lossy().contains("spawnbox-"));
         let cgroups: Vec<_> = host::tree(daemon).iter().filter_map(of).collect();
+        assert!(!cgroups.is_empty(), "the command is in no cgroup of ours");
         assert_eq!(client.rest(), "");
         log.says("warning: command /bin/sleep killed by signal 9");
         for cgroup in cgroups {
