@@ -75,7 +75,9 @@ fn what_spawn_does_we_do_or_say_why_not() {
     };
     let wanted = std::env::var("SPAWNBOX_COMPAT_ROWS").unwrap_or_default();
     let chosen = |row: &Row| wanted.split(',').any(|start| row.name.starts_with(start));
-    let rows: Vec<Row> = rows().into_iter().filter(chosen).collect();
+    let all = rows();
+    verdict::check_names(&all, &wanted);
+    let rows: Vec<Row> = all.into_iter().filter(chosen).collect();
     let played = thread::scope(|scope| {
         let both: Vec<_> = sides.iter().map(|side| scope.spawn(|| stage::play(*side, &rows))).collect();
         both.into_iter().flat_map(|side| side.join().expect("a failed row is a result")).collect::<Vec<_>>()

@@ -5,7 +5,21 @@ use super::differences::{Difference, Kind};
 use super::row::Row;
 use super::stage::Played;
 use crate::postfix::instance::Spawner;
+use std::collections::BTreeSet;
 use std::io::Write;
+
+/// So many rows there are at least: fewer are no contract, but one that lost its parts.
+const LEAST: usize = 120;
+
+/// Fails where a result would mean nothing: rows that are not there, that are chosen and not there, or share a name.
+pub(super) fn check_names(all: &[Row], wanted: &str) {
+    assert!(all.len() >= LEAST, "there are {} rows only", all.len());
+    let names: BTreeSet<&str> = all.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names.len(), all.len(), "two rows have the same name");
+    for start in wanted.split(',') {
+        assert!(names.iter().any(|name| name.starts_with(start)), "SPAWNBOX_COMPAT_ROWS: no row begins with {start}");
+    }
+}
 
 /// Prints the counts, and fails with every row that is not as it should be.
 pub(super) fn judge(sides: &[Spawner], rows: &[Row], played: &[Played], listed: &[Difference]) {
