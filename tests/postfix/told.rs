@@ -59,6 +59,22 @@ fn a_sandbox_that_cannot_be_made_is_told_with_the_step_and_what_it_was_about() {
 }
 
 #[test]
+fn where_both_names_set_a_time_limit_the_log_says_which_one_counts() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let entry = "both unix - n n - 0 spawnbox user=nobody argv=/bin/sleep 60\n";
+        let settings = "both_time_limit = 1\nboth_command_time_limit = 50\n";
+        let postfix = Postfix::start(&room, settings, entry);
+        assert_eq!(Client::connect(&postfix.socket("both")).rest(), "");
+        log.says("warning: parameter both_time_limit overrides both_command_time_limit");
+        log.says("warning: /bin/sleep: session 1: command time limit exceeded (1s, set by both_time_limit)");
+        postfix.stop();
+    });
+}
+
+#[test]
 fn the_line_of_a_time_limit_names_what_sets_it() {
     needs!(root);
     needs!(program "postfix");
