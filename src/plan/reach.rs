@@ -37,9 +37,11 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// What bind(2) reaches.
+    /// What bind(2) reaches. A client that resets its connection leaves a socket that can be bound, if not listened on
+    /// (Linux, `inet_bind` and `inet_listen`, net/ipv4/af_inet.c).
     pub(super) fn bind(&self) -> Option<&'static str> {
-        (self.calls(libc::SYS_bind) && self.serves()).then_some("binding any TCP port of the host")
+        let socket = self.host && self.makes(libc::SOCK_STREAM) || self.tcp;
+        (self.calls(libc::SYS_bind) && socket).then_some("binding any TCP port of the host")
     }
 
     /// What listen(2) reaches.
@@ -58,7 +60,7 @@ impl<'a> Reach<'a> {
     }
 
     /// A socket that could serve: one of the host's, or the connection once connect(2) has dissolved it; before that
-    /// bind(2) and listen(2) fail with EINVAL (Linux, net/ipv4/af_inet.c).
+    /// listen(2) fails with EINVAL (Linux, net/ipv4/af_inet.c).
     fn serves(&self) -> bool {
         self.host && self.makes(libc::SOCK_STREAM) || self.tcp && self.calls(libc::SYS_connect)
     }

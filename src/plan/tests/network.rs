@@ -105,6 +105,12 @@ fn calls_that_nothing_restricts_are_refused() {
     assert_eq!(refused(&over(Transport::Stdio), &policy, &root_on_debian_12()), turned);
     assert_eq!(refused(&over(Transport::Unix), &policy, &root_on_debian_12()), "not refused");
     assert_eq!(of(&policy, &root_on_618()), "not refused");
+
+    // Its client can reset it, and what is left can be bound.
+    let policy = with(NetworkMode::None, &["bind"]);
+    assert_eq!(of(&policy, &root_on_debian_12()), bind);
+    assert_eq!(refused(&over(Transport::Unix), &policy, &root_on_debian_12()), "not refused");
+    assert_eq!(of(&policy, &root_on_618()), "not refused");
 }
 
 #[test]
