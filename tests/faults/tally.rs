@@ -43,6 +43,7 @@ impl Tally {
              starts refused in words {refused}, connections lost {lost}, left behind or worse {}",
             faults.len()
         );
+        assert!(injected * 2 >= *tried && *tried > 0, "{phase}: of {tried} failures {injected} happened");
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
 }

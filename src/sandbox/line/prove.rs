@@ -258,8 +258,12 @@ fn is_closed_by_exec(number: RawFd) -> bool {
 fn use_port(kind: usize, port: u16) -> Answer {
     let socket_type = if kind == 2 { SocketType::DGRAM } else { SocketType::STREAM };
     let made = rustix::net::socket_with(AddressFamily::INET, socket_type, SocketFlags::CLOEXEC, None);
-    // Without such a socket there is no port to use.
-    let Ok(socket) = made else { return Ok(true) };
+    let socket = match made {
+        Ok(socket) => socket,
+        // A kernel without such sockets has no port to use.
+        Err(rustix::io::Errno::AFNOSUPPORT) => return Ok(true),
+        Err(error) => return Err(errno(error)),
+    };
     let address = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
     let used = if kind == 1 { rustix::net::bind(&socket, &address) } else { rustix::net::connect(&socket, &address) };
     match used {
