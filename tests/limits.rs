@@ -165,7 +165,7 @@ fn all_sessions_of_a_service_have_tasks_together() {
     let made = |client: &mut Client| -> u32 {
         let line = client.line();
         let made = line.strip_prefix("fork 40: ").and_then(|rest| rest.strip_suffix(" made, then EAGAIN"));
-        made.and_then(|made| made.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+        made.and_then(|made| made.parse().ok()).unwrap_or_else(|| panic!("{line}: {}", server.log()))
     };
     let mut first = server.connect();
     // Process 1 and the command itself are two.

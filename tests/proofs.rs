@@ -34,7 +34,8 @@ fn a_layer_that_is_not_there_is_caught() {
         ("setgroups", "identity: it has groups that are not the command's"),
         ("prctl@0:24", "rights: it still has capabilities in its bounding set"),
         ("prctl@0:28", "rights: it still has unlocked securebits"),
-        ("prlimit64", "limits: the limit processor-time 60 is not in force"),
+        // Without a place for the old limit it sets a new one.
+        ("prlimit64@3:0", "limits: the limit processor-time 60 is not in force"),
         ("close_range", "descriptors: a descriptor is left open to the command"),
         ("setsid", "session: it does not lead a session of its own"),
         ("command:seccomp", "system calls: the system call clone3 is not denied"),
