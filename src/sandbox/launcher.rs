@@ -5,6 +5,7 @@
 use super::launch;
 use super::report::SetupError;
 use super::{HostError, wire};
+use crate::host::errno_text;
 use crate::plan::Plan;
 use crate::sys::process::{self, Side};
 use crate::sys::socket;
@@ -105,11 +106,14 @@ impl Launcher {
         self.prepared().unwrap_or(Err(told(Errno::EAGAIN)))
     }
 
-    /// Kills a launcher that is of no use and reaps it.
+    /// Kills a launcher that is of no use and reaps it. One that cannot be killed is not waited for: it reads end of file,
+    /// and is a stray.
     pub fn end(self) {
         // It is our own child and not yet reaped, so the number is still its own, and it dies of this.
-        let _ = nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL);
-        let _ = nix::sys::wait::waitpid(self.pid, None);
+        match nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL) {
+            Ok(()) => drop(nix::sys::wait::waitpid(self.pid, None)),
+            Err(errno) => tracing::warn!("cannot kill launcher {}: {}", self.pid, errno_text(errno)),
+        }
     }
 
     /// Asks for a session, with this user id where the plan has a range of them. The cord's far end and the cgroup's

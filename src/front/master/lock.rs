@@ -111,9 +111,14 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        // One that has ended by itself takes the signal too, until it is reaped.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
-        let _ = nix::sys::wait::waitpid(self.pid, None);
+        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            // One that has ended by itself takes the signal too, until it is reaped.
+            Ok(()) => drop(nix::sys::wait::waitpid(self.pid, None)),
+            // It was reaped as a stray, and its number may be another child's.
+            Err(rustix::io::Errno::SRCH) => {}
+            // Not waited for, as it may wait itself for as long as others have the lock. It is a stray.
+            Err(error) => tracing::warn!("cannot kill process {}, which waits for the lock: {error}", self.pid),
+        }
     }
 }
 
