@@ -182,6 +182,11 @@ impl Hanging {
 
     /// From now on whoever executes the program hangs.
     fn hold(&mut self) {
+        // Where somebody still has it open, from a session that has just ended, there is no lease yet.
+        host::eventually("there is a lease", patience(), || self.lease().is_some());
+    }
+
+    fn lease(&mut self) -> Option<()> {
         use std::io::{BufRead, BufReader};
         let mut holder = std::process::Command::new(stage::program("probe"))
             .args(["lease"])
@@ -194,8 +199,14 @@ impl Hanging {
         BufReader::new(holder.stdout.take().expect("standard output is a pipe"))
             .read_line(&mut said)
             .expect("it speaks");
+        if said.ends_with(": EAGAIN\n") {
+            holder.kill().expect("it is our own child");
+            holder.wait().expect("it is our own child");
+            return None;
+        }
         assert!(said.ends_with(": ok\n"), "{said}");
         self.lease = Some(holder);
+        Some(())
     }
 
     /// Waits until somebody hangs: the kernel lists a lease that is being broken, see proc_locks(5).

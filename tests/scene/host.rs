@@ -101,7 +101,7 @@ fn readable_by(descriptor: &OwnedFd, deadline: Instant) -> bool {
 }
 
 /// Waits until something is so that the kernel sends no event for, or fails the test.
-pub(crate) fn eventually(what: &str, limit: Duration, so: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !so() {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
