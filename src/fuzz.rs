@@ -10,8 +10,8 @@ pub type Law = fn(&[u8]);
 pub const LAWS: &[(&str, Law)] = &[
     ("policy", |bytes| text(bytes, crate::policy::laws::file)),
     ("assignment", |bytes| text(bytes, crate::policy::laws::assignment)),
-    ("amount", |bytes| text(bytes, crate::policy::laws::amount)),
-    ("plan", |bytes| text(bytes, crate::plan::laws::plan)),
+    ("amount", |bytes| text(bytes, crate::plan::laws::amount)),
+    ("plan", |bytes| text(bytes, crate::sandbox::laws::plan)),
     ("master-cf", |bytes| text(bytes, crate::postfix::laws::master_cf)),
     ("options", |bytes| text(bytes, crate::postfix::laws::options)),
     ("main-cf", |bytes| text(bytes, crate::postfix::laws::main_cf)),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What must hold of every plan, whatever the policy says and whatever the host can do. For tests and fuzzers only.
 
-use super::explain::{explain, steps};
+use super::explain::{explain, size, steps};
 use super::hosts;
 use super::model::{Ids, Plan};
 use super::request::Transport;
@@ -13,11 +13,16 @@ use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) use super::explain::size;
+/// A size is read as it is printed.
+pub(crate) fn amount(text: &str) {
+    if let Some(bytes) = crate::policy::laws::amount(text) {
+        assert_eq!(crate::policy::laws::amount(&size(bytes)), Some(bytes));
+    }
+}
 
 /// The policy that `text` is, on a host that `text` chooses: one plan, or one refusal, which is the same each time.
-pub(crate) fn plan(text: &str) {
-    let Ok(policy) = crate::policy::laws::policy(text) else { return };
+pub(crate) fn plan(text: &str) -> Option<Plan> {
+    let policy = crate::policy::laws::policy(text).ok()?;
     assert_eq!(crate::policy::laws::policy(text).as_ref(), Ok(&policy));
     let seed = hash(text.as_bytes());
     let facts = host(seed, &policy);
@@ -25,10 +30,14 @@ pub(crate) fn plan(text: &str) {
     let plan = resolve(&request, &policy, &facts);
     assert_eq!(plan, resolve(&request, &policy, &facts));
     match plan {
-        Ok(plan) => check(&plan, &facts),
+        Ok(plan) => {
+            check(&plan, &facts);
+            Some(plan)
+        }
         Err(refusal) => {
             let mistake = Mistake::new(refusal.message()).help(refusal.way_out());
             crate::policy::laws::complaint(&mistake.quoted(&refusal.origin, &policy.sources).into());
+            None
         }
     }
 }
@@ -47,9 +56,6 @@ pub(crate) fn check(plan: &Plan, facts: &Facts) {
         Ids::Each { range, gid } => range.first == 0 || range.first > range.last || gid == Some(0),
     };
     assert!(!root && plan.concurrency > 0);
-    if let Some(filter) = &plan.filter {
-        crate::sandbox::filter::compile(filter).unwrap_or_else(|error| panic!("{error}"));
-    }
 }
 
 fn request(seed: u64) -> Request {

@@ -2,6 +2,7 @@
 //! The transport type `pass`: a daemon in front of us, such as postscreen(8), hands its client over. See
 //! util/pass_accept.c: a byte with the client's descriptor, then attributes, `name\0value\0` each and `\0` at the end.
 
+use super::at::At;
 use super::row::{Row, row};
 use crate::postfix::pass::{Passer, pair};
 use crate::scene::Client;
@@ -17,6 +18,14 @@ const ATTRIBUTES: &[u8] = b"name\0value\0\0";
 
 fn passed(name: &str, proves: &'static str) -> Row {
     row(name, proves).columns("pass - n n - 0")
+}
+
+/// As a daemon does that has no more to do with its client.
+fn hands_over(at: &At<'_>, client: OwnedFd) -> Passer {
+    let mut passer = Passer::connect(&at.postfix.socket(at.name));
+    passer.hands_over(&[&client]);
+    passer.says(ATTRIBUTES);
+    passer
 }
 
 fn clients() -> Vec<Row> {
@@ -57,10 +66,7 @@ fn clients() -> Vec<Row> {
             .sees(|at| {
                 let (client, theirs) = pair();
                 fcntl(&theirs, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a socket has flags");
-                let mut passer = Passer::connect(&at.postfix.socket(at.name));
-                passer.hands_over(&[&theirs]);
-                passer.says(ATTRIBUTES);
-                drop(theirs);
+                let _passer = hands_over(at, theirs);
                 assert_eq!(client.rest(), "flags:\t02\n", "{:?}", at.said());
             }),
         passed("pass_tcp", "The client is whom the descriptor connects: its address is the command's to ask for.")
@@ -70,9 +76,7 @@ fn clients() -> Vec<Row> {
                 let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("we listen");
                 let port = client.local_addr().expect("a connected socket").port();
                 let (theirs, _) = listener.accept().expect("a client is there");
-                let mut passer = Passer::connect(&at.postfix.socket(at.name));
-                passer.hands_over(&[&OwnedFd::from(theirs)]);
-                passer.says(ATTRIBUTES);
+                let _passer = hands_over(at, OwnedFd::from(theirs));
                 client.set_read_timeout(Some(at.patience)).expect("a time-out can be set");
                 assert_eq!(Client::Tcp(client).rest(), port.to_string());
             }),
@@ -80,38 +84,26 @@ fn clients() -> Vec<Row> {
             .runs("user=nobody argv=/bin/ls /proc/self/fd")
             .sees(|at| {
                 let (client, theirs) = pair();
-                let mut passer = Passer::connect(&at.postfix.socket(at.name));
-                passer.hands_over(&[&theirs]);
-                passer.says(ATTRIBUTES);
-                drop(theirs);
+                let _passer = hands_over(at, theirs);
                 assert_eq!(client.rest(), "0\n1\n2\n3\n");
             }),
         passed("pass_refused", "Attributes of the entry are refused when the first client has been passed.")
             .runs("user=ghost argv=/bin/cat")
             .sees(|at| {
                 let (client, theirs) = pair();
-                let mut passer = Passer::connect(&at.postfix.socket(at.name));
-                passer.hands_over(&[&theirs]);
-                passer.says(ATTRIBUTES);
-                drop(theirs);
+                let _passer = hands_over(at, theirs);
                 assert_eq!(client.rest(), "");
                 at.says("fatal: unknown user name: ghost");
             }),
         passed("pass_lock", "The lock file is the transport's: pid/pass.NAME.").sees(|at| {
             let (_client, theirs) = pair();
-            let mut passer = Passer::connect(&at.postfix.socket(at.name));
-            passer.hands_over(&[&theirs]);
-            passer.says(ATTRIBUTES);
-            assert!(passer.sees_the_end());
+            assert!(hands_over(at, theirs).sees_the_end());
             assert!(at.path("postfix/queue/pid").join(format!("pass.{}", at.name)).exists());
         }),
         passed("pass_reuse", "One process serves one client after another.").columns("pass - n n - 1").sees(|at| {
             for _ in 0..3 {
                 let (client, theirs) = pair();
-                let mut passer = Passer::connect(&at.postfix.socket(at.name));
-                passer.hands_over(&[&theirs]);
-                passer.says(ATTRIBUTES);
-                drop(theirs);
+                let _passer = hands_over(at, theirs);
                 assert_eq!(client.send(b"x").finish().rest(), "x");
             }
         }),
@@ -129,10 +121,7 @@ fn passers() -> Vec<Row> {
             at.says(&format!("warning: pass_accept_attr: {says}"));
             at.says("error: accept connection: *");
             let (client, theirs) = pair();
-            let mut passer = Passer::connect(&at.postfix.socket(at.name));
-            passer.hands_over(&[&theirs]);
-            passer.says(ATTRIBUTES);
-            drop(theirs);
+            let _passer = hands_over(at, theirs);
             assert_eq!(client.send(b"hello\n").finish().rest(), "hello\n");
         })
     };
