@@ -228,11 +228,12 @@ impl Drop for Hanging {
     }
 }
 
-fn serving(hanging: &Hanging, limit: &str) -> Server {
+/// With a time limit that is long enough to stop what hangs.
+fn serving(hanging: &Hanging) -> Server {
     let directory = hanging.directory().display().to_string();
     let program = format!("{directory}/program");
     let shown = format!("files.execute=[\"{directory}\"]");
-    let limit = format!("limits.time=\"{limit}\"");
+    let limit = format!("limits.time=\"{}s\"", 2 * a_second().as_secs());
     scene("strict").set(&shown).set(&limit).argv(&[&program, "say", "hello"]).listen()
 }
 
@@ -240,7 +241,7 @@ fn serving(hanging: &Hanging, limit: &str) -> Server {
 fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
     needs!(root);
     let mut hanging = Hanging::new();
-    let server = serving(&hanging, "2s");
+    let server = serving(&hanging);
     assert_eq!(server.connect().rest(), "hello\n");
     hanging.hold();
     let stuck = server.connect();
@@ -255,7 +256,7 @@ fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
 fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_its_limit() {
     needs!(root);
     let mut hanging = Hanging::new();
-    let server = serving(&hanging, "2s");
+    let server = serving(&hanging);
     let idle = host::tree(server.pid());
     hanging.hold();
     let stuck = server.connect();
