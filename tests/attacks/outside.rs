@@ -34,14 +34,15 @@ fn commands(servers: &[u32]) -> Vec<u32> {
     all.filter(|pid| host::command_line(*pid).starts_with(&program)).collect()
 }
 
-/// The server of the one command that runs, and that command.
+/// The server of the one command that runs, and that command, once those before it are over.
 fn one(setting: &Setting<'_>) -> (u32, u32) {
-    for server in (setting.servers)() {
-        if let [command] = commands(&[server])[..] {
-            return (server, command);
-        }
-    }
-    panic!("no command, or several")
+    let mut all = Vec::new();
+    host::eventually("one command runs and no other", patience(), || {
+        let below = |server: u32| commands(&[server]).into_iter().map(move |command| (server, command));
+        all = (setting.servers)().into_iter().flat_map(below).collect();
+        all.len() == 1
+    });
+    all[0]
 }
 
 /// What the kernel says about one command.
