@@ -14,6 +14,7 @@ mod many;
 pub(crate) mod pass;
 mod postconf;
 pub(crate) mod private;
+pub(crate) mod reloaded;
 mod resolver;
 mod smtp;
 mod told;

@@ -3,6 +3,7 @@
 
 use super::at::At;
 use super::row::{Row, row};
+use crate::postfix::reloaded::lost;
 use crate::scene::{Client, host, patience};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -34,6 +35,13 @@ fn reloads() -> Vec<Row> {
             assert!(daemon.end_within(patience()));
             assert_eq!(at.served().finish().rest(), "");
         }),
+        row("reload_loses_nobody", "Reload: master keeps the listener, and the next process serves who waits there.")
+            .alone()
+            .columns("unix - n n - 2")
+            .sees(|at| {
+                let lost = lost(at.postfix, at.name);
+                assert!(lost.is_empty(), "{}\n{}", lost.join("\n"), at.log.text());
+            }),
         row("reload_counts_old", "After reload the old process still counts against the limit.")
             .alone()
             .columns("unix - n n - 1")

@@ -3,11 +3,11 @@
 
 use super::instance::Postfix;
 use super::private::in_private;
+use super::reloaded::lost;
 use crate::scene::stage::room;
 use crate::scene::{Client, host, patience};
 use nix::sys::signal::Signal;
 use std::io::Read;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A service that sends back what it is sent, as this many processes of this many clients.
@@ -181,23 +181,8 @@ fn no_client_is_lost_to_reloads() {
     let room = room();
     in_private(&room.path(""), |log| {
         let postfix = Postfix::start(&room, "", &echo(2, 50));
-        let address = postfix.socket("echo");
-        let count = AtomicU32::new(0);
-        let client = || {
-            assert_eq!(served(&address).finish().rest(), "");
-            count.fetch_add(1, Ordering::Relaxed);
-        };
-        std::thread::scope(|scope| {
-            let crowd: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..15).for_each(|_| client()))).collect();
-            let over = || crowd.iter().all(|one| one.is_finished());
-            while !over() {
-                let before = count.load(Ordering::Relaxed);
-                postfix.signal(Signal::SIGHUP);
-                std::thread::park_timeout(Duration::from_millis(200));
-                // A process that is told to leave before it has started serves nobody, and neither would the next.
-                host::eventually("somebody is served", patience(), || over() || count.load(Ordering::Relaxed) > before);
-            }
-        });
+        let lost = lost(&postfix, "echo");
+        assert!(lost.is_empty(), "{}\n{}", lost.join("\n"), log.text());
         for words in ["panic", "fatal", "throttling"] {
             assert!(!log.text().contains(words), "{}", log.text());
         }

@@ -91,15 +91,22 @@ impl Postfix {
             .spawn()
             .expect("master is there");
         let postfix = Postfix { master, directory };
-        // The last service of master.cf: when it has its socket, all have.
+        // The last service of master.cf: when it has its socket, all have. After that master asks for its signals, the
+        // last of them SIGCHLD; a SIGHUP before would be its death, and its clients' loss: see master/master_sig.c.
         let last = postfix.directory.join("queue/public/postlog");
         host::eventually("master listens", patience(), || last.exists());
+        host::eventually("master takes signals", patience(), || host::catches(postfix.id(), Signal::SIGCHLD));
         postfix
     }
 
     /// The socket of a private UNIX-domain service, as [`crate::scene::Client::connect`] takes it.
     pub(crate) fn socket(&self, service: &str) -> String {
-        format!("unix:{}", self.directory.join("queue/private").join(service).display())
+        format!("unix:{}", self.private_socket(service).display())
+    }
+
+    /// Its path.
+    pub(crate) fn private_socket(&self, service: &str) -> PathBuf {
+        self.directory.join("queue/private").join(service)
     }
 
     /// The message with this queue id, which is on hold.

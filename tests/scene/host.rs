@@ -2,6 +2,7 @@
 //! The host as the tests see it from outside: processes, mounts, control groups. Reads, and waits for ends.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,12 @@ pub(crate) fn status_of(pid: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let start = format!("{name}:");
     status.lines().find_map(|line| line.strip_prefix(&start)).map(|value| value.trim().to_string())
+}
+
+/// Whether a process has a handler for this signal, see proc_pid_status(5).
+pub(crate) fn catches(pid: u32, signal: Signal) -> bool {
+    let caught = status_of(pid, "SigCgt").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    caught.is_some_and(|mask| mask & 1 << (signal as u32 - 1) != 0)
 }
 
 /// The children of a process, its own threads' included.
