@@ -16,6 +16,7 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         // DN_ACCESS | DN_MULTISHOT, see fcntl(2).
         "watch-directory" => control(first, libc::F_NOTIFY, 0x8000_0001_u32 as i32),
         "read-lease" => control(first, libc::F_SETLEASE, libc::F_RDLCK),
+        "device-ioctl" => device_ioctl(first),
         "touch" => touch(first),
         "loose" => loose(),
         _ => return None,
@@ -34,6 +35,14 @@ fn control(path: &str, command: i32, argument: i32) -> Result<(), Errno> {
     let file = open(path)?;
     // SAFETY: three numbers.
     Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) }).map(drop)
+}
+
+/// Asks a device whether it is a terminal: one of the words for which Landlock has a right, see landlock(7).
+fn device_ioctl(path: &str) -> Result<(), Errno> {
+    let device = open(path)?;
+    let mut room = [0_u64; 8];
+    // SAFETY: the room is larger than `struct termios`.
+    Errno::result(unsafe { libc::ioctl(device.as_raw_fd(), libc::TCGETS, room.as_mut_ptr()) }).map(drop)
 }
 
 fn touch(path: &str) -> Result<(), Errno> {
