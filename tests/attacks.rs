@@ -62,12 +62,12 @@ fn what_works_under_the_policy_compatible_is_listed() {
 }
 
 /// The least number of the same attacks that must work where nothing is done against them: these are no checks that
-/// cannot fail.
-const WORK_ON_NOTHING: usize = 100;
+/// cannot fail. The kernel decides on the last twenty.
+const WORK_ON_NOTHING: usize = 180;
 
 fn are_many(name: &str, all: &[tried::Found]) {
     let open = open::count(name, all);
-    assert!(open > WORK_ON_NOTHING, "only {open} attacks work on {name}");
+    assert!(open >= WORK_ON_NOTHING, "only {open} attacks work on {name}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `open.txt`: the attacks that are known to work, by setting and by what the host lacks; and whether that is so.
+//! `open.txt`: the attacks that are known to work, by setting and by what the host lacks, and those that cannot be tried;
+//! and whether that is so.
 
 use super::tried::{Found, Verdict};
 use crate::scene::needs;
@@ -43,6 +44,8 @@ enum Expected {
     /// Open or not: what the kernel was built with decides.
     Either,
     Blocked,
+    /// Not tried: that kind of connection does not have it.
+    Absent,
 }
 
 impl Row {
@@ -56,6 +59,7 @@ impl Row {
         let lacking = match self.host.split_once(' ') {
             None if self.host == "every" => true,
             None if self.host == "some" => return Expected::Either,
+            None if self.host == "n/a" => return Expected::Absent,
             Some(("before", version)) => {
                 let (major, minor) = version.split_once('.').expect("a version has a dot");
                 let number = |text: &str| text.parse().expect("a version has numbers");
@@ -95,10 +99,20 @@ pub(super) fn judge(setting: &str, all: &[Found]) -> Vec<String> {
     let unknown = unknown.map(|name| format!("{setting}: listed, and there is no such attack: {name}"));
     let wrong = all.iter().filter_map(|Found { name, verdict, why }| {
         let expected = listed.get(name.as_str()).copied().unwrap_or(Expected::Blocked);
-        match (expected, *verdict == Verdict::Open) {
-            (Expected::Blocked, true) => Some(format!("{setting}: open and not listed: {name} ({why})")),
-            (Expected::Open, false) => Some(format!("{setting}: listed and not open: {name} ({why})")),
-            (Expected::Blocked, false) | (Expected::Open, true) | (Expected::Either, _) => None,
+        match (expected, verdict) {
+            (Expected::Blocked, Verdict::Blocked)
+            | (Expected::Open, Verdict::Open)
+            | (Expected::Either, Verdict::Open | Verdict::Blocked)
+            | (Expected::Absent, Verdict::Absent) => None,
+            (Expected::Blocked | Expected::Absent, Verdict::Open) => {
+                Some(format!("{setting}: open and not listed: {name} ({why})"))
+            }
+            (Expected::Open | Expected::Absent, Verdict::Blocked) => {
+                Some(format!("{setting}: listed and not so: {name} ({why})"))
+            }
+            (Expected::Blocked | Expected::Open | Expected::Either, Verdict::Absent) => {
+                Some(format!("{setting}: not tried and not listed: {name} ({why})"))
+            }
         }
     });
     unknown.chain(wrong).chain(undocumented(all)).collect()

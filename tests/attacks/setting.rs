@@ -5,7 +5,7 @@ use super::aim::Targets;
 use crate::postfix::instance::{Postfix, Spawner};
 use crate::postfix::private::{Log, in_private};
 use crate::scene::stage::{mode, program, room};
-use crate::scene::{Client, NOBODY, Scene, Server, needs, scene};
+use crate::scene::{Client, NOBODY, Scene, Server, a_second, needs, scene};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::cell::RefCell;
@@ -24,7 +24,7 @@ pub(super) struct Setting<'a> {
     pub(super) connect: &'a dyn Fn() -> Client,
     /// The processes that serve now.
     pub(super) servers: &'a dyn Fn() -> Vec<u32>,
-    /// The same with a time limit of two seconds.
+    /// The same with a time limit of [`few_seconds`].
     pub(super) limited: &'a dyn Fn() -> Client,
     pub(super) limited_servers: &'a dyn Fn() -> Vec<u32>,
     /// The log of both, as it stands.
@@ -41,6 +41,12 @@ pub(super) enum Users {
     One,
 }
 
+/// The limit on time and on processor time: two seconds of a real machine. Every attempt has a process of its own, whose
+/// start alone takes an emulated one a good part of a second.
+fn few_seconds() -> u64 {
+    1 + a_second().as_secs()
+}
+
 /// What a policy must grant and limit for the attacks to run and end. Memory of the whole session is limited where the
 /// host can.
 fn granted(users: Users) -> String {
@@ -51,9 +57,10 @@ fn granted(users: Users) -> String {
     };
     let program = program("attack");
     format!(
-        "version = 1\nextends = [\"strict\"]\n{user}[files]\nexecute = [\"{}\"]\n[limits]\nprocessor-time = \"2s\"\n{memory}\
+        "version = 1\nextends = [\"strict\"]\n{user}[files]\nexecute = [\"{}\"]\n[limits]\nprocessor-time = \"{}s\"\n{memory}\
          [connection]\nconcurrency = 10\n",
-        program.display()
+        program.display(),
+        few_seconds()
     )
 }
 
@@ -88,7 +95,7 @@ pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], pla
     };
     let granted = |scene: Scene| grants.iter().fold(scene, |scene, grant| scene.set(grant));
     let server = start(granted(burdened(&policy, users)), "socket");
-    let limited = start(burdened(&policy, users).set("limits.time=\"2s\""), "limited");
+    let limited = start(burdened(&policy, users).set(&format!("limits.time=\"{}s\"", few_seconds())), "limited");
     play(&Setting {
         name,
         connect: &|| server.connect(),
@@ -111,10 +118,11 @@ pub(super) fn under_master(spawner: Spawner, policy: Policy, play: impl Fn(&Sett
     };
     let (daemon, attack) = (spawner.name(), program("attack"));
     let command = format!("{attribute} argv={}", attack.display());
+    let limit = few_seconds();
     let entries = format!(
-        "attack unix - n n - {processes} {daemon} {command}\nlimited unix - n n - {processes} {daemon} -o limited_time_limit=2 {command}\n\
+        "attack unix - n n - {processes} {daemon} {command}\nlimited unix - n n - {processes} {daemon} -o limited_time_limit={limit} {command}\n\
          127.0.0.1:2526 inet n n n - {processes} {daemon} {command}\n\
-         127.0.0.1:2527 inet n n n - {processes} {daemon} -o 127.0.0.1:2527_time_limit=2 {command}\n"
+         127.0.0.1:2527 inet n n n - {processes} {daemon} -o 127.0.0.1:2527_time_limit={limit} {command}\n"
     );
     in_private(&room.path(""), |log| {
         let targets = Targets::make(&room);

@@ -109,7 +109,8 @@ pub(super) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
     found(name, reached, "seen from outside")
 }
 
-fn until(so: impl Fn() -> bool) -> bool {
+/// Waits for something that comes soon, if it comes.
+pub(super) fn until(so: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + patience() / 10;
     while !so() {
         if Instant::now() >= deadline {

@@ -77,7 +77,7 @@ impl<T> From<Result<T, Errno>> for Verdict {
     fn from(result: Result<T, Errno>) -> Self {
         match result {
             Ok(_) => Verdict::Open("it worked".to_string()),
-            Err(errno) => Verdict::Blocked(errno_name(errno)),
+            Err(errno) => refused(errno),
         }
     }
 }
@@ -86,9 +86,10 @@ impl<T> From<io::Result<T>> for Verdict {
     fn from(result: io::Result<T>) -> Self {
         match result {
             Ok(_) => Verdict::Open("it worked".to_string()),
-            Err(error) => Verdict::Blocked(
-                error.raw_os_error().map_or_else(|| error.to_string(), |raw| errno_name(Errno::from_raw(raw))),
-            ),
+            Err(error) => match error.raw_os_error() {
+                Some(raw) => refused(Errno::from_raw(raw)),
+                None => Verdict::Blocked(error.to_string()),
+            },
         }
     }
 }
@@ -104,8 +105,12 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn errno_name(errno: Errno) -> String {
-    format!("{errno:?}")
+/// What the kernel says to an attempt that did not work. That an address is wrong is no defence.
+fn refused(errno: Errno) -> Verdict {
+    match errno {
+        Errno::EFAULT => Verdict::Broken("EFAULT".to_string()),
+        _ => Verdict::Blocked(format!("{errno:?}")),
+    }
 }
 
 /// Makes an attempt in a child and waits for it.
@@ -156,9 +161,8 @@ fn told(status: WaitStatus, read: io::PipeReader) -> String {
             let length = nix::unistd::read(&read, &mut bytes).expect("the answer is in the pipe");
             String::from_utf8_lossy(&bytes[..length]).into_owned()
         }
-        WaitStatus::Signaled(_, Signal::SIGALRM, _) => {
-            Verdict::Blocked("nothing came of it in time".into()).to_string()
-        }
+        // A defence answers. What took longer than the alarm allows may have been on its way to success.
+        WaitStatus::Signaled(_, Signal::SIGALRM, _) => Verdict::Broken("it took too long".into()).to_string(),
         WaitStatus::Signaled(_, signal, _) => Verdict::Blocked(format!("killed by {signal}")).to_string(),
         other => Verdict::Broken(format!("the child ended with {other:?}")).to_string(),
     }

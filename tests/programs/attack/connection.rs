@@ -8,6 +8,8 @@ use nix::errno::Errno;
 use nix::libc;
 
 const UNIX: &str = "the connection is a UNIX socket";
+/// Names, flags and lists of interfaces any socket gives: see sock_do_ioctl and dev_ioctl of Linux's net directory.
+const NO_INTERNET: &str = "only sockets of the internet's families know addresses (inet_ioctl of net/ipv4/af_inet.c)";
 
 /// The first three dissolve the connection where they work, so that only the judge outside can see it.
 pub(crate) const ALL: &[Attempt] = &[
@@ -38,17 +40,23 @@ pub(crate) const ALL: &[Attempt] = &[
     together("connection: send it elsewhere by fast open", |world| by_fast_open(world, libc::SYS_sendto)),
     together("connection: send it elsewhere by fast open in a message", |world| by_fast_open(world, libc::SYS_sendmsg)),
     together("connection: send it elsewhere by fast open in messages", |world| by_fast_open(world, libc::SYS_sendmmsg)),
-    together("connection: host interfaces by SIOCGIFCONF", |world| interfaces(world, 0)),
-    together("connection: host interfaces by SIOCGIFCONF with a high bit", |world| interfaces(world, 1 << 32)),
-    together("connection: an address of the host by SIOCGIFADDR", |world| about_lo(world, libc::SIOCGIFADDR)),
-    together("connection: the host's loopback by SIOCGIFFLAGS", |world| about_lo(world, libc::SIOCGIFFLAGS)),
-    together("connection: an interface's name by SIOCGIFNAME", |world| {
+    together("connection: host interfaces by SIOCGIFCONF", |_| interfaces(0)),
+    together("connection: host interfaces by SIOCGIFCONF with a high bit", |_| interfaces(1 << 32)),
+    together("connection: an address of the host by SIOCGIFADDR", |world| match world.tcp {
+        true => about_lo(libc::SIOCGIFADDR),
+        false => Verdict::Absent(NO_INTERNET),
+    }),
+    together("connection: the host's loopback by SIOCGIFFLAGS", |_| about_lo(libc::SIOCGIFFLAGS)),
+    together("connection: an interface's name by SIOCGIFNAME", |_| {
         let mut request = [0_u8; 40];
         request[16] = 1;
-        ask(world, libc::SIOCGIFNAME, &mut request)
+        ask(libc::SIOCGIFNAME, &mut request)
     }),
-    together("connection: a neighbour by SIOCGARP", |world| ask(world, 0x8954, &mut [0; 68])),
-    together("connection: its network namespace by SIOCGSKNS", |world| ask(world, 0x894c, &mut [0; 8])),
+    together("connection: a neighbour by SIOCGARP", |world| match world.tcp {
+        true => ask(0x8954, &mut [0; 68]),
+        false => Verdict::Absent(NO_INTERNET),
+    }),
+    together("connection: its network namespace by SIOCGSKNS", |_| ask(0x894c, &mut [0; 8])),
     together("connection: what is not sent by SIOCOUTQNSD", |_| {
         let mut value = 0_i32;
         call(libc::SYS_ioctl, &[0, 0x894b, into(&mut value)]).into()
@@ -93,25 +101,19 @@ fn by_fast_open(world: &World, number: i64) -> Verdict {
     }
 }
 
-fn interfaces(world: &World, high: u64) -> Verdict {
-    if !world.tcp {
-        return Verdict::Absent("the ioctl of a UNIX socket knows no interfaces (unix_ioctl of net/unix/af_unix.c)");
-    }
+fn interfaces(high: u64) -> Verdict {
     let mut room = [0_u8; 400];
     let request =
         libc::ifconf { ifc_len: 400, ifc_ifcu: libc::__c_anonymous_ifc_ifcu { ifcu_buf: room.as_mut_ptr().cast() } };
     call(libc::SYS_ioctl, &[0, high | libc::SIOCGIFCONF, at(&request)]).into()
 }
 
-fn about_lo(world: &World, command: u64) -> Verdict {
+fn about_lo(command: u64) -> Verdict {
     let mut request = [0_u8; 40];
     request[..2].copy_from_slice(b"lo");
-    ask(world, command, &mut request)
+    ask(command, &mut request)
 }
 
-fn ask(world: &World, command: u64, room: &mut [u8]) -> Verdict {
-    if !world.tcp {
-        return Verdict::Absent("the ioctl of a UNIX socket knows no interfaces (unix_ioctl of net/unix/af_unix.c)");
-    }
+fn ask(command: u64, room: &mut [u8]) -> Verdict {
     call(libc::SYS_ioctl, &[0, command, into(room)]).into()
 }
