@@ -136,6 +136,57 @@ fn each_mistake_of_each_policy_is_told() {
 }
 
 #[test]
+fn a_mistake_of_one_kind_hides_none_of_another() {
+    let room = stage::room();
+    let base = room.file("base.toml", "version = 1\nlimits.tasks = 0\n").display().to_string();
+    let text = format!(
+        "version = 1\nextends = [\"strict\", \"{base}\"]\n[limits]\nmemroy = 1\ntime = 0\n[files]\nread = [\"a\"]\n"
+    );
+    let file = room.file("wrong.toml", &text).display().to_string();
+    let outcome = arguments(&["check", &file]).run().exits(2);
+    let titles =
+        |text: &str| text.lines().filter(|line| line.starts_with("error: ")).map(str::to_owned).collect::<Vec<_>>();
+    let expected = [
+        "error: unknown key `memroy`",
+        "error: impossible value of `time`",
+        "error: relative path in `read`",
+        "error: impossible value of `tasks`",
+    ];
+    assert_eq!(titles(&outcome.stderr), expected, "{outcome}");
+    let text = "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"ghost\"\ngroup = \"ghosts\"\n[files]\n\
+                read = [\"/no/such\", \"/proc\", \"/nor/such\"]\n[syscalls]\nallow = [\"opne\", \"bfp\"]\n";
+    let file = room.file("lacking.toml", text).display().to_string();
+    let outcome = arguments(&["check", &file]).run().exits(2);
+    let expected = [
+        "error: unknown user name: ghost",
+        "error: unknown group name: ghosts",
+        "error: /no/such: No such file or directory",
+        "error: /proc cannot be granted as a path",
+        "error: /nor/such: No such file or directory",
+        "error: unknown system call or group: opne",
+        "error: unknown system call or group: bfp",
+    ];
+    assert_eq!(titles(&outcome.stderr), expected, "{outcome}");
+}
+
+#[test]
+fn a_program_reads_the_same_as_a_person() {
+    let room = stage::room();
+    let wrong = room.file("wrong.toml", "version = 1\n[limits]\nmemroy = \"64M\"\n").display().to_string();
+    let outcome = arguments(&["check", "--json", &wrong, "strict"]).run().exits(2);
+    assert_eq!(outcome.stderr, "", "{outcome}");
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("it is JSON");
+    let expected = serde_json::json!([{
+        "what": "unknown key `memroy`", "place": wrong, "line": 3, "column": 1,
+        "label": "not a key of this table", "help": ["did you mean `memory`?"],
+    }]);
+    assert_eq!((&told["ok"], &told["mistakes"]), (&false.into(), &expected));
+    assert_eq!(told["good"], serde_json::json!(["strict: ok, for a command that is named elsewhere"]));
+    arguments(&["check", "--json", "-q"]).run().says("cannot be used with").exits(2);
+    arguments(&["check", "-q", "strict"]).run().exits(0).stdout("");
+}
+
+#[test]
 fn a_script_whose_interpreter_the_policy_does_not_show_is_found() {
     let room = stage::room();
     let interpreter = room.file("interpreter", "");

@@ -15,6 +15,7 @@ mod scene;
 
 mod refusals;
 mod check;
+mod startling;
 mod connection;
 mod stderr;
 mod ends;

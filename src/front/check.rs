@@ -8,12 +8,13 @@ mod program;
 
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;
-use crate::host::{HostError, Machine};
+use crate::host::{Facts, HostError, Machine};
 use crate::plan::refuse::{BadCommand, Reason};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Refusal, Request, resolve};
 use crate::policy::load::{DIRECTORY, operators};
-use crate::policy::{InputError, Mistake, Origin, Policy, Sourced, load};
+use crate::policy::{InputError, Mistake, Origin, Policy, Sourced, Told, load};
+use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,10 +22,18 @@ use std::process::ExitCode;
 /// What is wrong, one report a mistake.
 type Reports = Vec<InputError>;
 
+/// The most refusals of one policy that anyone reads.
+const MOST_REFUSALS: usize = 20;
+
 /// Checks everything that is named; with nothing named, every policy of the operator's.
 pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
     let machine = Machine::observe().map_err(Failure::Host)?;
-    let mut said = Said { quiet: options.quiet, wrong: 0 };
+    let reader = match (options.json, options.quiet) {
+        (true, _) => Reader::Program,
+        (false, true) => Reader::Nobody,
+        (false, false) => Reader::Person,
+    };
+    let mut said = Said { reader, wrong: 0, good: Vec::new(), mistakes: Vec::new() };
     let whole = options.policies.is_empty() && !options.master_cf;
     let names = if whole { operators(Path::new(DIRECTORY)) } else { options.policies.clone() };
     if whole && names.is_empty() {
@@ -39,35 +48,73 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
     if options.master_cf {
         entries::check(options.config_directory.as_deref(), &mut said).map_err(Failure::Host)?;
     }
-    Ok(if said.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    let status = if said.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    said.end();
+    Ok(status)
+}
+
+/// Who reads what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Somebody at a terminal.
+    Person,
+    /// Whoever looks at the status alone, as long as it is good.
+    Nobody,
+    /// A program, which gets one object at the end.
+    Program,
 }
 
 /// What was said so far.
 struct Said {
-    quiet: bool,
+    reader: Reader,
     wrong: usize,
+    good: Vec<String>,
+    mistakes: Vec<Told>,
 }
 
 impl Said {
     /// One line for what is as it should be.
-    fn good(&self, line: &str) {
-        if !self.quiet {
+    fn good(&mut self, line: &str) {
+        match self.reader {
             // A reader that has seen enough is no failure.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            Reader::Person => drop(writeln!(std::io::stdout(), "{line}")),
+            Reader::Nobody => {}
+            Reader::Program => self.good.push(line.trim_start().to_string()),
         }
     }
 
     /// What is true, and not a mistake.
-    fn note(&self, text: &str) {
+    fn note(&mut self, text: &str) {
         self.good(&format!("    note: {text}"));
     }
 
     fn bad(&mut self, reports: &[InputError]) {
         for report in reports {
             let gap = if self.wrong == 0 { "" } else { "\n" };
-            eprintln!("{gap}{report}");
             self.wrong += 1;
+            match self.reader {
+                Reader::Person | Reader::Nobody => eprintln!("{gap}{report}"),
+                Reader::Program => self.mistakes.extend(report.told()),
+            }
         }
+    }
+
+    /// Everything at once, for a program.
+    fn end(&self) {
+        if self.reader != Reader::Program {
+            return;
+        }
+        let mistakes = self.mistakes.iter().map(|Told { what, place, at, label, help }| {
+            let (line, column) = at.unzip();
+            json!({ "what": what, "place": place, "line": line, "column": column, "label": label, "help": help })
+        });
+        let whole = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ok": self.wrong == 0,
+            "good": self.good,
+            "mistakes": mistakes.collect::<Vec<_>>(),
+        });
+        let _ = writeln!(std::io::stdout(), "{whole:#}");
     }
 }
 
@@ -83,16 +130,45 @@ fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, Host
     let mut reports = Vec::new();
     // What a network namespace holds off differs with the connection, so all kinds are resolved.
     for transport in [Transport::Tcp, Transport::Unix, Transport::Stdio] {
-        let found = match resolve(&request(&policy, transport), &policy, &facts) {
-            Ok(plan) if own => program::check(&plan).map(|mistake| report(mistake, argv_origin(&policy), &policy)),
-            Ok(_) => None,
-            Err(refusal) if !own && is_about_the_stand_in(&refusal) => None,
-            Err(refusal) => Some(report(mistake_of(&refusal), &refusal.origin, &policy)),
-        };
-        reports.extend(found.filter(|found| !reports.contains(found)));
+        for found in wrong(&policy, transport, &facts) {
+            if !reports.contains(&found) {
+                reports.push(found);
+            }
+        }
     }
     let without = if own { "" } else { ", for a command that is named elsewhere" };
     Ok(if reports.is_empty() { Ok(format!("{word}: ok{without}")) } else { Err(reports) })
+}
+
+/// What is wrong with the policy for connections of this kind. A refusal ends a plan, so what was refused is taken out
+/// for the next one, as long as that makes no mistake of its own.
+fn wrong(whole: &Policy, transport: Transport, facts: &Facts) -> Reports {
+    let own = whole.command.argv.is_some();
+    let mut refusals: Vec<Refusal> = Vec::new();
+    let mut program = None;
+    let mut policy = whole.clone();
+    while refusals.len() < MOST_REFUSALS {
+        match resolve(&request(&policy, transport), &policy, facts) {
+            Ok(plan) => {
+                program = program::check(&plan).filter(|_| own);
+                break;
+            }
+            Err(refusal) => {
+                let rest = policy.clone().without(&refusal.origin);
+                let last = !refusal.stands_alone() || rest == policy;
+                refusals.push(refusal);
+                if last {
+                    break;
+                }
+                policy = rest;
+            }
+        }
+    }
+    refusals.retain(|refusal| own || !is_about_the_stand_in(refusal));
+    // In the order of the file.
+    refusals.sort_by(|a, b| a.origin.cmp(&b.origin));
+    let refusals = refusals.iter().map(|refusal| report(mistake_of(refusal), &refusal.origin, whole));
+    refusals.chain(program.map(|mistake| report(mistake, argv_origin(whole), whole))).collect()
 }
 
 fn argv_origin(policy: &Policy) -> &Origin {

@@ -50,7 +50,8 @@ pub(super) enum Verb {
     #[command(after_help = "Examples:\n  \
         spawnbox check                   every policy in /etc/spawnbox\n  \
         spawnbox check ./draft.toml\n  \
-        spawnbox check --master-cf       what Postfix will start\n\n\
+        spawnbox check --master-cf       what Postfix will start\n  \
+        spawnbox check --json ./draft.toml | jq '.mistakes[].what'\n\n\
         Prints a line for each that is good, and every mistake. Changes nothing.\n\
         Exit status: 0 all good, 1 this host cannot be looked at, 2 something is wrong.")]
     Check(Check),
@@ -129,9 +130,12 @@ pub(super) struct Check {
     /// Where main.cf and master.cf are [default: where postconf(1) finds them]
     #[arg(short = 'c', long, value_name = "DIR", requires = "master_cf")]
     pub(super) config_directory: Option<PathBuf>,
-    /// Print mistakes only
-    #[arg(short, long)]
+    /// Print mistakes only: nothing at all where everything is good
+    #[arg(short, long, conflicts_with = "json")]
     pub(super) quiet: bool,
+    /// Print what is good and every mistake, with its place, as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use crate::host::facts::{Facts, PathFact};
 use crate::policy::model::{Entry, Files, Root as Wanted};
 use crate::policy::{Origin, Policy, Sourced};
 use nix::errno::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
@@ -156,15 +156,23 @@ fn merge(mut binds: Vec<Bind>) -> Result<Vec<Bind>, Refusal> {
     // The stronger of two equal paths first.
     binds.sort_by(|a, b| a.path.cmp(&b.path).then(b.access.cmp(&a.access)));
     let mut kept: Vec<Bind> = Vec::new();
+    // Where those in `kept` are that the next one may be inside of, outermost first: what is sorted by its components
+    // leaves a directory for good.
+    let mut open: Vec<usize> = Vec::new();
     for bind in binds {
+        while open.last().is_some_and(|last| !bind.path.starts_with(&kept[*last].path)) {
+            open.pop();
+        }
         // Only the nearest bind around it counts: the mount of that one hides those further out.
-        let around = kept.iter().rev().find(|around| bind.path.starts_with(&around.path));
-        match around {
+        match open.last().map(|last| &kept[*last]) {
             Some(around) if covers(around.access, bind.access) => {}
             Some(around) if around.path == bind.path => {
                 return Err(Refusal::new(Slip::WriteAndExecute { path: bind.path }, &bind.origin));
             }
-            Some(_) | None => kept.push(bind),
+            Some(_) | None => {
+                open.push(kept.len());
+                kept.push(bind);
+            }
         }
     }
     Ok(kept)
@@ -185,9 +193,10 @@ fn links(granted: &[Granted], binds: &[Bind]) -> BTreeMap<PathBuf, PathBuf> {
         }
     }
     // A tree of the host brings its own links, and nothing can be made in it.
-    links.retain(|path, _| !binds.iter().any(|bind| path.starts_with(&bind.path)));
-    let made: Vec<PathBuf> = links.keys().cloned().collect();
-    links.retain(|path, _| !made.iter().any(|outer| path != outer && path.starts_with(outer)));
+    let shown: BTreeSet<&Path> = binds.iter().map(|bind| bind.path.as_path()).collect();
+    links.retain(|path, _| !path.ancestors().any(|outer| shown.contains(outer)));
+    let made: BTreeSet<PathBuf> = links.keys().cloned().collect();
+    links.retain(|path, _| !path.ancestors().skip(1).any(|outer| made.contains(outer)));
     links
 }
 

@@ -65,6 +65,31 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about one entry of a list or one account: without that, whatever else is wrong can still be seen.
+    pub fn stands_alone(&self) -> bool {
+        match self.reason.as_ref() {
+            Reason::Identity(reason) => reason.is_unknown(),
+            Reason::Lack(Lack::Path { .. } | Lack::MountPoint { .. }) => true,
+            Reason::Slip(Slip::Overlap { .. } | Slip::NotGrantable { .. } | Slip::WriteAndExecute { .. }) => true,
+            Reason::Slip(Slip::Call { .. }) => true,
+            Reason::Slip(Slip::Needs { .. } | Slip::Excludes { .. }) | Reason::Command(_) => false,
+            Reason::Lack(
+                Lack::Kernel { .. }
+                | Lack::Namespace { .. }
+                | Lack::Clone { .. }
+                | Lack::NoLandlock
+                | Lack::Ports { .. }
+                | Lack::Unrestricted { .. }
+                | Lack::Seccomp { .. }
+                | Lack::HostName { .. }
+                | Lack::Setting { .. }
+                | Lack::Controller { .. }
+                | Lack::Tasks { .. }
+                | Lack::Tree { .. },
+            ) => false,
+        }
+    }
+
     /// spawn(8)'s own words: operators and their log filters know them.
     fn spawn_words(&self) -> Option<String> {
         match (self.front, self.reason.as_ref()) {

@@ -3,7 +3,7 @@
 //! Goes on after a mistake, so that one run finds them all.
 
 use super::amount;
-use super::diagnose::{InputError, Mistake};
+use super::diagnose::{InputError, MOST_MISTAKES, Mistake};
 use super::file::{Amount, List, PortList, Ports as PortsTable, Size, Table, Time};
 use super::model::Ports;
 use super::origin::Sourced;
@@ -44,9 +44,11 @@ impl<'a> Check<'a> {
         InputError::unless_none(self.mistakes)
     }
 
-    /// Notes a mistake at `span`.
+    /// Notes a mistake at `span`, unless there are more than anyone reads.
     pub(super) fn mistake(&mut self, mistake: Mistake, span: Range<usize>) {
-        self.mistakes.push(mistake.at(self.source, span));
+        if self.mistakes.len() < MOST_MISTAKES {
+            self.mistakes.push(mistake.at(self.source, span));
+        }
     }
 
     /// Notes a value that the key cannot have.

@@ -10,6 +10,16 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+/// The most mistakes that one pass over a file reports; more would hide the first.
+pub(super) const MOST_MISTAKES: usize = 20;
+
+/// A line of a file that is longer is not quoted, and a text of ours that quotes more of one is cut.
+const LONGEST_LINE: usize = 2048;
+const LONGEST_TEXT: usize = 500;
+
+/// A word that is longer is nobody's slip for one of ours, and slow to compare.
+const LONGEST_WORD: usize = 64;
+
 /// Something an operator wrote is wrong: one or more mistakes, all of which were looked for at once.
 ///
 /// `Display` is the whole report in rustc's shape, without colour; [`InputError::lines`] is for a log.
@@ -26,6 +36,21 @@ pub struct Mistake {
     label: Option<String>,
     context: Option<(Range<usize>, String)>,
     help: Vec<String>,
+}
+
+/// A mistake in its parts, each on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What is wrong.
+    pub what: String,
+    /// The file, or what else it was written in.
+    pub place: Option<String>,
+    /// Line and column in the file, from one, where they are known.
+    pub at: Option<(u32, u32)>,
+    /// What is wrong with the text that stands there.
+    pub label: Option<String>,
+    /// Ways out.
+    pub help: Vec<String>,
 }
 
 /// Where a mistake is.
@@ -64,6 +89,17 @@ impl InputError {
         }
     }
 
+    /// Every mistake, for a program.
+    pub fn told(&self) -> impl Iterator<Item = Told> {
+        self.mistakes.iter().map(Mistake::told)
+    }
+
+    /// The mistakes of several files, file by file.
+    pub(super) fn join(errors: impl IntoIterator<Item = InputError>) -> Result<(), InputError> {
+        let mistakes: Vec<Mistake> = errors.into_iter().flat_map(|error| error.mistakes).collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(InputError { mistakes }) }
+    }
+
     /// Fails with `mistakes` unless there are none.
     pub(super) fn unless_none(mistakes: Vec<Mistake>) -> Result<(), InputError> {
         if mistakes.is_empty() { Ok(()) } else { Err(InputError::all(mistakes)) }
@@ -100,7 +136,7 @@ impl std::error::Error for InputError {}
 impl Mistake {
     /// A mistake that has no place yet.
     pub fn new(title: impl Into<String>) -> Self {
-        Mistake { title: title.into(), place: Place::Nowhere, label: None, context: None, help: Vec::new() }
+        Mistake { title: cut(title.into()), place: Place::Nowhere, label: None, context: None, help: Vec::new() }
     }
 
     /// It stands at `span` of `source`.
@@ -131,7 +167,7 @@ impl Mistake {
 
     /// What is wrong with the text that it stands at.
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = Some(text.into());
+        self.label = Some(cut(text.into()));
         self
     }
 
@@ -143,7 +179,7 @@ impl Mistake {
 
     /// A way out.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help.push(text.into());
+        self.help.push(cut(text.into()));
         self
     }
 
@@ -153,6 +189,25 @@ impl Mistake {
         match nearest(word, candidates.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
             None => self.help(format!("known here: {}", candidates.join(", "))),
+        }
+    }
+
+    fn told(&self) -> Told {
+        let (place, at) = match &self.place {
+            Place::Text(source, span) => (Some(source.title()), Some(source.position(span.start))),
+            Place::Origin(Origin::File { path, line, column }) => {
+                (Some(path.display().to_string()), Some((*line, *column)))
+            }
+            Place::Origin(origin) => (Some(origin.to_string()), None),
+            Place::Path(path) => (Some(path.display().to_string()), None),
+            Place::Nowhere => (None, None),
+        };
+        Told {
+            what: printable(&self.title),
+            place: place.map(|place| printable(&place)),
+            at,
+            label: self.label.as_deref().map(printable),
+            help: self.help.iter().map(|help| printable(help)).collect(),
         }
     }
 
@@ -172,8 +227,16 @@ impl Mistake {
     }
 
     fn render(&self) -> String {
-        let mut report = Level::ERROR.primary_title(self.title.as_str()).elements(Vec::<Message<'_>>::new());
+        let unquoted = matches!(&self.place, Place::Text(source, span) if !is_quotable(source, span));
+        let label = self.label.as_ref().filter(|_| unquoted).map_or(String::new(), |label| format!(": {label}"));
+        let title = format!("{}{label}", self.title);
+        let mut report = Level::ERROR.primary_title(title).elements(Vec::<Message<'_>>::new());
         match &self.place {
+            Place::Text(source, span) if unquoted => {
+                let (line, column) = source.position(span.start);
+                let arrow = Arrow::path(printable(&source.title())).line(line as usize);
+                report = report.element(arrow.char_column(column as usize));
+            }
             Place::Text(source, span) => report = report.element(self.snippet(source, span)),
             Place::Origin(Origin::File { path, line, column }) => {
                 let arrow = Arrow::path(printable(&path.display().to_string())).line(*line as usize);
@@ -191,17 +254,44 @@ impl Mistake {
 
     fn snippet<'a>(&'a self, source: &'a Source, span: &Range<usize>) -> Element<'a> {
         let label = self.label.as_deref();
-        let context = self.context.iter().map(|(span, text)| AnnotationKind::Context.span(span.clone()).label(text));
-        Snippet::source(source.text())
+        // The renderer reads all that it is given, so it gets the lines between the two places alone.
+        let context = self.context.as_ref().filter(|(other, _)| is_quotable(source, other));
+        let spans = || [span].into_iter().chain(context.map(|(span, _)| span));
+        let from = source.line(spans().map(|span| span.start).min().unwrap_or(0)).0;
+        let (last, line) = source.line(spans().map(|span| span.end).max().unwrap_or(0));
+        let text = &source.text()[from..last + line.len()];
+        let here = |span: &Range<usize>| span.start - from..span.end - from;
+        let context = context.map(|(span, text)| AnnotationKind::Context.span(here(span)).label(text));
+        Snippet::source(text)
+            .line_start(source.position(from).0 as usize)
             .path(printable(&source.title()))
             .annotations(context)
-            .annotation(AnnotationKind::Primary.span(span.clone()).label(label))
+            .annotation(AnnotationKind::Primary.span(here(span)).label(label))
             .into()
     }
 }
 
+/// Whether a person would read the lines that `span` is in.
+fn is_quotable(source: &Source, span: &Range<usize>) -> bool {
+    let (start, _) = source.line(span.start);
+    let (last, line) = source.line(span.end);
+    last + line.len() - start <= LONGEST_LINE
+}
+
+/// No more of a text than anyone reads.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
 /// The candidate that `word` is most likely a slip for.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     // rustc's measure: a third of the word may differ.
     let limit = (word.chars().count() / 3).max(1);
     let lower = word.to_lowercase();

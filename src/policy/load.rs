@@ -23,7 +23,7 @@ use toml::Spanned;
 pub const DIRECTORY: &str = "/etc/spawnbox";
 
 /// The largest policy file.
-const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: u64 = 1 << 19;
 
 /// The most files that extend one another in a row, and the most files in all.
 const DEEPEST: usize = 16;
@@ -159,17 +159,22 @@ impl Reader {
     fn lay(&mut self, identity: Identity, source: Source) -> Result<(), InputError> {
         self.hash.update(source.text());
         self.sources.push(source.clone());
-        let mut file = shape::parse(&source, Version::Required)?;
+        let shape::Parsed { mut file, wrong } = shape::parse_on(&source, Version::Required)?;
         let extends = file.extends.take().unwrap_or_default();
-        let layer = read::read(file, &source)?;
+        let layer = read::read(file, &source);
         self.seen.insert(identity.clone());
         self.open.push((identity, source.title()));
-        for entry in &extends {
-            self.extends(&source, entry)?;
-        }
+        // A mistake hides none in what this file extends.
+        let below: Vec<InputError> = extends.iter().filter_map(|entry| self.extends(&source, entry).err()).collect();
         self.open.pop();
-        self.layer = extend(self.layer.clone(), layer);
-        Ok(())
+        match layer {
+            Ok(layer) => {
+                InputError::join(wrong.into_iter().chain(below))?;
+                self.layer = extend(self.layer.clone(), layer);
+                Ok(())
+            }
+            Err(error) => InputError::join(wrong.into_iter().chain([error]).chain(below)),
+        }
     }
 
     /// Reads what `entry` of `extends` in `source` names, unless it was read before.
@@ -370,8 +375,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_policy_is_refused() {
         let scene = Scene::new();
-        let large = scene.bytes("large.toml", &vec![b'#'; 1 << 20 | 1]);
-        scene.check(&large, &["$DIR/large.toml: this file is larger than 1048576 bytes"]);
+        let large = scene.bytes("large.toml", &vec![b'#'; 1 << 19 | 1]);
+        scene.check(&large, &["$DIR/large.toml: this file is larger than 524288 bytes"]);
         let binary = scene.bytes("binary.toml", b"version = 1\n# \xff");
         scene.check(&binary, &["$DIR/binary.toml:2: this file is not UTF-8 text"]);
         scene.check(

@@ -29,7 +29,7 @@ mod set;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 
-pub use diagnose::{InputError, Mistake};
+pub use diagnose::{InputError, Mistake, Told};
 pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};

@@ -3,7 +3,7 @@
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
 pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
-use super::origin::Sourced;
+use super::origin::{Origin, Sourced};
 use super::source::Source;
 pub use crate::host::facts::IdRange;
 use crate::host::facts::Names;
@@ -236,6 +236,22 @@ impl Policy {
         }
     }
 
+    /// The policy without the entries of lists, and the accounts, that were written at `origin`: for whoever looks for
+    /// more mistakes behind one of them.
+    pub fn without(mut self, origin: &Origin) -> Policy {
+        fn keep<T>(list: &mut Vec<Sourced<T>>, origin: &Origin) {
+            list.retain(|entry| entry.origin != *origin);
+        }
+        let files = &mut self.files;
+        [&mut files.read, &mut files.execute, &mut files.write].into_iter().for_each(|list| keep(list, origin));
+        keep(&mut files.scratch, origin);
+        keep(&mut self.syscalls.allow, origin);
+        keep(&mut self.syscalls.deny, origin);
+        self.command.user = self.command.user.filter(|user| user.origin != *origin);
+        self.command.group = self.command.group.filter(|group| group.origin != *origin);
+        self
+    }
+
     /// The accounts and ranges of ids that the policy names, for whoever looks them up.
     pub fn names(&self) -> Names {
         let mut names = Names::default();
@@ -261,7 +277,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Origin;
 
     #[test]
     fn every_path_of_the_host_is_named_once() {

@@ -155,6 +155,7 @@ fn entries(check: &mut Check<'_>, key: &str, written: Option<List<file::Entry>>)
 
 fn scratch(check: &mut Check<'_>, written: List<file::Table<file::Scratch>>) -> Vec<Sourced<Scratch>> {
     let mut all: Vec<Sourced<Scratch>> = Vec::new();
+    let mut paths = BTreeSet::new();
     for table in written {
         let table = table.into_inner().0;
         let span = table.path.span();
@@ -163,7 +164,7 @@ fn scratch(check: &mut Check<'_>, written: List<file::Table<file::Scratch>>) -> 
         let inodes = check.count("inodes", Some(table.inodes), 1..=i64::MAX);
         let path = check.path("scratch", table.path.get_ref(), span.clone(), RootPath::Refused);
         let (Some(path), Some(size), Some(inodes)) = (path, size, inodes) else { continue };
-        if all.iter().any(|other| other.value.path == path.value) {
+        if !paths.insert(path.value.clone()) {
             check.mistake(Mistake::new("scratch path is written twice").label("for the second time"), span);
             continue;
         }

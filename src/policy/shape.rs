@@ -2,7 +2,7 @@
 //! From text to the types of the policy file, and serde's complaints into our words.
 //! The first pass: syntax, version, keys and sorts of values. What a value means is the second one, `read`.
 
-use super::diagnose::{InputError, Mistake};
+use super::diagnose::{InputError, MOST_MISTAKES, Mistake};
 use super::file::File;
 use super::source::Source;
 use serde::Deserialize;
@@ -13,8 +13,11 @@ use toml::de::{DeTable, DeValue, Deserializer};
 /// The format of policy files that this program reads.
 const VERSION: i64 = 1;
 
-/// The most mistakes that one run reports; more would hide the first.
-const MOST_MISTAKES: usize = 20;
+/// The most lines and values of a file, which take a hundred times the memory of their text.
+const MOST_VALUES: usize = 100_000;
+
+/// A text that is longer and no TOML is read up to its first mistake: it may consist of them.
+const LONGEST_FOR_ALL_MISTAKES: usize = 1 << 16;
 
 /// Whether a text must say which format it is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,12 @@ pub(super) enum Version {
     Implied,
 }
 
+/// A key that was taken out, and the table that it was in.
+struct Removed {
+    key: String,
+    table: Range<usize>,
+}
+
 /// The place of something inside a document.
 struct Found {
     key: String,
@@ -32,31 +41,73 @@ struct Found {
     sort: &'static str,
 }
 
+/// A text after this pass.
+pub(super) struct Parsed {
+    /// Its keys, without those that are mistakes.
+    pub(super) file: File,
+    /// Every mistake, if there is one.
+    pub(super) wrong: Option<InputError>,
+}
+
 /// Reads `source`; fails with every mistake of this pass.
 pub(super) fn parse(source: &Source, version: Version) -> Result<File, InputError> {
-    let (document, errors) = DeTable::parse_recoverable(source.text());
-    let syntax = errors.iter().take(MOST_MISTAKES).map(|error| in_our_words(source, &document, error));
-    InputError::unless_none(syntax.collect())?;
+    let Parsed { file, wrong } = parse_on(source, version)?;
+    wrong.map_or(Ok(file), Err)
+}
+
+/// Reads `source` for whoever looks for more mistakes behind those of this pass. Fails where there is nothing to go on
+/// with.
+pub(super) fn parse_on(source: &Source, version: Version) -> Result<Parsed, InputError> {
+    let document = syntax(source)?;
     if version == Version::Required {
         check_version(source, document.get_ref())?;
     }
-    let mut rest = document.clone();
+    match File::deserialize(Deserializer::from(document)) {
+        Ok(file) => Ok(Parsed { file, wrong: None }),
+        Err(_) => mistakes(source, syntax(source)?),
+    }
+}
+
+/// The text as TOML.
+fn syntax(source: &Source) -> Result<Spanned<DeTable<'_>>, InputError> {
+    let marks = source.text().bytes().filter(|byte| matches!(byte, b'\n' | b'=' | b',' | b'[' | b'{')).count();
+    if marks > MOST_VALUES {
+        let title = format!("this file holds more than {MOST_VALUES} lines and values");
+        return Err(Mistake::new(title).at(source, 0..0).into());
+    }
+    if source.text().len() > LONGEST_FOR_ALL_MISTAKES {
+        return DeTable::parse(source.text()).map_err(|error| in_our_words(source, None, &error).into());
+    }
+    let (document, errors) = DeTable::parse_recoverable(source.text());
+    let mistakes = errors.iter().take(MOST_MISTAKES).map(|error| in_our_words(source, Some(&document), error));
+    InputError::unless_none(mistakes.collect()).map(|()| document)
+}
+
+/// Everything that is wrong with the keys and the sorts of values. serde stops at the first mistake; without the
+/// offending key it finds the next one.
+fn mistakes(source: &Source, mut document: Spanned<DeTable<'_>>) -> Result<Parsed, InputError> {
+    let whole = document.span();
     let mut mistakes = Vec::new();
-    loop {
-        match File::deserialize(Deserializer::from(rest.clone())) {
-            Ok(file) => return InputError::unless_none(mistakes).map(|()| file),
-            Err(error) => {
-                if !is_missed_by_us(&document, &error) {
-                    mistakes.push(in_our_words(source, &document, &error));
-                }
-                // serde stops at the first mistake. Without the offending key it finds the next one.
-                let again = error.span().is_some_and(|span| remove(rest.get_mut(), &span));
-                if !again || mistakes.len() == MOST_MISTAKES {
-                    return Err(InputError::all(mistakes));
-                }
+    let mut removed = Vec::new();
+    while mistakes.len() < MOST_MISTAKES {
+        let error = match File::deserialize(Deserializer::from(document.clone())) {
+            Ok(mut file) => {
+                // It may name a limit that was taken out.
+                file.r#override = None;
+                return Ok(Parsed { file, wrong: Some(InputError::all(mistakes)) });
             }
+            Err(error) => error,
+        };
+        if !is_missed_by_us(&removed, &error) {
+            mistakes.push(in_our_words(source, Some(&document), &error));
+        }
+        let key = error.span().and_then(|span| remove(document.get_mut(), &whole, &span));
+        match key {
+            Some(key) => removed.push(key),
+            None => break,
         }
     }
+    Err(InputError::all(mistakes))
 }
 
 /// The version comes first: in a file of a later format, its other keys may be unknown for good reason.
@@ -75,9 +126,9 @@ fn check_version(source: &Source, document: &DeTable<'_>) -> Result<(), InputErr
     Err(Mistake::new(title).at(source, value.span()).label(label).into())
 }
 
-fn in_our_words(source: &Source, document: &Spanned<DeTable<'_>>, error: &toml::de::Error) -> Mistake {
+fn in_our_words(source: &Source, document: Option<&Spanned<DeTable<'_>>>, error: &toml::de::Error) -> Mistake {
     let span = error.span().unwrap_or(0..0);
-    let found = find(document.get_ref(), &document.span(), &span);
+    let found = document.and_then(|document| find(document.get_ref(), &document.span(), &span));
     let message = error.message();
     let mistake = if let Some(rest) = message.strip_prefix("unknown field ") {
         let names = quoted(rest);
@@ -107,14 +158,11 @@ fn in_our_words(source: &Source, document: &Spanned<DeTable<'_>>, error: &toml::
     mistake.at(source, span)
 }
 
-/// Whether the key that is missing is in the document, so that `parse` took it out for another mistake.
-fn is_missed_by_us(document: &Spanned<DeTable<'_>>, error: &toml::de::Error) -> bool {
+/// Whether the key that is missing was taken out for another mistake.
+fn is_missed_by_us(removed: &[Removed], error: &toml::de::Error) -> bool {
     let missing = error.message().strip_prefix("missing field ").map(quoted);
     let key = missing.as_ref().and_then(|words| words.first());
-    let tables = document.get_ref().iter().flat_map(|(_, value)| tables_below(value));
-    key.is_some_and(|key| {
-        tables.into_iter().any(|(table, span)| error.span() == Some(span) && table.contains_key(*key))
-    })
+    key.is_some_and(|key| removed.iter().any(|one| one.key == **key && error.span().as_ref() == Some(&one.table)))
 }
 
 /// The words in backquotes.
@@ -168,19 +216,22 @@ fn find(table: &DeTable<'_>, whole: &Range<usize>, span: &Range<usize>) -> Optio
 }
 
 /// Takes the innermost key whose name or value is at `span` out of `table`.
-fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    if table.iter_mut().any(|(_, value)| remove_in(value.get_mut(), span)) {
-        return true;
+fn remove(table: &mut DeTable<'_>, whole: &Range<usize>, span: &Range<usize>) -> Option<Removed> {
+    if let Some(removed) = table.iter_mut().find_map(|(_, value)| remove_in(value, span)) {
+        return Some(removed);
     }
-    let key = table.iter().find(|(key, value)| encloses(key, value, span)).map(|(key, _)| key.get_ref().to_string());
-    key.is_some_and(|key| table.remove(key.as_str()).is_some())
+    let key = table.iter().find(|(key, value)| encloses(key, value, span)).map(|(key, _)| key.get_ref().to_string())?;
+    table.remove(key.as_str()).map(|_| Removed { key, table: whole.clone() })
 }
 
-fn remove_in(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
-    match value {
-        DeValue::Table(table) => remove(table, span),
-        DeValue::Array(array) => array.iter_mut().any(|value| remove_in(value.get_mut(), span)),
-        _ => false,
+fn remove_in(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<Removed> {
+    let whole = value.span();
+    match value.get_mut() {
+        DeValue::Table(table) => remove(table, &whole, span),
+        DeValue::Array(array) => array.iter_mut().find_map(|value| remove_in(value, span)),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            None
+        }
     }
 }
 
@@ -195,13 +246,6 @@ fn tables_in<'t, 'i>(value: &'t Spanned<DeValue<'i>>) -> Vec<(&'t DeTable<'i>, R
         DeValue::Array(array) => array.iter().flat_map(tables_in).collect(),
         _ => Vec::new(),
     }
-}
-
-fn tables_below<'t, 'i>(value: &'t Spanned<DeValue<'i>>) -> Vec<(&'t DeTable<'i>, Range<usize>)> {
-    let here = tables_in(value);
-    let deeper: Vec<_> =
-        here.iter().flat_map(|(table, _)| table.iter().flat_map(|(_, value)| tables_below(value))).collect();
-    here.into_iter().chain(deeper).collect()
 }
 
 fn value_at<'t, 'i>(value: &'t Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<&'t DeValue<'i>> {

@@ -25,7 +25,12 @@ pub struct Source {
     text: Arc<str>,
     /// Where each line starts.
     lines: Arc<[usize]>,
+    /// How many characters begin before every [`STRIDE`]th byte: a file may be one line, with a value at every other byte.
+    characters: Arc<[usize]>,
 }
+
+/// Bytes between two counts of characters.
+const STRIDE: usize = 256;
 
 impl Source {
     /// Pairs `text` with the place it was read from.
@@ -33,7 +38,13 @@ impl Source {
         let text = text.into();
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(newlines.map(|(offset, _)| offset + 1)).collect();
-        Source { name, text, lines }
+        let mut characters = Vec::with_capacity(text.len() / STRIDE + 1);
+        let mut before = 0;
+        for block in text.as_bytes().chunks(STRIDE) {
+            characters.push(before);
+            before += starts(block);
+        }
+        Source { name, text, lines, characters: characters.into() }
     }
 
     /// The text.
@@ -54,9 +65,27 @@ impl Source {
     pub fn position(&self, offset: usize) -> (u32, u32) {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
-        let start = self.lines[line - 1];
-        let column = String::from_utf8_lossy(&self.text.as_bytes()[start..offset]).chars().count() + 1;
+        let column = self.characters_before(offset) - self.characters_before(self.lines[line - 1]) + 1;
         (line as u32, column as u32)
+    }
+
+    /// The line that `offset` is in, without its end, and where it starts.
+    pub(super) fn line(&self, offset: usize) -> (usize, &str) {
+        let line = self.lines.partition_point(|start| *start <= offset.min(self.text.len()));
+        let start = self.lines[line - 1];
+        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
+        (start, &self.text[start..end])
+    }
+
+    /// How many characters begin before the byte at `offset`.
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / STRIDE;
+        // A text whose length is a whole number of strides has no count for its end.
+        let Some(before) = self.characters.get(block) else {
+            let last = self.characters.len().saturating_sub(1);
+            return self.characters.last().unwrap_or(&0) + starts(&self.text.as_bytes()[last * STRIDE..]);
+        };
+        before + starts(&self.text.as_bytes()[block * STRIDE..offset])
     }
 
     /// The origin of the value that stands at `span`.
@@ -86,6 +115,11 @@ impl Source {
     }
 }
 
+/// The characters that begin in `bytes` of UTF-8.
+fn starts(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
+}
+
 /// How long the value is that stands first in the rest of a line: a string to its end, a word to what delimits it.
 /// Without a column it is the whole line.
 fn value_length(rest: &str, column: Option<u32>) -> usize {
@@ -108,6 +142,22 @@ mod tests {
         for (offset, expected) in [(0, (1, 1)), (1, (1, 2)), (3, (2, 1)), (5, (2, 2)), (11, (3, 1)), (99, (3, 1))] {
             assert_eq!(source.position(offset), expected, "byte {offset}");
         }
+    }
+
+    #[test]
+    fn columns_of_a_long_line_are_counted_all_the_same() {
+        let text = format!("ab\n{}", "aü".repeat(1000));
+        let source = Source::new(Name::CommandLine, text.as_str());
+        for (offset, _) in text.char_indices().skip(3).chain([(text.len(), ' ')]) {
+            let column = text[3..offset].chars().count() as u32 + 1;
+            assert_eq!(source.position(offset), (2, column), "byte {offset}");
+        }
+        for length in [0, 255, 256, 257, 512] {
+            let source = Source::new(Name::CommandLine, "a".repeat(length));
+            assert_eq!(source.position(length), (1, length as u32 + 1));
+        }
+        assert_eq!(source.line(4), (3, &text[3..]));
+        assert_eq!(source.line(1), (0, "ab"));
     }
 
     #[test]

@@ -95,6 +95,11 @@ pub enum BadIdentity {
 }
 
 impl BadIdentity {
+    /// Whether it is a name that no account has.
+    pub(in crate::plan) fn is_unknown(&self) -> bool {
+        matches!(self, BadIdentity::UnknownUser { .. } | BadIdentity::UnknownGroup { .. })
+    }
+
     /// Whether it was the group that was written wrong.
     pub(in crate::plan) fn is_about_the_group(&self) -> bool {
         match self {
