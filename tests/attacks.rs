@@ -8,6 +8,7 @@ mod tried;
 mod outside;
 mod open;
 mod setting;
+mod peers;
 
 use crate::postfix::instance::Spawner;
 use crate::scene::{host, outcome, patience, scene, stage};
@@ -74,7 +75,7 @@ fn are_many(name: &str, all: &[tried::Found]) {
 fn the_same_attacks_work_on_an_inetd() {
     needs!(root);
     needs!(program "setpriv");
-    setting::bare_inetd(|connect, targets| {
+    setting::inetd(&[], |connect, targets| {
         are_many("inetd", &tried::everything(connect, &targets.facts(std::process::id()), targets));
     });
 }

@@ -181,8 +181,9 @@ impl Setting<'_> {
     }
 }
 
-/// An inetd of ten lines: each connection is handed to a command of another user, and that is all.
-pub(super) fn bare_inetd(play: impl FnOnce(&dyn Fn() -> Client, &Targets)) {
+/// An inetd of ten lines: each connection is handed to a command of another user, below the program of these words where
+/// there are any, and that is all.
+pub(super) fn inetd(words: &[String], play: impl FnOnce(&dyn Fn() -> Client, &Targets)) {
     let room = room();
     let targets = Targets::make(&room);
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
@@ -194,9 +195,9 @@ pub(super) fn bare_inetd(play: impl FnOnce(&dyn Fn() -> Client, &Targets)) {
         let copy = || Stdio::from(OwnedFd::from(connection.try_clone().expect("a descriptor is left")));
         let user = ["--reuid", "--regid"].map(|word| format!("{word}={NOBODY}"));
         let mut command = Command::new(program("attack"));
-        command.args(["burdened", "setpriv"]).args(user).arg("--clear-groups").arg(program("attack"));
+        command.args(["burdened", "setpriv"]).args(user).arg("--clear-groups").args(words).arg(program("attack"));
         let child = command.stdin(copy()).stdout(copy()).stderr(copy()).spawn();
-        children.borrow_mut().push(child.expect("setpriv is there"));
+        children.borrow_mut().push(child.expect("the attack program runs"));
         client
     };
     play(&connect, &targets);
