@@ -187,6 +187,54 @@ fn a_program_reads_the_same_as_a_person() {
 }
 
 #[test]
+fn a_policy_with_fewer_points_than_wanted_is_a_mistake() {
+    let said = arguments(&["check", "--min-score", "80", "strict", "compatible"]).run().exits(2);
+    said.stdout("strict: ok, for a command that is named elsewhere\n")
+        .says("error: compatible has ")
+        .says(" points of 100, and 80 are wanted")
+        .says("these could be more: network 0 of 16 (the host's; any port by 3 of connect, bind and udp)");
+    arguments(&["check", "--min-score", "101"]).run().says("invalid value '101'").exits(2);
+}
+
+#[test]
+fn what_a_change_allows_and_takes_away_is_told() {
+    let room = stage::room();
+    let policy = |name: &str, text: &str| {
+        room.file(name, &format!("version = 1\nextends = [\"strict\"]\n{text}")).display().to_string()
+    };
+    let old = policy("old.toml", "limits.time = \"5m\"\n");
+    let new =
+        policy("new.toml", "limits.time = \"4m\"\nsyscalls.allow = [\"chown\"]\nfiles.read = [\"/etc/passwd\"]\n");
+    let there = "+ read /etc/passwd\n+ call chown\n+ call fchown\n+ call fchownat\n+ call lchown\n- limits.time: 240s, was 300s\n";
+    arguments(&["diff", &old, &new]).run().stdout(there).exits(3);
+    arguments(&["diff", &old, &old]).run().stdout("no difference\n").exits(0);
+    let less = policy("less.toml", "limits.time = \"4m\"\n");
+    arguments(&["diff", &old, &less]).run().stdout("- limits.time: 240s, was 300s\n").exits(0);
+    arguments(&["diff", &old, "nosuch"]).run().says("nosuch").exits(2);
+}
+
+#[test]
+fn explain_prints_its_parts_and_all_of_them_for_a_program() {
+    let scene = || crate::scene::scene("strict").argv(&["sh"]);
+    let list = scene().explain(&["--seccomp"]).exits(0).stdout;
+    assert!(
+        list.contains("read                     allow\n") && list.contains("bpf                      kill\n"),
+        "{list}"
+    );
+    let table = scene().explain(&["--score"]).exits(0).stdout;
+    let all = scene().explain(&["--json"]).exits(0).stdout;
+    let told: serde_json::Value = serde_json::from_str(&all).expect("it is JSON");
+    let points = told["score"]["points"].as_u64().expect("a number");
+    assert!(table.ends_with(&format!("{points:>3} of 100  together\n")), "{table}");
+    let rows = told["rows"].as_array().expect("a list");
+    assert!(rows.iter().any(|row| row["label"] == "open"), "{all}");
+    let calls = told["calls"].as_array().expect("a list");
+    assert!(calls.contains(&serde_json::json!({ "name": "read" })), "{all}");
+    assert_eq!(told["steps"][0]["place"], "launcher", "{all}");
+    scene().explain(&["--json", "--steps"]).says("cannot be used with").exits(2);
+}
+
+#[test]
 fn a_script_whose_interpreter_the_policy_does_not_show_is_found() {
     let room = stage::room();
     let interpreter = room.file("interpreter", "");

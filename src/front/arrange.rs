@@ -58,17 +58,17 @@ impl Arrangement {
     /// The plan for connections of this kind.
     pub(super) fn plan(&self, transport: Transport, facts: &Facts) -> Result<Plan, Failure> {
         let request = Request { transport, ..self.request.clone() };
-        resolve(&request, &self.policy, facts).map_err(|refusal| self.failure(refusal))
+        resolve(&request, &self.policy, facts).map_err(|refusal| failure(refusal, &self.policy))
     }
+}
 
-    /// What stands in a policy file is quoted, for whoever edits it.
-    fn failure(&self, refusal: Refusal) -> Failure {
-        match &refusal.origin {
-            written @ (Origin::File { .. } | Origin::Profile { .. }) => {
-                Failure::Input(mistake_of(&refusal).quoted(written, &self.policy.sources).into())
-            }
-            Origin::CommandLine | Origin::Postfix(_) | Origin::Default => Failure::Refused(refusal),
+/// What stands in a policy file is quoted, for whoever edits it.
+pub(super) fn failure(refusal: Refusal, policy: &Policy) -> Failure {
+    match &refusal.origin {
+        written @ (Origin::File { .. } | Origin::Profile { .. }) => {
+            Failure::Input(mistake_of(&refusal).quoted(written, &policy.sources).into())
         }
+        Origin::CommandLine | Origin::Postfix(_) | Origin::Default => Failure::Refused(refusal),
     }
 }
 

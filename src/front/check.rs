@@ -11,7 +11,7 @@ use super::cli::Check;
 use crate::host::{Facts, HostError, Machine};
 use crate::plan::refuse::{BadCommand, Reason};
 use crate::plan::request::{Front, Transport};
-use crate::plan::{Refusal, Request, resolve};
+use crate::plan::{Plan, Refusal, Request, resolve, score};
 use crate::policy::load::{DIRECTORY, operators};
 use crate::policy::{InputError, Mistake, Origin, Policy, Sourced, Told, load};
 use serde_json::json;
@@ -33,14 +33,14 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
         (false, true) => Reader::Nobody,
         (false, false) => Reader::Person,
     };
-    let mut said = Said { reader, wrong: 0, good: Vec::new(), mistakes: Vec::new() };
+    let mut said = Said { reader, min_score: options.min_score, wrong: 0, good: Vec::new(), mistakes: Vec::new() };
     let whole = options.policies.is_empty() && !options.master_cf;
     let names = if whole { operators(Path::new(DIRECTORY)) } else { options.policies.clone() };
     if whole && names.is_empty() {
         said.good(&format!("no policy is in {DIRECTORY}, and none was named"));
     }
     for name in &names {
-        match policy(name, &machine).map_err(Failure::Host)? {
+        match policy(name, &machine, options.min_score).map_err(Failure::Host)? {
             Ok(line) => said.good(&line),
             Err(reports) => said.bad(&reports),
         }
@@ -67,6 +67,7 @@ enum Reader {
 /// What was said so far.
 struct Said {
     reader: Reader,
+    min_score: Option<u32>,
     wrong: usize,
     good: Vec<String>,
     mistakes: Vec<Told>,
@@ -119,7 +120,7 @@ impl Said {
 }
 
 /// The line for a policy that is good.
-fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, HostError> {
+fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<String, Reports>, HostError> {
     let policy = match load(word, &[]) {
         Ok(policy) => policy,
         Err(error) => return Ok(Err(vec![error])),
@@ -130,7 +131,7 @@ fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, Host
     let mut reports = Vec::new();
     // What a network namespace holds off differs with the connection, so all kinds are resolved.
     for transport in [Transport::Tcp, Transport::Unix, Transport::Stdio] {
-        for found in wrong(&policy, transport, &facts) {
+        for found in wrong(&policy, transport, &facts, least) {
             if !reports.contains(&found) {
                 reports.push(found);
             }
@@ -142,15 +143,16 @@ fn policy(word: &str, machine: &Machine) -> Result<Result<String, Reports>, Host
 
 /// What is wrong with the policy for connections of this kind. A refusal ends a plan, so what was refused is taken out
 /// for the next one, as long as that makes no mistake of its own.
-fn wrong(whole: &Policy, transport: Transport, facts: &Facts) -> Reports {
+fn wrong(whole: &Policy, transport: Transport, facts: &Facts, least: Option<u32>) -> Reports {
     let own = whole.command.argv.is_some();
     let mut refusals: Vec<Refusal> = Vec::new();
-    let mut program = None;
+    let (mut program, mut weak) = (None, None);
     let mut policy = whole.clone();
     while refusals.len() < MOST_REFUSALS {
         match resolve(&request(&policy, transport), &policy, facts) {
             Ok(plan) => {
                 program = program::check(&plan).filter(|_| own);
+                weak = least.and_then(|least| too_weak(&plan, least));
                 break;
             }
             Err(refusal) => {
@@ -168,7 +170,20 @@ fn wrong(whole: &Policy, transport: Transport, facts: &Facts) -> Reports {
     // In the order of the file.
     refusals.sort_by(|a, b| a.origin.cmp(&b.origin));
     let refusals = refusals.iter().map(|refusal| report(mistake_of(refusal), &refusal.origin, whole));
-    refusals.chain(program.map(|mistake| report(mistake, argv_origin(whole), whole))).collect()
+    let program = program.map(|mistake| report(mistake, argv_origin(whole), whole));
+    refusals.chain(program).chain(weak.map(InputError::from)).collect()
+}
+
+/// That a plan has fewer points than somebody wants, with where most of them went.
+fn too_weak(plan: &Plan, least: u32) -> Option<Mistake> {
+    let parts = score::score(plan);
+    let points = score::total(&parts);
+    let mut lost: Vec<_> = parts.iter().filter(|part| part.points < part.most).collect();
+    lost.sort_by_key(|part| std::cmp::Reverse(part.most - part.points));
+    let lost = lost.iter().map(|part| format!("{} {} of {} ({})", part.wall, part.points, part.most, part.why));
+    let mistake = Mistake::new(format!("{} has {points} points of 100, and {least} are wanted", plan.policy));
+    (points < least)
+        .then(|| mistake.help(format!("these could be more: {}", lost.take(4).collect::<Vec<_>>().join("; "))))
 }
 
 fn argv_origin(policy: &Policy) -> &Origin {

@@ -44,12 +44,23 @@ pub(super) enum Verb {
     #[command(after_help = "Examples:\n  \
         spawnbox explain -- sh\n  \
         spawnbox explain --policy policyd-spf --steps\n  \
+        spawnbox explain --policy policyd-spf --seccomp | grep socket\n  \
+        spawnbox explain --policy ./draft.toml --score\n  \
         spawnbox explain -s network.mode=host -- sh")]
     Explain(Explain),
+    /// Say what a policy allows and takes away, compared with another
+    #[command(after_help = "Examples:\n  \
+        spawnbox diff /etc/spawnbox/greylist.toml ./greylist.toml\n  \
+        spawnbox diff compatible strict\n\n\
+        + is allowed by NEW alone, - by OLD alone, ~ is another value.\n\
+        Exit status: 0 nothing more is allowed, 1 this host cannot be looked at, 2 usage or policy,\n\
+        3 NEW allows what OLD does not.")]
+    Diff(Diff),
     /// Check policies, and the entries of master.cf that start spawnbox
     #[command(after_help = "Examples:\n  \
         spawnbox check                   every policy in /etc/spawnbox\n  \
         spawnbox check ./draft.toml\n  \
+        spawnbox check --min-score 80    for a test of your own\n  \
         spawnbox check --master-cf       what Postfix will start\n  \
         spawnbox check --json ./draft.toml | jq '.mistakes[].what'\n\n\
         Prints a line for each that is good, and every mistake. Changes nothing.\n\
@@ -109,14 +120,47 @@ pub(super) struct Run {
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// Print the steps of the child instead, each with its reason
-    #[arg(long)]
-    pub(super) steps: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
     /// The kind of connection it is for
     #[arg(long, value_enum, default_value_t = Connection::Tcp)]
     pub(super) connection: Connection,
     #[command(flatten)]
     pub(super) what: What,
+}
+
+/// What is printed instead of the page.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct Form {
+    /// Print the steps of the child instead, each with its reason
+    #[arg(long)]
+    pub(super) steps: bool,
+    /// Print what becomes of each system call instead, with its arguments
+    #[arg(long)]
+    pub(super) seccomp: bool,
+    /// Print the points of each wall instead, of a hundred together
+    #[arg(long)]
+    pub(super) score: bool,
+    /// Print all of this as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The policy as it was: a name, or a file (with a slash)
+    #[arg(value_name = "OLD")]
+    pub(super) old: String,
+    /// The policy as it will be
+    #[arg(value_name = "NEW")]
+    pub(super) new: String,
+    /// The kind of connection it is for
+    #[arg(long, value_enum, default_value_t = Connection::Tcp)]
+    pub(super) connection: Connection,
+    /// The command of both [default: each policy's own]
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +174,9 @@ pub(super) struct Check {
     /// Where main.cf and master.cf are [default: where postconf(1) finds them]
     #[arg(short = 'c', long, value_name = "DIR", requires = "master_cf")]
     pub(super) config_directory: Option<PathBuf>,
+    /// Take it for a mistake where a policy has fewer points of a hundred, see explain --score
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) min_score: Option<u32>,
     /// Print mistakes only: nothing at all where everything is good
     #[arg(short, long, conflicts_with = "json")]
     pub(super) quiet: bool,

@@ -1,24 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox explain`: what `listen` or `run` would enforce, without doing it.
+//! `spawnbox explain`: what `listen` or `run` would enforce, without doing it; and `spawnbox diff`, for two policies.
 
-use super::arrange::{Arrangement, Failure};
-use super::cli::{Connection, Explain};
-use crate::plan::explain;
+use super::arrange::{Arrangement, Failure, failure};
+use super::check::request;
+use super::cli::{Connection, Diff, Explain};
+use crate::host::Machine;
+use crate::plan::calls;
+use crate::plan::difference::difference;
 use crate::plan::request::{Front, Transport};
+use crate::plan::{Plan, Request, explain, resolve, score};
+use crate::policy::{Origin, Policy, Sourced, load};
 use std::io::Write;
+use std::process::ExitCode;
 
-/// Prints the plan, or its steps.
+/// Ends `diff` where the new policy allows what the old one did not.
+const ALLOWS_MORE: u8 = 3;
+
+/// Prints the plan, or the part of it that was asked for.
 pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
-    let (front, transport) = match options.connection {
-        Connection::Tcp => (Front::Listen, Transport::Tcp),
-        Connection::Unix => (Front::Listen, Transport::Unix),
-        Connection::Stdio => (Front::Run, Transport::Stdio),
-    };
+    let (front, transport) = kind(options.connection);
     let arrangement = Arrangement::new(&options.what, None, front)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
-    let text = if options.steps { explain::steps(&plan) } else { explain::explain(&plan, &facts) };
+    print(&match (options.form.steps, options.form.seccomp, options.form.score, options.form.json) {
+        (true, ..) => explain::steps(&plan),
+        (_, true, ..) => match &plan.filter {
+            Some(filter) => calls::list(filter),
+            None => "no filter: every system call can be made\n".to_string(),
+        },
+        (_, _, true, _) => score::table(&score::score(&plan)),
+        (_, _, _, true) => explain::json(&plan, &facts),
+        (false, false, false, false) => explain::explain(&plan, &facts),
+    });
+    Ok(())
+}
+
+/// Prints what differs between two policies on this host.
+pub(super) fn diff(options: &Diff) -> Result<ExitCode, Failure> {
+    let machine = Machine::observe().map_err(Failure::Host)?;
+    let of = |word: &str| -> Result<Plan, Failure> {
+        let policy = load(word, &[]).map_err(Failure::Input)?;
+        let facts = machine.facts(&policy.names(), &policy.paths()).map_err(Failure::Host)?;
+        let plan = resolve(&asked(options, &policy), &policy, &facts);
+        plan.map_err(|refusal| failure(refusal, &policy))
+    };
+    let found = difference(&of(&options.old)?, &of(&options.new)?);
+    print(&found.text());
+    Ok(if found.allows.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ALLOWS_MORE) })
+}
+
+/// Both policies are asked for the same command; where it is neither theirs nor given, for one that they let run.
+fn asked(options: &Diff, policy: &Policy) -> Request {
+    let (_, transport) = kind(options.connection);
+    let request = request(policy, transport);
+    let given = (!options.command.is_empty()).then(|| options.command.clone());
+    let ours = policy.files.execute.first().filter(|_| policy.command.argv.is_none());
+    let stand_in = ours.map(|entry| vec![entry.value.path.join("command").display().to_string()]);
+    match given.or(stand_in) {
+        Some(argv) => Request { argv: Some(Sourced::new(argv, Origin::CommandLine)), ..request },
+        None => request,
+    }
+}
+
+fn kind(connection: Connection) -> (Front, Transport) {
+    match connection {
+        Connection::Tcp => (Front::Listen, Transport::Tcp),
+        Connection::Unix => (Front::Listen, Transport::Unix),
+        Connection::Stdio => (Front::Run, Transport::Stdio),
+    }
+}
+
+fn print(text: &str) {
     // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
 }

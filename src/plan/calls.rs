@@ -8,6 +8,7 @@
 
 mod death;
 mod groups;
+mod list;
 mod memory;
 mod rules;
 mod systemd;
@@ -16,7 +17,8 @@ mod tests;
 mod words;
 
 pub use death::keep_death_signal;
-pub use memory::deny_write_execute;
+pub use list::{Allowed, allowed, list};
+pub use memory::{denies_write_execute, deny_write_execute};
 pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};
@@ -64,7 +66,7 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
     let mut all = false;
     let mut withheld = BTreeSet::new();
     for word in &syscalls.allow {
-        let meaning = allowed(word)?;
+        let meaning = granted(word)?;
         match &meaning {
             Word::All => all = true,
             Word::Group(group) => withheld.extend(group.members()),
@@ -163,7 +165,7 @@ fn number(call: Sysno) -> u32 {
     call.id() as u32
 }
 
-fn allowed(word: &Sourced<String>) -> Result<Word, CallError> {
+fn granted(word: &Sourced<String>) -> Result<Word, CallError> {
     if let Some((_, reason)) = groups::REFUSED.iter().find(|(name, _)| *name == word.value) {
         return Err(CallError::refused(word, reason));
     }

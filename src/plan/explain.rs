@@ -3,12 +3,13 @@
 //! Says only what the plan says; decides nothing, and hides nothing that is weaker than it could be.
 
 mod page;
+mod json;
+mod open;
 mod sight;
 mod walls;
 
 use super::model::{Ends, Ids, Plan, StandardError};
 use super::request::{Front, Transport};
-use super::steps::Place;
 use crate::host::facts::{Cgroup, Facts};
 use crate::policy::Origin;
 use page::Page;
@@ -16,22 +17,11 @@ use std::ffi::CStr;
 use std::fmt::Write;
 
 pub use super::items::sentence;
-#[cfg(any(test, fuzzing))]
 pub(crate) use sight::size;
 
 /// The plan on one page: label, value, and at the right the place where it was written.
 pub fn explain(plan: &Plan, facts: &Facts) -> String {
-    let mut page = Page::default();
-    service(plan, facts, &mut page);
-    runs(plan, &mut page);
-    identity(plan, &mut page);
-    sight::sees(plan, &mut page);
-    sight::network(plan, &mut page);
-    sight::calls(plan, &mut page);
-    walls::limits(plan, facts, &mut page);
-    walls::layers(plan, &mut page);
-    ends(plan, facts, &mut page);
-    let mut text = format!("{}\n\n{}", title(plan), page.text());
+    let mut text = format!("{}\n\n{}", title(plan), rows(plan, facts).text());
     let mut page = Page::default();
     walls::off(plan, &mut page);
     if !plan.off.is_empty() {
@@ -41,15 +31,32 @@ pub fn explain(plan: &Plan, facts: &Facts) -> String {
     text
 }
 
+/// The same for programs, with everything else that can be printed of a plan.
+pub fn json(plan: &Plan, facts: &Facts) -> String {
+    format!("{:#}\n", json::object(plan, &rows(plan, facts)))
+}
+
+/// Everything but what is off.
+fn rows(plan: &Plan, facts: &Facts) -> Page {
+    let mut page = Page::default();
+    service(plan, facts, &mut page);
+    runs(plan, &mut page);
+    identity(plan, &mut page);
+    sight::sees(plan, &mut page);
+    sight::network(plan, &mut page);
+    sight::calls(plan, &mut page);
+    walls::limits(plan, facts, &mut page);
+    walls::layers(plan, &mut page);
+    open::open(plan, &mut page);
+    ends(plan, facts, &mut page);
+    page
+}
+
 /// The steps of the child, in order: number, name, place, what it does and why there.
 pub fn steps(plan: &Plan) -> String {
     let mut text = String::new();
     for (number, step) in plan.steps.iter().enumerate() {
-        let place = match step.place() {
-            Place::Launcher => "launcher",
-            Place::Reaper => "reaper",
-            Place::Command => "command",
-        };
+        let place = step.place().name();
         // Writing into a string cannot fail.
         let _ = writeln!(text, "{:>2}  {:<15}  {place:<8}  {}", number + 1, step.name(), step.doing());
         let _ = writeln!(text, "{:31}{}", "", step.reason());

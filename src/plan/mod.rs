@@ -23,6 +23,8 @@ pub mod refuse;
 mod items;
 pub mod proofs;
 pub mod explain;
+pub mod score;
+pub mod difference;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code))]
 pub(crate) mod hosts;

@@ -14,6 +14,17 @@ pub enum Place {
     Command,
 }
 
+impl Place {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Launcher => "launcher",
+            Place::Reaper => "reaper",
+            Place::Command => "command",
+        }
+    }
+}
+
 macro_rules! steps {
     ($($name:ident = $code:literal, $place:ident, $calls:literal, $doing:literal, $reason:literal;)*) => {
         /// A step of the child's line, in the order in which the steps are taken.

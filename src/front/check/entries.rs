@@ -51,6 +51,9 @@ fn one(entry: &Entry, directory: &str, chroot: ChrootDefault, said: &mut Said) {
     if let Some(mistake) = program::check(&foreseen.plan) {
         return said.bad(&[at(entry, mistake, "argv=")]);
     }
+    if let Some(mistake) = said.min_score.and_then(|least| super::too_weak(&foreseen.plan, least)) {
+        return said.bad(&[at(entry, mistake, "")]);
+    }
     let Foreseen { policy, choice, .. } = &foreseen;
     said.good(&format!("{}: ok, policy {} ({})", entry.title(), policy.name, by(*choice, &entry.service)));
     if *choice == Choice::Nobody {

@@ -62,3 +62,15 @@ pub(super) fn both_of(grant: Rule, rule: Rule) -> Vec<Vec<Condition>> {
     };
     both(&alternatives, rule)
 }
+
+/// Whether the filter lets no one have memory that is both.
+pub fn denies_write_execute(filter: &Filter) -> bool {
+    let (write, execute) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
+    let ways = [
+        (libc::SYS_mmap, write | execute),
+        (libc::SYS_mprotect, execute),
+        (libc::SYS_mprotect, write | execute),
+        (libc::SYS_pkey_mprotect, execute),
+    ];
+    ways.into_iter().all(|(call, protection)| !filter.permits(call, [0, 0, protection, 0, 0, 0]))
+}

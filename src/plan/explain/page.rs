@@ -43,6 +43,11 @@ impl Page {
         }
     }
 
+    /// Label, text and origin of each row.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.rows.iter().map(|row| (row.label, row.text.as_str(), row.origin.as_str()))
+    }
+
     /// The page as text.
     pub(super) fn text(&self) -> String {
         let longest = |lengths: &mut dyn Iterator<Item = usize>, most: usize| lengths.max().unwrap_or(0).min(most);

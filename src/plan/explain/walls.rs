@@ -2,13 +2,12 @@
 //! The rows about limits and layers, and those about what is off.
 
 use super::super::calls;
-use super::super::model::{Filter, HostName, Namespace, Plan};
+use super::super::model::{HostName, Namespace, Plan};
 use super::page::Page;
 use super::sight::size;
 use super::{origin, written};
 use crate::host::facts::{Facts, Resource};
 use crate::policy::Origin;
-use nix::libc;
 
 type Pair<'a> = (String, String, Option<&'a Origin>);
 
@@ -135,7 +134,7 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
     pairs.push(("privileges".to_string(), privileges(plan), None));
     let by = match &plan.filter {
         _ if plan.memory_deny_write_execute => Some("PR_SET_MDWE"),
-        Some(filter) if denies_write_execute(filter) => Some("system call filter"),
+        Some(filter) if calls::denies_write_execute(filter) => Some("system call filter"),
         Some(_) | None => None,
     };
     pairs.extend(by.map(|by| {
@@ -148,18 +147,6 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
         pairs.push(("user limits".to_string(), counted.join(", "), None));
     }
     page.pairs("layers", &pairs);
-}
-
-/// Whether the filter lets no one have memory that is both.
-fn denies_write_execute(filter: &Filter) -> bool {
-    let (write, execute) = (libc::PROT_WRITE as u64, libc::PROT_EXEC as u64);
-    let ways = [
-        (libc::SYS_mmap, write | execute),
-        (libc::SYS_mprotect, execute),
-        (libc::SYS_mprotect, write | execute),
-        (libc::SYS_pkey_mprotect, execute),
-    ];
-    ways.into_iter().all(|(call, protection)| !filter.permits(call, [0, 0, protection, 0, 0, 0]))
 }
 
 fn privileges(plan: &Plan) -> String {

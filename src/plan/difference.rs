@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What one plan lets a command do that another does not. A plan is taken apart into single permissions, each with an
+//! amount, and two lists of these are compared: nothing here knows which of two values is the stricter, but its row.
+
+use super::calls::{self, Allowed};
+use super::explain::size;
+use super::model::{Access, CgroupLimits, Denial, Ends, Ids, Namespace, NetworkMode, Plan, Proc, Root, StandardError};
+use crate::host::facts::Resource;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// How much of something is permitted; what is not there is not permitted at all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Amount {
+    /// Up to this, which has words of its own.
+    UpTo(u64, String),
+    /// Without end.
+    Everything,
+}
+
+/// How a value that is no permission is told.
+type Value<'a> = &'a dyn Fn(&Plan) -> String;
+
+type Permissions = BTreeMap<String, Amount>;
+
+/// What differs between two plans.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// What the new one allows and the old one did not.
+    pub allows: Vec<String>,
+    /// What the old one allowed and the new one does not.
+    pub takes: Vec<String>,
+    /// What is another, and neither more nor less.
+    pub changes: Vec<String>,
+}
+
+/// Compares them.
+pub fn difference(old: &Plan, new: &Plan) -> Difference {
+    let (before, after) = (permissions(old), permissions(new));
+    let mut difference = Difference { changes: changes(old, new), ..Difference::default() };
+    for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (before.get(name), after.get(name));
+        let line = match (words(old), words(new)) {
+            (Some(old), Some(new)) => format!("{name}: {new}, was {old}"),
+            (Some(old), None) => format!("{name}{}", unless_empty(": was ", &old)),
+            (None, new) => format!("{name}{}", unless_empty(": ", &new.unwrap_or_default())),
+        };
+        match old.cmp(&new) {
+            std::cmp::Ordering::Less => difference.allows.push(line),
+            std::cmp::Ordering::Greater => difference.takes.push(line),
+            std::cmp::Ordering::Equal => {}
+        }
+    }
+    difference.calls(old, new);
+    difference
+}
+
+impl Difference {
+    /// Both lists and what else changes, a line each; one line where nothing does.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (sign, lines) in [("+", &self.allows), ("-", &self.takes), ("~", &self.changes)] {
+            for line in lines {
+                // Writing into a string cannot fail.
+                let _ = writeln!(text, "{sign} {}", line.escape_debug());
+            }
+        }
+        if text.is_empty() { "no difference\n".to_string() } else { text }
+    }
+
+    /// The filters: a call with any arguments is more than the same with some.
+    fn calls(&mut self, old: &Plan, new: &Plan) {
+        let of = |plan: &Plan| -> Option<BTreeMap<&'static str, Allowed>> {
+            plan.filter.as_ref().map(|filter| calls::allowed(filter).collect())
+        };
+        let (before, after) = match (of(old), of(new)) {
+            (Some(before), Some(after)) => (before, after),
+            (Some(_), None) => return self.allows.push("every system call: no filter".to_string()),
+            (None, Some(_)) => return self.takes.push("every system call: no filter".to_string()),
+            (None, None) => return,
+        };
+        let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+        for name in names {
+            let (more, less) = (beyond(after.get(name), before.get(name)), beyond(before.get(name), after.get(name)));
+            self.allows.extend(more.into_iter().map(|what| format!("call {name}{what}")));
+            self.takes.extend(less.into_iter().map(|what| format!("call {name}{what}")));
+        }
+    }
+}
+
+/// What `one` lets through of a call that `other` does not.
+fn beyond(one: Option<&Allowed>, other: Option<&Allowed>) -> Vec<String> {
+    match (one, other) {
+        (None, _) | (_, Some(Allowed::Always)) => Vec::new(),
+        (Some(Allowed::Always), None) => vec![String::new()],
+        (Some(Allowed::Always), Some(Allowed::If(_))) => vec![" with any arguments".to_string()],
+        (Some(Allowed::If(here)), None) => here.iter().map(|words| format!(" if {words}")).collect(),
+        (Some(Allowed::If(here)), Some(Allowed::If(there))) => {
+            here.difference(there).map(|words| format!(" if {words}")).collect()
+        }
+    }
+}
+
+fn unless_empty(before: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{text}") }
+}
+
+/// `None` for what is not permitted.
+fn words(amount: Option<&Amount>) -> Option<String> {
+    match amount {
+        None => None,
+        Some(Amount::UpTo(_, words)) => Some(words.clone()),
+        Some(Amount::Everything) => Some("no limit".to_string()),
+    }
+}
+
+/// Everything that a plan permits, but calls.
+fn permissions(plan: &Plan) -> Permissions {
+    let mut all = Permissions::new();
+    files(plan, &mut all);
+    network(plan, &mut all);
+    limits(plan, &mut all);
+    walls(plan, &mut all);
+    all
+}
+
+/// A permission that is there or not.
+fn allow(all: &mut Permissions, name: impl Into<String>) {
+    all.insert(name.into(), Amount::UpTo(1, String::new()));
+}
+
+fn allow_if(all: &mut Permissions, name: &str, there: bool) {
+    if there {
+        allow(all, name);
+    }
+}
+
+fn files(plan: &Plan, all: &mut Permissions) {
+    match &plan.root {
+        Root::Host => allow(all, "files: the host's own, as far as the user's rights go"),
+        Root::Empty { binds, links, devices } => {
+            for bind in binds {
+                let path = bind.path.display();
+                allow(all, format!("read {path}"));
+                match bind.access {
+                    Access::Read => {}
+                    Access::Execute => allow(all, format!("execute {path}")),
+                    Access::Write => allow(all, format!("write {path}")),
+                }
+            }
+            for (link, end) in links {
+                allow(all, format!("link {} -> {}", link.display(), end.display()));
+            }
+            devices.iter().for_each(|device| allow(all, format!("device {}", device.name())));
+        }
+    }
+    for scratch in &plan.scratch {
+        let path = scratch.path.display();
+        all.insert(format!("scratch {path}"), Amount::UpTo(scratch.size, size(scratch.size)));
+        all.insert(format!("files in scratch {path}"), Amount::UpTo(scratch.inodes, scratch.inodes.to_string()));
+        if scratch.execute {
+            allow(all, format!("execute programs in scratch {path}"));
+        }
+    }
+    allow_if(all, "/proc: the sandbox's own processes", plan.proc != Proc::None);
+    allow_if(all, "/proc: what else the user may see there", plan.proc == Proc::Full);
+}
+
+fn network(plan: &Plan, all: &mut Permissions) {
+    allow_if(all, "network: a loopback interface", plan.network == NetworkMode::Loopback);
+    let host = plan.network == NetworkMode::Host;
+    allow_if(all, "network: the host's", host);
+    let rules = plan.landlock.as_ref();
+    let keys = [
+        ("network.connect", "connect to TCP", rules.and_then(|rules| rules.connect.as_ref())),
+        ("network.bind", "bind TCP", rules.and_then(|rules| rules.bind.as_ref())),
+        ("network.udp", "send UDP to", rules.and_then(|rules| rules.udp.as_ref())),
+    ];
+    for (key, words, listed) in keys {
+        let written = plan.origins.get(key).is_some_and(|origin| *origin != crate::policy::Origin::Default);
+        match listed {
+            Some(ports) => ports.iter().for_each(|port| allow(all, format!("{words} port {port}"))),
+            None => allow_if(all, &format!("{words} any port"), host && written),
+        }
+    }
+}
+
+fn limits(plan: &Plan, all: &mut Permissions) {
+    let number = |value: Option<u64>| value.map_or(Amount::Everything, |value| Amount::UpTo(value, value.to_string()));
+    let bytes = |value: Option<u64>| value.map_or(Amount::Everything, |value| Amount::UpTo(value, size(value)));
+    let seconds =
+        |value: Option<u64>| value.map_or(Amount::Everything, |value| Amount::UpTo(value, format!("{value}s")));
+    let mut put = |name: &str, amount: Amount| drop(all.insert(name.to_string(), amount));
+    put("limits.time", seconds(plan.time_limit.map(|limit| limit.as_secs())));
+    for (table, CgroupLimits { memory, tasks, cpu, .. }) in
+        [("limits", &plan.cgroup), ("limits.service", &plan.service_cgroup)]
+    {
+        put(&format!("{table}.memory"), bytes(*memory));
+        put(&format!("{table}.cpu"), number(*cpu));
+        if table == "limits.service" {
+            put("limits.service.tasks", number(*tasks));
+        }
+    }
+    let of = |resource| plan.resources.get(&resource).copied();
+    put("limits.tasks", number(of(Resource::Tasks).or(plan.cgroup.tasks)));
+    put("limits.processor-time", seconds(of(Resource::ProcessorTime)));
+    put("limits.open-files", number(of(Resource::OpenFiles)));
+    put("limits.pending-signals", number(of(Resource::PendingSignals)));
+    for (name, resource) in [
+        ("limits.file-size", Resource::FileSize),
+        ("limits.address-space", Resource::AddressSpace),
+        ("limits.stack", Resource::Stack),
+        ("limits.core-size", Resource::CoreSize),
+        ("limits.locked-memory", Resource::LockedMemory),
+        ("limits.message-queues", Resource::MessageQueues),
+    ] {
+        put(name, bytes(of(resource)));
+    }
+    put("connection.concurrency", number(Some(plan.concurrency as u64)));
+}
+
+fn walls(plan: &Plan, all: &mut Permissions) {
+    // The network namespace is told of with the network.
+    let shared = Namespace::ALL.into_iter().filter(|one| *one != Namespace::Network);
+    for namespace in shared.filter(|one| !plan.namespaces.contains(one)) {
+        allow(all, format!("share the host's {} namespace", namespace.name()));
+    }
+    allow_if(all, "see the host's name", plan.hostname == super::model::HostName::Host);
+    let landlock = plan.landlock.as_ref();
+    allow_if(all, "file accesses without Landlock", landlock.is_none_or(|rules| !rules.files));
+    allow_if(all, "signals and abstract sockets without Landlock", landlock.is_none_or(|rules| !rules.scopes));
+    let held = plan.memory_deny_write_execute || plan.filter.as_ref().is_some_and(calls::denies_write_execute);
+    allow_if(all, "memory that is writable and executable", !held);
+    let pid_max = plan.pid_limits.pid_max;
+    let pid_max = pid_max.map_or(Amount::Everything, |value| Amount::UpTo(value, value.to_string()));
+    all.insert("isolation.pid-max".to_string(), pid_max);
+    allow_if(all, "executable memory files (isolation.memfd-noexec)", !plan.pid_limits.memfd_noexec);
+    allow_if(all, "live on after the command, in what it left behind", plan.ends == Ends::Tree);
+    allow_if(all, "standard error to the client", plan.stderr == StandardError::Connection);
+    allow_if(all, "standard error to the log", plan.stderr == StandardError::Log);
+    let kill = plan.filter.as_ref().is_some_and(|filter| filter.default == Denial::Kill);
+    allow_if(all, "go on after a call that is denied", !kill);
+}
+
+/// What is another value and no permission.
+fn changes(old: &Plan, new: &Plan) -> Vec<String> {
+    let argv = |plan: &Plan| {
+        plan.command.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let variables = |plan: &Plan| {
+        let mut all: Vec<String> =
+            plan.command.environment.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        all.sort();
+        all.join(" ")
+    };
+    let user = |plan: &Plan| match plan.identity.ids {
+        Ids::One { uid, gid } => format!("{} (uid {uid}, gid {gid})", plan.identity.name),
+        Ids::Each { range, gid } => format!("ids {range}{}", gid.map_or(String::new(), |gid| format!(", gid {gid}"))),
+    };
+    let rows: [(&str, Value<'_>); 7] = [
+        ("runs", &argv),
+        ("as", &user),
+        ("environment", &variables),
+        ("directory", &|plan| plan.command.directory.to_string_lossy().into_owned()),
+        ("umask", &|plan| format!("{:03o}", plan.command.umask)),
+        ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
+        ("connection held by the supervisor", &|plan| if plan.hold { "yes" } else { "no" }.to_string()),
+    ];
+    let differ = rows.into_iter().filter_map(|(name, value)| {
+        let (old, new) = (value(old), value(new));
+        (old != new).then(|| format!("{name}: {new}, was {old}"))
+    });
+    differ.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hosts::{compatible, entry, listen, on, root_on_618, strict};
+    use super::super::resolve;
+    use super::*;
+    use crate::policy::Policy;
+    use std::time::Duration;
+
+    fn plan(policy: &Policy) -> Plan {
+        resolve(&listen(&["sh"]), policy, &root_on_618()).unwrap()
+    }
+
+    #[test]
+    fn two_equal_plans_differ_in_nothing() {
+        let plan = plan(&strict());
+        assert_eq!(difference(&plan, &plan), Difference::default());
+        assert_eq!(difference(&plan, &plan).text(), "no difference\n");
+    }
+
+    #[test]
+    fn what_one_way_allows_the_other_way_takes() {
+        let (a, b) = (plan(&strict()), plan(&compatible()));
+        let (there, back) = (difference(&a, &b), difference(&b, &a));
+        assert_eq!((there.allows.len(), there.takes.len()), (back.takes.len(), back.allows.len()));
+        for line in ["files: the host's own, as far as the user's rights go", "share the host's ipc namespace"] {
+            assert!(there.allows.iter().any(|found| found == line), "{:?}", there.allows);
+            assert!(back.takes.iter().any(|found| found == line), "{:?}", back.takes);
+        }
+        assert!(there.takes.contains(&"read /usr/lib".to_string()) || !there.takes.is_empty());
+    }
+
+    #[test]
+    fn every_kind_of_change_has_its_line() {
+        let mut policy = strict();
+        policy.files.write.push(on(1, entry("/srv")));
+        policy.files.read.retain(|entry| entry.value.path != std::path::Path::new("/etc/localtime"));
+        policy.syscalls.allow.push(on(2, "chown".to_string()));
+        policy.syscalls.deny.push(on(3, "kill".to_string()));
+        policy.limits.time = Some(on(4, Duration::from_secs(7)));
+        policy.limits.open_files = None;
+        policy.limits.file_size = Some(on(5, 32 << 20));
+        policy.command.umask = Some(on(6, 0o22));
+        let text = difference(&plan(&strict()), &plan(&policy)).text();
+        for line in [
+            "+ read /srv",
+            "+ write /srv",
+            "+ limits.file-size: 32M, was 16M",
+            "+ limits.open-files: no limit, was 64",
+            "+ call chown",
+            "- link /etc/localtime -> /usr/share/zoneinfo/Europe/Berlin",
+            "- limits.time: 7s, was 1000s",
+            "- call kill",
+            "~ umask: 022, was 077",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How much of what could hold a command does: points for each wall, of a hundred, each with what the rest is lost for.
+//! A way to compare policies and to see one grow weak; no measure of what an attacker needs.
+
+use super::calls;
+use super::model::{Denial, Ids, Namespace, NetworkMode, Plan, Root};
+use crate::host::facts::Resource;
+use crate::policy::Origin;
+use syscalls::x86_64::Sysno;
+
+/// One wall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// In the words of `explain`.
+    pub wall: &'static str,
+    /// What it has.
+    pub points: u32,
+    /// What it could have.
+    pub most: u32,
+    /// What is missing, or what there is.
+    pub why: String,
+}
+
+/// Every wall, the heaviest first as far as they are alike. The most points of all of them are a hundred.
+pub fn score(plan: &Plan) -> Vec<Part> {
+    vec![
+        files(plan),
+        network(plan),
+        filter(plan),
+        limits(plan),
+        landlock(plan),
+        namespace(plan, Namespace::Pid, 8, "sees and signals the host's processes"),
+        user(plan),
+        part("privileges", 6, 6, "no capability, no new privileges: always"),
+        namespace(plan, Namespace::User, 5, "what the kernel counts for a user is shared with the host"),
+        namespace(plan, Namespace::Ipc, 3, "System V IPC and message queues are the host's"),
+        memory(plan),
+        namespace(plan, Namespace::Uts, 1, "may learn the host's name"),
+        namespace(plan, Namespace::Cgroup, 1, "may learn where its control group is"),
+    ]
+}
+
+/// The points of all walls together.
+pub fn total(parts: &[Part]) -> u32 {
+    parts.iter().map(|part| part.points).sum()
+}
+
+/// The table, and the sum as its last line.
+pub fn table(parts: &[Part]) -> String {
+    let mut text = String::new();
+    for Part { wall, points, most, why } in parts {
+        text.push_str(&format!("{points:>3} of {most:>3}  {wall:<17} {why}\n"));
+    }
+    let most: u32 = parts.iter().map(|part| part.most).sum();
+    text.push_str(&format!("{:>3} of {most:>3}  together\n", total(parts)));
+    text
+}
+
+fn part(wall: &'static str, points: u32, most: u32, why: impl Into<String>) -> Part {
+    Part { wall, points, most, why: why.into() }
+}
+
+fn files(plan: &Plan) -> Part {
+    const MOST: u32 = 16;
+    match (&plan.root, plan.namespaces.contains(&Namespace::Mount)) {
+        (Root::Empty { .. }, _) => part("files", MOST, MOST, "an empty root with what the policy shows"),
+        (Root::Host, true) => part("files", 4, MOST, "the host's files, with mounts of its own"),
+        (Root::Host, false) => part("files", 0, MOST, "the host's files and mounts"),
+    }
+}
+
+/// Ports are worth less than a namespace: no address is held.
+fn network(plan: &Plan) -> Part {
+    const MOST: u32 = 16;
+    let granted = ["network.connect", "network.bind", "network.udp"].map(|key| is_written(plan, key));
+    let landlock = plan.landlock.as_ref();
+    let held = [
+        landlock.is_some_and(|rules| rules.connect.is_some()),
+        landlock.is_some_and(|rules| rules.bind.is_some()),
+        landlock.is_some_and(|rules| rules.udp.is_some()),
+    ];
+    let any = granted.iter().zip(held).filter(|(granted, held)| **granted && !held).count() as u32;
+    let some = granted.iter().filter(|granted| **granted).count() as u32;
+    match plan.network {
+        NetworkMode::None => part("network", MOST, MOST, "its own, with no interface up"),
+        NetworkMode::Loopback => part("network", MOST, MOST, "its own, with loopback up"),
+        NetworkMode::Host if any > 0 => {
+            part("network", 6 - 2 * any, MOST, format!("the host's; any port by {any} of connect, bind and udp"))
+        }
+        NetworkMode::Host if some > 0 => part("network", 8, MOST, "the host's; the ports that are listed, any address"),
+        NetworkMode::Host => part("network", 12, MOST, "the host's; no port is granted"),
+    }
+}
+
+fn is_written(plan: &Plan, key: &str) -> bool {
+    plan.origins.get(key).is_some_and(|origin| *origin != Origin::Default)
+}
+
+/// A list of what is allowed is worth most; the rest is for the calls that it leaves out.
+fn filter(plan: &Plan) -> Part {
+    const MOST: u32 = 16;
+    let Some(filter) = &plan.filter else { return part("system calls", 0, MOST, "no filter") };
+    let (all, allowed) = (Sysno::iter().count() as u32, calls::allowed(filter).count() as u32);
+    let why = format!("{allowed} of {all} allowed");
+    let closed = filter.default != Denial::Errno(nix::libc::ENOSYS);
+    let for_fewer = 6 * (all - allowed).min(all) / all;
+    part("system calls", if closed { 10 + for_fewer } else { 2 + for_fewer }, MOST, why)
+}
+
+fn limits(plan: &Plan) -> Part {
+    const MOST: u32 = 10;
+    let has = |resource| plan.resources.contains_key(&resource);
+    let tasks = has(Resource::Tasks) || plan.cgroup.tasks.is_some();
+    let memory = match (plan.cgroup.memory, has(Resource::AddressSpace)) {
+        (Some(_), _) => 2,
+        (None, true) => 1,
+        (None, false) => 0,
+    };
+    let rows = [
+        ("time", u32::from(plan.time_limit.is_some()) * 3, 3),
+        ("memory of the session", memory, 2),
+        ("tasks", u32::from(tasks) * 2, 2),
+        ("processor", u32::from(has(Resource::ProcessorTime) || plan.cgroup.cpu.is_some()), 1),
+        ("open files", u32::from(has(Resource::OpenFiles)), 1),
+        ("file size", u32::from(has(Resource::FileSize)), 1),
+    ];
+    let lacking: Vec<&str> = rows.iter().filter(|(_, points, most)| points < most).map(|(name, _, _)| *name).collect();
+    let why = if lacking.is_empty() { "all".to_string() } else { format!("not in full: {}", lacking.join(", ")) };
+    part("limits", rows.iter().map(|(_, points, _)| points).sum(), MOST, why)
+}
+
+fn landlock(plan: &Plan) -> Part {
+    const MOST: u32 = 9;
+    let Some(rules) = &plan.landlock else { return part("landlock", 0, MOST, "off") };
+    // Where there is nothing to reach, no rule is needed.
+    let closed = plan.network != NetworkMode::Host;
+    let ports = closed || rules.connect.is_some() || rules.bind.is_some();
+    let rows = [("files", rules.files, 5), ("signals and abstract sockets", rules.scopes, 2), ("ports", ports, 2)];
+    let lacking: Vec<&str> = rows.iter().filter(|(_, on, _)| !on).map(|(name, _, _)| *name).collect();
+    let why = match lacking.is_empty() {
+        true => format!("ABI {}", rules.abi),
+        false => format!("ABI {}, without {}", rules.abi, lacking.join(", ")),
+    };
+    part("landlock", rows.iter().filter(|(_, on, _)| *on).map(|(_, _, most)| most).sum(), MOST, why)
+}
+
+fn namespace(plan: &Plan, namespace: Namespace, most: u32, without: &str) -> Part {
+    let wall = match namespace {
+        Namespace::Pid => "pid namespace",
+        Namespace::User => "user namespace",
+        Namespace::Ipc => "ipc namespace",
+        Namespace::Uts => "uts namespace",
+        Namespace::Cgroup => "cgroup namespace",
+        Namespace::Mount | Namespace::Network => namespace.name(),
+    };
+    match plan.namespaces.contains(&namespace) {
+        true => part(wall, most, most, "its own"),
+        false => part(wall, 0, most, without),
+    }
+}
+
+fn user(plan: &Plan) -> Part {
+    const MOST: u32 = 6;
+    match (plan.identity.ids, plan.identity.change) {
+        (Ids::Each { .. }, _) => part("user", MOST, MOST, "each session has an id of its own"),
+        (Ids::One { .. }, true) => part("user", 5, MOST, "one account for all sessions"),
+        (Ids::One { .. }, false) => part("user", 3, MOST, "the account that started it"),
+    }
+}
+
+fn memory(plan: &Plan) -> Part {
+    const MOST: u32 = 3;
+    let held = plan.memory_deny_write_execute || plan.filter.as_ref().is_some_and(calls::denies_write_execute);
+    match held {
+        true => part("memory", MOST, MOST, "never both writable and executable"),
+        false => part("memory", 0, MOST, "may be writable and executable at once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
+    use super::super::resolve;
+    use super::*;
+    use crate::policy::model::{IdRange, Layer, Ports, User};
+
+    #[test]
+    fn all_walls_together_are_a_hundred() {
+        for facts in [root_on_618(), root_on_debian_12(), user_on_618()] {
+            let parts = score(&resolve(&listen(&["sh"]), &strict(), &facts).unwrap());
+            assert_eq!(parts.iter().map(|part| part.most).sum::<u32>(), 100);
+            assert!(parts.iter().all(|part| part.points <= part.most), "{parts:?}");
+            assert!(table(&parts).ends_with(&format!("{:>3} of 100  together\n", total(&parts))));
+        }
+    }
+
+    #[test]
+    fn what_is_given_away_costs_points() {
+        let points =
+            |policy: &crate::policy::Policy| total(&score(&resolve(&listen(&["sh"]), policy, &root_on_618()).unwrap()));
+        let whole = points(&strict());
+        let mut ways: Vec<crate::policy::Policy> = Vec::new();
+        let mut weaker = |change: &dyn Fn(&mut crate::policy::Policy)| {
+            let mut policy = strict();
+            change(&mut policy);
+            ways.push(policy);
+        };
+        weaker(&|policy| policy.isolation.seccomp = Some(on(1, Layer::Off)));
+        weaker(&|policy| policy.isolation.landlock = Some(on(1, Layer::Off)));
+        weaker(&|policy| policy.limits.time = None);
+        weaker(&|policy| policy.limits.file_size = None);
+        weaker(&|policy| policy.network.mode = Some(on(1, NetworkMode::Host)));
+        weaker(&|policy| policy.syscalls.allow = vec![on(1, "all".to_string())]);
+        weaker(&|policy| policy.syscalls.allow.push(on(1, "jit".to_string())));
+        for policy in &mut ways {
+            // Without a filter or Landlock, a grant must say that any port is meant.
+            let any = || Some(on(1, Ports::Any));
+            let open = [policy.network.mode.is_some(), policy.isolation.landlock.is_some()];
+            if open.contains(&true) || policy.isolation.seccomp.is_some() || policy.syscalls.allow.len() == 1 {
+                (policy.network.connect, policy.network.bind, policy.network.udp) = (any(), any(), any());
+            }
+            assert!(points(policy) < whole, "{policy:?}");
+        }
+        let mut each = strict();
+        each.command.user = Some(on(3, User::Range(IdRange { first: 61184, last: 61683 })));
+        assert!(points(&each) > whole);
+        let spawn = resolve(&master("policyd-spf", &["sh"]), &compatible(), &root_on_618()).unwrap();
+        assert!(total(&score(&spawn)) < 50 && whole > 85, "{} {whole}", total(&score(&spawn)));
+    }
+}
