@@ -60,14 +60,17 @@
 //! * **The policy's author** decides what a command gets. The file and every directory on its way must belong to root
 //!   or the caller and be writable by no one else; it is opened once.
 //! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
-//!   connections. It parses no byte of a client or of a command: records of eight bytes come up a cord, and one that
+//!   connections. It parses no byte of a client or of a command: records of a fixed form come up a cord, and one that
 //!   no child of ours writes is logged and ends its session. What a command writes to standard error is a client's, or,
-//!   where the policy says so, quoted in the log and not looked at otherwise.
+//!   where the policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
 //!   killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, the command's user, no right, and a filter that
-//!   allows it to wait, to write a record and to end. Another process of that user on the host could stop it, but
+//!   allows it to wait, to write a record and to end; where the policy has denied calls named (`on-deny = "report"`), also
+//!   to take them from their listener, to look into the command's memory, to refuse them and to kill. It can let nothing
+//!   pass that the policy does not: the filter hands out only what is denied, and a listener without a reaper is an
+//!   error for whoever calls. Another process of that user on the host could stop it, but
 //!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.

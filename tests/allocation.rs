@@ -39,6 +39,13 @@ fn no_step_that_only_some_policies_take_allocates() {
 }
 
 #[test]
+fn no_word_about_a_denied_call_allocates() {
+    let script = "chown 65534 /tmp && echo granted; echo denied";
+    let scene = scene("strict").guarded().set("syscalls.on-deny=report").shell(script);
+    scene.run().stdout("denied\n").says(" denied call=fchownat path=\"/tmp\": ");
+}
+
+#[test]
 fn no_handover_of_a_connection_allocates() {
     let server = scene("strict").guarded().set("command.client-environment=true").shell("echo $TCPREMOTEIP").listen();
     assert_eq!(server.connect().rest(), "127.0.0.1\n");

@@ -18,6 +18,7 @@ mod check;
 mod startling;
 mod connection;
 mod stderr;
+mod denials;
 mod ends;
 mod front;
 mod failure;

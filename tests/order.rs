@@ -29,6 +29,12 @@ fn every_step_that_only_some_policies_take_has_its_place() {
 }
 
 #[test]
+fn where_denied_calls_are_named_the_steps_are_in_order_too() {
+    needs!(program "strace");
+    follows_the_table(scene("strict").set("syscalls.on-deny=report").unprivileged(), &[Step::Fork, Step::Seccomp]);
+}
+
+#[test]
 fn the_steps_of_compatible_are_in_order_too() {
     needs!(root);
     needs!(program "strace");

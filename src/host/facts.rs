@@ -26,6 +26,8 @@ pub struct Facts {
     pub landlock_abi: u32,
     /// seccomp filters.
     pub seccomp: Trial,
+    /// A filter whose denials a process hears of; only one of those around a process can have that.
+    pub listener: Trial,
     /// clone3(2).
     pub clone3: Trial,
     /// `PR_SET_MDWE`.

@@ -42,6 +42,7 @@ impl Machine {
                 .collect::<Result<_, _>>()?,
             landlock_abi: landlock_abi()?,
             seccomp: certain("install a filter", attempt(install_filter))?,
+            listener: certain("install a filter that is listened to", attempt(install_listener))?,
             clone3: certain("make a process with clone3", attempt(clone_and_wait))?,
             mdwe: certain("set PR_SET_MDWE", attempt(|| process::control(SET_MDWE.0, SET_MDWE.1, 0)))?,
             pid_max: certain("set pid_max in a PID namespace", tried.pid_max)?,
@@ -124,10 +125,17 @@ fn certain(what: &str, trial: Trial) -> Result<Trial, HostError> {
 }
 
 /// A filter that allows everything.
+const OPEN: [libc::sock_filter; 1] =
+    [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
+
 fn install_filter() -> Result<(), Errno> {
-    let code = (libc::BPF_RET | libc::BPF_K) as u16;
     process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
-    lock::install_filter(&[libc::sock_filter { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }])
+    lock::install_filter(&OPEN)
+}
+
+fn install_listener() -> Result<(), Errno> {
+    process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
+    lock::install_listener(&OPEN).map(drop)
 }
 
 fn clone_and_wait() -> Result<(), Errno> {

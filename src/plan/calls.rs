@@ -6,19 +6,23 @@
 //! falls back on that; what only an attack calls kills. Under `all` it is refused instead: that word is for
 //! commands that were never looked at.
 
+mod answer;
 mod death;
 mod groups;
 mod list;
 mod memory;
+mod remedy;
 mod rules;
 mod systemd;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use answer::{Pointer, denial, is_told, pointer};
 pub use death::keep_death_signal;
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
+pub use remedy::remedy;
 pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};
@@ -80,10 +84,11 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
         grants.insert(call, Vec::new());
     }
     let soft = match syscalls.on_deny.as_ref().map(|on_deny| on_deny.value) {
-        None | Some(OnDeny::Errno) => Denial::Errno(libc::EPERM),
+        None | Some(OnDeny::Errno | OnDeny::Report) => Denial::Errno(libc::EPERM),
         Some(OnDeny::Kill) => Denial::Kill,
     };
-    Ok(if all { open(grants, soft) } else { closed(grants, &withheld, soft) })
+    let filter = if all { open(grants, soft) } else { closed(grants, &withheld, soft) };
+    Ok(Filter { withheld: denied.into_iter().map(number).collect(), ..filter })
 }
 
 /// Where `jit` is granted, which also asks for memory that is writable and executable.
@@ -133,7 +138,7 @@ fn closed(grants: Grants, named_by_sets: &BTreeSet<Sysno>, soft: Denial) -> Filt
         };
         calls.entry(number(*call)).or_insert(Verdict::Deny(denial));
     }
-    Filter { calls, default: soft, newest: number(Sysno::last()) }
+    Filter { calls, default: soft, newest: number(Sysno::last()), ..Filter::NONE }
 }
 
 /// A list of what is denied: for a command that nobody has looked at, so nothing is answered harder than needed,
@@ -144,7 +149,7 @@ fn open(grants: Grants, soft: Denial) -> Filter {
     for call in Sysno::iter() {
         calls.entry(number(call)).or_insert(Verdict::Deny(refusal(call, &probed, soft)));
     }
-    Filter { calls, default: Denial::Errno(libc::ENOSYS), newest: number(Sysno::last()) }
+    Filter { calls, default: Denial::Errno(libc::ENOSYS), newest: number(Sysno::last()), ..Filter::NONE }
 }
 
 /// What a call meets that is not allowed and kills nobody.

@@ -4,7 +4,9 @@
 
 use super::calls::{self, Allowed};
 use super::explain::size;
-use super::model::{Access, CgroupLimits, Denial, Ends, Ids, Namespace, NetworkMode, Plan, Proc, Root, StandardError};
+use super::model::{
+    Access, CgroupLimits, Denial, Denials, Ends, Ids, Namespace, NetworkMode, Plan, Proc, Root, StandardError,
+};
 use crate::host::facts::Resource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -257,12 +259,17 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         Ids::One { uid, gid } => format!("{} (uid {uid}, gid {gid})", plan.identity.name),
         Ids::Each { range, gid } => format!("ids {range}{}", gid.map_or(String::new(), |gid| format!(", gid {gid}"))),
     };
-    let rows: [(&str, Value<'_>); 7] = [
+    let named = |plan: &Plan| match plan.filter.as_ref().map(|filter| filter.denials) {
+        Some(Denials::Told) => "yes".to_string(),
+        Some(Denials::Silent) | None => "no".to_string(),
+    };
+    let rows: [(&str, Value<'_>); 8] = [
         ("runs", &argv),
         ("as", &user),
         ("environment", &variables),
         ("directory", &|plan| plan.command.directory.to_string_lossy().into_owned()),
         ("umask", &|plan| format!("{:03o}", plan.command.umask)),
+        ("denied calls named in the log", &named),
         ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
         ("connection held by the supervisor", &|plan| if plan.hold { "yes" } else { "no" }.to_string()),
     ];

@@ -26,6 +26,7 @@ pub(crate) fn root_on_618() -> Facts {
         namespaces: Namespace::ALL.into_iter().map(|namespace| (namespace, Trial::Works)).collect(),
         landlock_abi: 7,
         seccomp: Trial::Works,
+        listener: Trial::Works,
         clone3: Trial::Works,
         mdwe: Trial::Works,
         pid_max: Trial::Works,

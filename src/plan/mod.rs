@@ -36,5 +36,5 @@ mod tests;
 pub use model::Plan;
 pub use refuse::Refusal;
 pub use request::Request;
-pub use resolve::resolve;
+pub use resolve::{UNTOLD, resolve};
 pub use steps::Step;

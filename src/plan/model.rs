@@ -216,6 +216,20 @@ pub struct Filter {
     pub default: Denial,
     /// The newest call that the program knows; later numbers get ENOSYS, so that libc falls back.
     pub newest: u32,
+    /// Calls that the policy takes away again, whatever it grants.
+    pub withheld: BTreeSet<u32>,
+    /// Who hears of what is denied.
+    pub denials: Denials,
+}
+
+/// Who hears of a denied call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denials {
+    /// Nobody but the command: the kernel answers.
+    Silent,
+    /// The reaper, which answers, and has the log name it. What is denied with ENOSYS is silent all the same: libraries
+    /// try such calls first, and do without.
+    Told,
 }
 
 /// What becomes of a call.
@@ -284,6 +298,17 @@ pub struct Off {
     pub layer: String,
     /// Why.
     pub why: String,
+}
+
+impl Filter {
+    /// Every call ends the command, and nobody hears of it.
+    pub const NONE: Filter = Filter {
+        calls: BTreeMap::new(),
+        default: Denial::Kill,
+        newest: u32::MAX,
+        withheld: BTreeSet::new(),
+        denials: Denials::Silent,
+    };
 }
 
 impl Condition {

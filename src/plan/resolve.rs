@@ -3,13 +3,18 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Ends, Filter, Identity, Ids, Landlock, Off, Plan, Root, StandardError};
+use super::model::{Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
 use super::{calls, command, files, identity, landlock, layers, limits, network, order, origins};
 use crate::host::Facts;
-use crate::policy::model::Layer;
+use crate::host::facts::Trial;
+use crate::policy::model::{Layer, OnDeny};
 use crate::policy::{Origin, Policy};
+use nix::libc;
+
+/// The layer of [`Plan::off`] that says that denied calls are not named although the policy asks for it.
+pub const UNTOLD: &str = "names of denied calls";
 
 /// Decides everything about a service. Pure: equal arguments, equal plan.
 pub fn resolve(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {
@@ -30,7 +35,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     layers::mounts(policy, request, &namespaces, &sight)?;
     identity::check_range(&chosen, &namespaces, &sight, &mut off)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
-    let mut filter = filter(policy, facts, &mut off)?;
+    let mut filter = filter(policy, facts, first, &mut off)?;
     let abi = landlock::abi(policy, facts, &mut off)?;
     let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
     let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);
@@ -91,7 +96,7 @@ fn ends(policy: &Policy, first: First) -> Result<Ends, Refusal> {
     }
 }
 
-fn filter(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<Option<Filter>, Refusal> {
+fn filter(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> Result<Option<Filter>, Refusal> {
     let seccomp = policy.isolation.seccomp.as_ref();
     let origin = seccomp.map_or(&Origin::Default, |layer| &layer.origin);
     match seccomp.map_or(Layer::Required, |layer| layer.value) {
@@ -101,12 +106,34 @@ fn filter(policy: &Policy, facts: &Facts, off: &mut Vec<Off>) -> Result<Option<F
         }
         Layer::Required if !facts.seccomp.works() => Err(Refusal::new(Lack::Seccomp { trial: facts.seccomp }, origin)),
         Layer::Required => match calls::resolve(&policy.syscalls) {
-            Ok(filter) => Ok(Some(filter)),
+            Ok(filter) => Ok(Some(Filter { denials: denials(policy, facts, first, off)?, ..filter })),
             Err(error) => {
                 let slip = Slip::Call { name: error.name, reason: error.reason, suggestion: error.suggestion };
                 Err(Refusal::new(slip, &error.origin))
             }
         },
+    }
+}
+
+/// Who hears of denied calls. Where nobody can, they are denied all the same, and that is said.
+fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> Result<Denials, Refusal> {
+    let Some(on_deny) = &policy.syscalls.on_deny else { return Ok(Denials::Silent) };
+    match (on_deny.value, first) {
+        (OnDeny::Errno | OnDeny::Kill, _) => Ok(Denials::Silent),
+        // The command does not hear itself.
+        (OnDeny::Report, First::Command) => {
+            let slip = Slip::Needs { key: "syscalls.on-deny = \"report\"", needs: "isolation.init = true" };
+            Err(Refusal::new(slip, &on_deny.origin))
+        }
+        (OnDeny::Report, First::Reaper) if !facts.listener.works() => {
+            let why = match facts.listener {
+                Trial::Refused(libc::EBUSY) => "a filter around spawnbox is listened to already".to_string(),
+                trial => trial.to_string(),
+            };
+            off.push(Off::new(UNTOLD, format!("{why}: denied calls fail, and are not named")));
+            Ok(Denials::Silent)
+        }
+        (OnDeny::Report, First::Reaper) => Ok(Denials::Told),
     }
 }
 

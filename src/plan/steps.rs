@@ -96,7 +96,7 @@ steps! {
         "enforce the Landlock ruleset", "after the last mount, which a domain may not make";
     CloseFds = 130, Reaper, "dup3 close_range",
         "close every other descriptor", "after the last step that uses a prepared one";
-    Fork = 140, Reaper, "rt_sigprocmask signalfd4 clone",
+    Fork = 140, Reaper, "rt_sigprocmask signalfd4 socketpair clone",
         "make the command's process", "the reaper stays behind as PID 1, confined like the command";
     Session = 150, Command, "setsid",
         "start a new session", "no controlling terminal, and a process group of its own";
@@ -106,7 +106,7 @@ steps! {
         "receive the connection", "all that needs no connection is done";
     Stdio = 161, Command, "dup2",
         "attach the connection to standard input, output and error", "last, so that no step before has used 0, 1, 2";
-    Seccomp = 170, Command, "seccomp",
+    Seccomp = 170, Command, "seccomp sendmsg",
         "enforce the system call filter", "last, so that it need not allow a step above";
     Exec = 180, Command, "execve",
         "execute the command", "the sandbox is complete";

@@ -53,6 +53,8 @@ pub enum OnDeny {
     Errno,
     /// The command is killed by SIGSYS.
     Kill,
+    /// As with `Errno`, and the call is named in the log.
+    Report,
 }
 
 /// Whether a layer is there.

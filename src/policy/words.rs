@@ -38,7 +38,7 @@ words! {
     Root { "empty" = Empty, "host" = Host }
     Proc { "none" = None, "subset" = Subset, "full" = Full }
     NetworkMode { "none" = None, "loopback" = Loopback, "host" = Host }
-    OnDeny { "errno" = Errno, "kill" = Kill }
+    OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report }
     Layer { "required" = Required, "off" = Off }
     Ends { "command" = Command, "tree" = Tree }
     HostName { "hidden" = Hidden, "host" = Host }
@@ -98,7 +98,7 @@ mod tests {
         check::<Root>(&["empty", "host"]);
         check::<Proc>(&["none", "subset", "full"]);
         check::<NetworkMode>(&["none", "loopback", "host"]);
-        check::<OnDeny>(&["errno", "kill"]);
+        check::<OnDeny>(&["errno", "kill", "report"]);
         check::<Layer>(&["required", "off"]);
         check::<Ends>(&["command", "tree"]);
         check::<HostName>(&["hidden", "host"]);

@@ -2,7 +2,8 @@
 //! The cord: the socket pair that ties a session to its supervisor.
 //! The connection goes down, records come up, end of file ends the session. Nothing is ever sent twice on a cord.
 
-use super::report::{self, Record};
+use super::denied::{self, Denied};
+use super::report::Record;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,10 +12,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub struct Cord(OwnedFd);
 
 /// What came up the cord.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// A record.
     Record(Record),
+    /// A call that was denied.
+    Denied(Box<Denied>),
     /// Bytes that no child of ours writes: a bug, or a hostile process.
     Foreign,
     /// Every process that held the other end is gone.
@@ -40,7 +43,7 @@ impl Cord {
 
     /// Takes the next message; `None` while there is none.
     pub fn receive(&self) -> Result<Option<Message>, Errno> {
-        let mut bytes = [0; report::LENGTH + 1];
+        let mut bytes = [0; denied::LONGEST + 1];
         let mut received = crate::sys::socket::receive(self.0.as_fd(), &mut bytes);
         if received == Err(Errno::ECONNRESET) {
             // The far end was closed with a connection unread in it. The kernel says so once, and before it gives out
@@ -49,11 +52,19 @@ impl Cord {
         }
         match received {
             Ok(0) => Ok(Some(Message::Closed)),
-            Ok(length) => Ok(Some(Record::decode(&bytes[..length]).map_or(Message::Foreign, Message::Record))),
+            Ok(length) => Ok(Some(message(&bytes[..length]))),
             // What is there stays there until there is memory for it.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM | Errno::ENOBUFS) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+fn message(bytes: &[u8]) -> Message {
+    match (Record::decode(bytes), Denied::decode(bytes)) {
+        (Some(record), _) => Message::Record(record),
+        (None, Some(denied)) => Message::Denied(Box::new(denied)),
+        (None, None) => Message::Foreign,
     }
 }
 

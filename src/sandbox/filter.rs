@@ -12,7 +12,9 @@ mod interpreter;
 mod tests;
 
 use super::HostError;
-use crate::plan::model::{Condition, Denial, Filter, Verdict};
+use crate::plan::calls;
+use crate::plan::model::{Condition, Denial, Denials, Filter, Verdict};
+use crate::sys::notify;
 use nix::libc;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
 use seccompiler::{SeccompFilter, SeccompRule, TargetArch};
@@ -41,27 +43,81 @@ const REAPER: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
 ];
 
-/// Compiles the filter of a command, in the order of installation.
+/// Calls that it makes besides where it hears of what is denied to the command.
+const HEARER: &[libc::c_long] =
+    &[libc::SYS_recvmsg, libc::SYS_process_vm_readv, libc::SYS_close, libc::SYS_clock_gettime];
+
+/// What is called to give the listener away and to install a second filter, after the first one is in force.
+const HAND_OVER: [libc::c_long; 2] = [libc::SYS_sendmsg, libc::SYS_seccomp];
+
+/// Compiles the filter of a command, in the order of installation. Where its denials are told, the first program has a
+/// listener, which is to be given away under it. If the policy does not grant what that takes, a second program takes it
+/// away again, and denies it untold: the kernel obeys the stricter of two programs, see seccomp(2).
 pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
-    program(filter).map(|program| vec![program])
+    let denied =
+        HAND_OVER.map(|call| call as u32).into_iter().filter(|call| *call <= filter.newest).filter_map(|call| {
+            let verdict = filter.calls.get(&call).cloned().unwrap_or(Verdict::Deny(filter.default));
+            (verdict != Verdict::Allow).then_some((call, verdict))
+        });
+    let denied: BTreeMap<u32, Verdict> = denied.collect();
+    match filter.denials {
+        Denials::Silent => Ok(vec![program(filter)?]),
+        Denials::Told if denied.is_empty() => Ok(vec![program(filter)?]),
+        Denials::Told => {
+            let mut first = filter.clone();
+            first.calls.extend(denied.keys().map(|call| (*call, Verdict::Allow)));
+            Ok(vec![program(&first)?, program_of(&only(&denied).map_err(refused)?)?])
+        }
+    }
 }
 
 /// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
-pub fn reaper() -> Result<Program, HostError> {
+pub fn reaper(denials: Denials) -> Result<Program, HostError> {
     let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
+    match denials {
+        Denials::Silent => {}
+        Denials::Told => {
+            calls.extend(HEARER.iter().map(|call| (*call as u32, Verdict::Allow)));
+            let is = |argument, value: u32| {
+                let (mask, value) = (u64::from(u32::MAX), u64::from(value));
+                vec![Condition { argument, mask, value, negated: false, wide: false }]
+            };
+            let commands = notify::COMMANDS.map(|command| is(1, command)).to_vec();
+            calls.insert(libc::SYS_ioctl as u32, Verdict::AllowIf(commands, Denial::Kill));
+            let kill = vec![is(1, libc::SIGKILL as u32)];
+            calls.insert(libc::SYS_kill as u32, Verdict::AllowIf(kill, Denial::Kill));
+        }
+    }
     // Denied as it is to the command, so that the self-test can ask whether this filter is there.
     calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));
-    program(&Filter { calls, default: Denial::Kill, newest: u32::MAX })
+    program(&Filter { calls, ..Filter::NONE })
 }
 
 fn program(filter: &Filter) -> Result<Program, HostError> {
-    let refused = |why: String| HostError { doing: "compile the system call filter".into(), why };
-    let leaves = leaves(filter).map_err(|error| refused(error.to_string()))?;
-    let program = [head(), tree(&leaves)].concat();
+    program_of(&leaves(filter).map_err(refused)?)
+}
+
+fn program_of(leaves: &[Leaf]) -> Result<Program, HostError> {
+    let program = [head(), tree(leaves)].concat();
     if program.len() > LONGEST {
         return Err(refused(format!("it has {} instructions, and the kernel takes {LONGEST}", program.len())));
     }
     Ok(program)
+}
+
+fn refused(why: impl ToString) -> HostError {
+    HostError { doing: "compile the system call filter".into(), why: why.to_string() }
+}
+
+/// Leaves that answer for these calls, untold, and let every other one pass.
+fn only(calls: &BTreeMap<u32, Verdict>) -> Result<Vec<Leaf>, BackendError> {
+    let allow = |first| Leaf { first, code: vec![answer(libc::SECCOMP_RET_ALLOW)] };
+    let mut leaves = vec![allow(0)];
+    for (&call, verdict) in calls {
+        leaves.push(Leaf { first: call, code: leaf(call, verdict, Denials::Silent)? });
+        leaves.push(allow(call + 1));
+    }
+    Ok(leaves)
 }
 
 /// Kills on another architecture and on x32; leaves the call's number in the accumulator.
@@ -84,7 +140,8 @@ struct Leaf {
 
 /// One leaf for each run of numbers with the same answer, in order, from zero.
 fn leaves(filter: &Filter) -> Result<Vec<Leaf>, BackendError> {
-    let default = vec![answer(denial(filter.default))];
+    let denials = filter.denials;
+    let default = vec![answer(denial(filter.default, denials))];
     let mut leaves: Vec<Leaf> = Vec::new();
     let mut add = |first: u32, code: Program| {
         if leaves.last().is_none_or(|last| last.code != code) {
@@ -96,14 +153,14 @@ fn leaves(filter: &Filter) -> Result<Vec<Leaf>, BackendError> {
         if call > next {
             add(next, default.clone());
         }
-        add(call, leaf(call, verdict)?);
+        add(call, leaf(call, verdict, denials)?);
         next = call + 1;
     }
     if next <= filter.newest {
         add(next, default);
     }
     if let Some(above) = filter.newest.checked_add(1) {
-        add(above, vec![answer(denial(Denial::Errno(libc::ENOSYS)))]);
+        add(above, vec![answer(denial(Denial::Errno(libc::ENOSYS), denials))]);
     }
     Ok(leaves)
 }
@@ -123,35 +180,37 @@ fn tree(leaves: &[Leaf]) -> Program {
     [branch, left, right].concat()
 }
 
-fn leaf(call: u32, verdict: &Verdict) -> Result<Program, BackendError> {
+fn leaf(call: u32, verdict: &Verdict, denials: Denials) -> Result<Program, BackendError> {
     match verdict {
         Verdict::Allow => Ok(vec![answer(libc::SECCOMP_RET_ALLOW)]),
-        Verdict::Deny(why) => Ok(vec![answer(denial(*why))]),
+        Verdict::Deny(why) => Ok(vec![answer(denial(*why, denials))]),
         // For seccompiler a list without rules means every argument; here it means none.
-        Verdict::AllowIf(alternatives, why) if alternatives.is_empty() => Ok(vec![answer(denial(*why))]),
+        Verdict::AllowIf(alternatives, why) if alternatives.is_empty() => Ok(vec![answer(denial(*why, denials))]),
         Verdict::AllowIf(alternatives, _) if alternatives.iter().any(Vec::is_empty) => {
             Ok(vec![answer(libc::SECCOMP_RET_ALLOW)])
         }
-        Verdict::AllowIf(alternatives, why) => checked(call, alternatives, *why),
+        Verdict::AllowIf(alternatives, why) => checked(call, alternatives, denial(*why, denials)),
     }
 }
 
 /// A whole program of seccompiler's for this one call: it loads what it needs, so it can stand anywhere.
-fn checked(call: u32, alternatives: &[Vec<Condition>], why: Denial) -> Result<Program, BackendError> {
+fn checked(call: u32, alternatives: &[Vec<Condition>], mismatch: u32) -> Result<Program, BackendError> {
     let mut rules = Vec::new();
     for conditions in alternatives {
         for combination in combinations(conditions)? {
             rules.push(SeccompRule::new(combination)?);
         }
     }
-    let mismatch = match why {
-        Denial::Errno(errno) => SeccompAction::Errno(errno as u32),
-        Denial::Kill => SeccompAction::KillProcess,
-    };
+    // It knows no action that hands a call to a listener, so one that nothing else here uses stands for every answer.
     let rules = BTreeMap::from([(i64::from(call), rules)]);
     let compiled: BpfProgram =
-        SeccompFilter::new(rules, mismatch, SeccompAction::Allow, TargetArch::x86_64)?.try_into()?;
-    Ok(compiled.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect())
+        SeccompFilter::new(rules, SeccompAction::Trace(0), SeccompAction::Allow, TargetArch::x86_64)?.try_into()?;
+    let stands_for_it = answer(libc::SECCOMP_RET_TRACE);
+    let ours = |i: &seccompiler::sock_filter| {
+        let instruction = libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k };
+        if instruction == stands_for_it { answer(mismatch) } else { instruction }
+    };
+    Ok(compiled.iter().map(ours).collect())
 }
 
 /// The conditions in seccompiler's words. It cannot say that some of several bits differ, so that becomes one
@@ -187,8 +246,9 @@ fn ways(condition: &Condition) -> Result<Vec<SeccompCondition>, BackendError> {
     }
 }
 
-fn denial(denial: Denial) -> u32 {
+fn denial(denial: Denial, denials: Denials) -> u32 {
     match denial {
+        told if calls::is_told(denials, told) => libc::SECCOMP_RET_USER_NOTIF,
         Denial::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
         Denial::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What must hold of every filter that is compiled, and of every record that comes up a cord or from a launcher. For tests and fuzzers only.
 
+use super::denied::{self, Denied};
 use super::launcher::Reply;
 use super::report::Record;
 use super::{filter, wire};
@@ -16,6 +17,9 @@ pub(crate) fn plan(text: &str) {
 pub(crate) fn record(bytes: &[u8]) {
     if let Some(record) = Record::decode(bytes) {
         assert_eq!(record.encode(), bytes);
+    }
+    if let Some(denied) = Denied::decode(bytes) {
+        assert_eq!(denied.encode(&mut [0; denied::LONGEST]), bytes);
     }
     let ready = wire::decode_ready(bytes);
     assert_eq!(wire::decode_ready(&wire::encode_ready(&ready)), ready);
@@ -54,7 +58,7 @@ mod tests {
         fn every_choice_of_calls_can_be_compiled(
             allow in subsequence(ALLOWED, 0..=ALLOWED.len()),
             deny in subsequence(DENIED, 0..=DENIED.len()),
-            on_deny in select(&["errno", "kill"][..]),
+            on_deny in select(&["errno", "kill", "report"][..]),
         ) {
             let text = format!(
                 "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"nobody\"\n\

@@ -5,6 +5,7 @@
 mod host_proc;
 mod prove;
 
+use super::hearer::Hearer;
 use super::prepare::{Mount, Prepared, Program};
 use super::reaper;
 use super::report::{Record, SetupError};
@@ -48,6 +49,8 @@ struct Line<'a> {
     cord: RawFd,
     kill: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
+    /// Where the reaper waits for the filter's listener.
+    channel: Option<RawFd>,
     /// Of a self-test, which ends where the command would begin.
     test: Option<Progress>,
 }
@@ -68,7 +71,7 @@ pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, pur
         Purpose::Session => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], test };
+    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], channel: None, test };
     for position in 0..line.prepared.steps.len() {
         let step = line.prepared.steps[position];
         line.prove_before(step);
@@ -116,7 +119,7 @@ impl Line<'_> {
             Step::Signals => self.set_signals(),
             Step::Handover => self.receive_connection(),
             Step::Stdio => self.attach_stdio(),
-            Step::Seccomp => each(self.prepared.filters.iter(), |program| sys::lock::install_filter(program)),
+            Step::Seccomp => self.enforce_filters(),
             Step::Exec => self.execute(),
         }
     }
@@ -220,14 +223,40 @@ impl Line<'_> {
         if self.prepared.kills_cgroup {
             sys::process::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(|errno| (4, errno))?;
         }
+        let channel = match self.prepared.told {
+            Some(_) => Some(sys::socket::pair().map_err(|errno| (5, errno))?),
+            None => None,
+        };
         match sys::process::clone_child().map_err(|errno| (2, errno))? {
-            Side::Child => Ok(()),
+            Side::Child => {
+                self.channel = channel.map(|(_, theirs)| theirs);
+                Ok(())
+            }
             Side::Parent(command) => {
+                channel.iter().for_each(|(_, theirs)| sys::process::close(*theirs));
                 sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
                 self.prove(Station::Reaper);
-                reaper::run(self.cord, self.kill, signals, (command, self.prepared.ends))
+                let told = self.prepared.told.as_ref();
+                let hearer = told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, ours));
+                reaper::run((self.cord, self.kill), signals, (command, self.prepared.ends), hearer)
             }
         }
+    }
+
+    /// The first filter's listener, if it has one, goes to the reaper: this is the last step but exec, which closes it
+    /// here.
+    fn enforce_filters(&self) -> Result<(), Refused> {
+        for (index, program) in self.prepared.filters.iter().enumerate() {
+            let enforced = match (index, self.channel) {
+                (0, Some(channel)) => sys::lock::install_listener(program).and_then(|listener| {
+                    let listener = sys::process::fixed(listener);
+                    sys::socket::send_descriptors(sys::process::fixed(channel), &[], &[listener])
+                }),
+                (_, _) => sys::lock::install_filter(program),
+            };
+            enforced.map_err(|errno| (index as u16, errno))?;
+        }
+        Ok(())
     }
 
     fn set_signals(&self) -> Result<(), Refused> {

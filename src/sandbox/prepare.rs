@@ -6,7 +6,7 @@ use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{Ends, Ids, Namespace, NetworkMode, Plan, Proc};
+use crate::plan::model::{Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc};
 use crate::plan::request::Front;
 use crate::sys::exec::Vector;
 use nix::errno::Errno;
@@ -50,6 +50,8 @@ pub(super) struct Prepared {
     pub(super) filters: Vec<filter::Program>,
     /// The filter of PID 1.
     pub(super) reaper_filter: filter::Program,
+    /// What PID 1 answers by, where it hears of what is denied.
+    pub(super) told: Option<Filter>,
     /// PID 1 is a reaper, not the command itself.
     pub(super) init: bool,
     /// No PID namespace ends with the first process: it is the subreaper, and kills its cgroup when it ends.
@@ -100,6 +102,7 @@ impl Prepared {
     pub(super) fn new(plan: &Plan, proc: OwnedFd, host_root: (u64, u64)) -> Result<Prepared, HostError> {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
         let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
+        let told = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Told).cloned();
         let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
         let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
         let own = Own::of(
@@ -127,7 +130,8 @@ impl Prepared {
             last_capability: plan.last_capability,
             ruleset,
             filters,
-            reaper_filter: filter::reaper()?,
+            reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials))?,
+            told,
             init: plan.init,
             kills_cgroup: !plan.namespaces.contains(&Namespace::Pid),
             ends: plan.ends,

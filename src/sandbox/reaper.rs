@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
 //! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup.
-//! It holds 0-2 (/dev/null), the cord and a signalfd, has the command's user and no rights, and runs under a filter
+//! It holds 0-2 (/dev/null), the cord, a signalfd and, where denied calls are told, their listener. It has the command's user and no rights, and runs under a filter
 //! of its own.
 
+use super::hearer::Hearer;
 use super::report::Record;
 use crate::plan::model::Ends;
 use crate::sys::process;
@@ -15,10 +16,17 @@ use std::os::fd::RawFd;
 const SIGNAL_LENGTH: usize = 128;
 
 /// Stays until the session is over. `kill` is `cgroup.kill` of a session without a PID namespace.
-pub(super) fn run(cord: RawFd, kill: Option<RawFd>, signals: RawFd, (command, ends): (Pid, Ends)) -> ! {
+/// `hearer` is there where denied calls are told.
+pub(super) fn run(
+    (cord, kill): (RawFd, Option<RawFd>),
+    signals: RawFd,
+    (command, ends): (Pid, Ends),
+    mut hearer: Option<Hearer<'_>>,
+) -> ! {
     let mut command = Some(command);
     loop {
-        match process::poll_for_end(cord, signals) {
+        let third = hearer.as_ref().map_or(-1, Hearer::descriptor);
+        match process::poll_for_end(cord, signals, third) {
             // The command reads the cord, so its end alone is of interest here.
             Ok(polled) if polled.hung_up => end(kill, 0),
             Ok(polled) if polled.readable => {
@@ -27,7 +35,12 @@ pub(super) fn run(cord: RawFd, kill: Option<RawFd>, signals: RawFd, (command, en
                 let _ = process::read(signals, &mut signal);
                 reap(cord, kill, &mut command, ends);
             }
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(polled) => match &mut hearer {
+                Some(hearer) if polled.heard => hearer.hear(cord),
+                Some(hearer) if polled.silent => hearer.end(),
+                Some(_) | None => {}
+            },
+            Err(Errno::EINTR) => {}
             Err(errno) => end(kill, errno as i32),
         }
     }

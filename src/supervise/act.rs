@@ -95,6 +95,7 @@ impl Supervisor {
             users.release(claim);
         }
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
+        session.denials.end(&voice);
         session.hear_last_words(&mut self.watch, &mut voice, Instant::now());
         let ended = Ended {
             service: session.service,

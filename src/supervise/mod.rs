@@ -22,6 +22,7 @@ mod renewal;
 mod shown;
 mod session;
 mod stderr;
+mod denials;
 mod quiet;
 mod admit;
 mod listener;

@@ -6,6 +6,7 @@ mod end;
 mod words;
 
 use super::client::Client;
+use super::denials::{Denials, Heard};
 use super::outcome::Usage;
 use super::stderr::{self, Stderr};
 use super::turn::{Event, State};
@@ -48,6 +49,8 @@ pub(super) struct Session {
     first: Option<First>,
     /// What the command says, where that is for the log.
     stderr: Option<Stderr>,
+    /// What its reaper tells of denied calls.
+    pub(super) denials: Denials,
     /// When its standard error is looked at again.
     pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
@@ -99,6 +102,7 @@ impl Session {
             runs_as: None,
             first: None,
             stderr: None,
+            denials: Denials::new(began),
             resume: None,
             refused: None,
         };
@@ -246,6 +250,10 @@ impl Session {
             let event = match cord.receive() {
                 Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
                 Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
+                Ok(Some(Message::Denied(denied))) => match self.denials.hear(*denied) {
+                    Heard::Kept => continue,
+                    Heard::TooMany => Event::Foreign,
+                },
                 // A session proves nothing; who says that it does is no child of ours.
                 Ok(Some(Message::Record(Record::Proof(_)) | Message::Foreign)) => Event::Foreign,
                 Err(errno) => {

@@ -8,6 +8,7 @@ mod rate;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use lines::law;
+pub(super) use lines::quoted;
 pub(super) use rate::{Pace, Rate};
 
 use crate::plan::model::StandardError;

@@ -11,12 +11,12 @@ use super::rights::Rights;
 use super::service::Service;
 use super::session::Session;
 use super::slices;
-use super::stderr::Pace;
+use super::stderr::{Pace, Voice};
 use super::strays::Strays;
 use super::turn::Event;
 use super::watch::{Timer, Token, Watch};
 use crate::host::facts;
-use crate::plan::Plan;
+use crate::plan::{Plan, UNTOLD};
 use crate::sandbox::{HostError, Slice};
 use crate::sys::signal::{Disposition, set_disposition};
 use nix::errno::Errno;
@@ -116,6 +116,9 @@ impl Supervisor {
     /// Adds a service: makes its launcher, proves that it can make a sandbox, and listens for as many sessions at
     /// once as the plan says. Returns its number. A service that cannot be added leaves the others as they are.
     pub fn add(&mut self, plan: Plan, listeners: Vec<Listener>) -> Result<usize, HostError> {
+        if let Some(off) = plan.off.iter().find(|off| off.layer == UNTOLD) {
+            tracing::warn!("{}: {}: {}", plan.service, off.layer, off.why);
+        }
         let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose()?.flatten();
         let number = self.services.len();
         let (limit, fit) = (plan.concurrency, self.files.sessions(plan.stderr));
@@ -244,6 +247,10 @@ impl Supervisor {
     fn hear_session(&mut self, id: u64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             self.events.extend(session.hear(&self.watch).into_iter().map(|event| (id, event)));
+            if let Some(service) = self.services.get_mut(session.service) {
+                let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
+                session.denials.tell(&service.plan, &mut voice, Instant::now());
+            }
         }
     }
 

@@ -142,6 +142,8 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Res
                 // What was not asked for proves nothing.
                 proofs.entry(item).and_modify(|known| *known = doubt);
             }
+            // Calls that its proofs made in vain.
+            Some(Message::Denied(_)) => {}
             // Its end; what it has not said by then is missing.
             Some(Message::Record(Record::Status(_))) => {}
             Some(Message::Closed) => return Ok(()),

@@ -4,7 +4,7 @@
 use super::checked;
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// `KEYCTL_JOIN_SESSION_KEYRING`, see keyctl(2).
 const JOIN_SESSION_KEYRING: i32 = 1;
@@ -29,6 +29,17 @@ pub fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
     // SAFETY: the program is alive and as long as we say; the kernel copies it.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &filter) };
     checked(result).map(drop)
+}
+
+/// The same, with a listener for the calls that the filter hands out: its descriptor, close-on-exec. EBUSY where a filter
+/// that is in force has one already, see seccomp(2).
+pub fn install_listener(program: &[libc::sock_filter]) -> Result<RawFd, Errno> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // SAFETY: the program is alive and as long as we say; the kernel copies it.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &filter) };
+    checked(result).map(|number| number as RawFd)
 }
 
 /// keyctl(2): a new anonymous session keyring instead of the inherited one.

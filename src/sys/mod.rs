@@ -11,6 +11,7 @@ pub mod exec;
 pub mod inherit;
 pub mod lock;
 pub mod mount;
+pub mod notify;
 pub mod probe;
 pub mod process;
 pub mod signal;

@@ -138,16 +138,27 @@ pub struct Polled {
     pub hung_up: bool,
     /// The second descriptor has something to read.
     pub readable: bool,
+    /// The third one has something to read.
+    pub heard: bool,
+    /// There is nothing more to come from it.
+    pub silent: bool,
 }
 
-/// poll(2) without a time-out: for hang-up alone on the first descriptor, for input on the second.
-pub fn poll_for_end(first: RawFd, second: RawFd) -> Result<Polled, Errno> {
+/// poll(2) without a time-out: for hang-up alone on the first descriptor, for input on the others. The third may be -1,
+/// which the kernel passes over.
+pub fn poll_for_end(first: RawFd, second: RawFd, third: RawFd) -> Result<Polled, Errno> {
     let entry = |fd, events| libc::pollfd { fd, events, revents: 0 };
-    let mut entries = [entry(first, 0), entry(second, libc::POLLIN)];
-    // SAFETY: two entries, alive and writable.
-    let result = unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) };
+    let mut entries = [entry(first, 0), entry(second, libc::POLLIN), entry(third, libc::POLLIN)];
+    // SAFETY: three entries, alive and writable.
+    let result = unsafe { libc::poll(entries.as_mut_ptr(), 3, -1) };
     Errno::result(result)?;
-    Ok(Polled { hung_up: entries[0].revents != 0, readable: entries[1].revents != 0 })
+    let heard = entries[2].revents & libc::POLLIN != 0;
+    Ok(Polled {
+        hung_up: entries[0].revents != 0,
+        readable: entries[1].revents != 0,
+        heard,
+        silent: entries[2].revents != 0 && !heard,
+    })
 }
 
 /// Whether the peer of a socket is gone, by poll(2) without waiting.

@@ -37,6 +37,15 @@ fn message(iov: &mut libc::iovec, control: *mut Control, length: usize) -> libc:
     }
 }
 
+/// socketpair(2) for messages, close-on-exec: two numbers, for a process that closes none of them but by ending.
+pub fn pair() -> Result<(RawFd, RawFd), Errno> {
+    let mut numbers: [RawFd; 2] = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the array is alive and has room for the two numbers.
+    let result = unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, numbers.as_mut_ptr()) };
+    Errno::result(result).map(|_| (numbers[0], numbers[1]))
+}
+
 /// Sends `bytes` (at least one is sent, a NUL if there are none) with `descriptors`. Never raises SIGPIPE.
 pub fn send_descriptors(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let bytes = if bytes.is_empty() { &[0] } else { bytes };

@@ -2,7 +2,7 @@
 //! The rows about what the command sees, reaches and calls.
 
 use super::super::calls;
-use super::super::model::{Access, Denial, NetworkMode, Plan, Proc, Root, Scratch};
+use super::super::model::{Access, Denial, Denials, NetworkMode, Plan, Proc, Root, Scratch};
 use super::page::Page;
 use super::{origin, written};
 use crate::host::errno_text;
@@ -121,6 +121,10 @@ pub(super) fn calls(plan: &Plan, page: &mut Page) {
     let others = match filter.default {
         Denial::Errno(errno) => format!("others fail: {}", errno_text(Errno::from_raw(errno))),
         Denial::Kill => "others kill the command (SIGSYS)".to_string(),
+    };
+    let others = match filter.denials {
+        Denials::Silent => others,
+        Denials::Told => format!("{others}; each is named in the log"),
     };
     page.row("", others, written(plan, "syscalls.on-deny"));
 }

@@ -51,6 +51,13 @@ impl Lines {
     }
 }
 
+/// Bytes of a command as they stand in a log: quoted, and cut where they are long.
+pub(in crate::supervise) fn quoted(bytes: &[u8]) -> String {
+    let mut line = Line::default();
+    line.append(bytes);
+    line.to_string()
+}
+
 impl Line {
     fn append(&mut self, part: &[u8]) {
         let (kept, cut) = part.split_at(part.len().min(MOST - self.kept.len()));

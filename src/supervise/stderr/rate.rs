@@ -45,6 +45,16 @@ impl Rate {
         Rate::new(100, Duration::from_millis(100), now)
     }
 
+    /// A session's, of lines about what is denied to it.
+    pub(in crate::supervise) fn of_denials(now: Instant) -> Rate {
+        Rate::new(20, Duration::from_secs(1), now)
+    }
+
+    /// What a session's reaper may tell: twice what it does by itself. More comes from no reaper of ours.
+    pub(in crate::supervise) fn of_messages(now: Instant) -> Rate {
+        Rate::new(100, Duration::from_millis(500), now)
+    }
+
     /// A service's, of all its sessions.
     pub(in crate::supervise) fn of_service(now: Instant) -> Rate {
         Rate::new(1000, Duration::from_millis(10), now)
@@ -55,7 +65,7 @@ impl Rate {
     }
 
     /// Whether one more may be said now; it counts as said.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(in crate::supervise) fn take(&mut self, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.counted);
         let more = u32::try_from(since.as_nanos() / self.each.as_nanos()).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(more).min(self.most);

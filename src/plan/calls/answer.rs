@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a filter makes of one call, and which of its arguments points at a name. Asked by a reaper that may not allocate:
+//! looks up, and makes nothing.
+
+use crate::plan::model::{Denial, Denials, Filter, Verdict};
+use nix::libc;
+
+/// What an argument points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointer {
+    /// A path with a NUL at its end.
+    Path,
+    /// The address of a socket, whose length is this argument.
+    Address(usize),
+}
+
+/// How the filter denies a call with these arguments; `None` where it is made.
+pub fn denial(filter: &Filter, call: u32, arguments: [u64; 6]) -> Option<Denial> {
+    if call > filter.newest {
+        return Some(Denial::Errno(libc::ENOSYS));
+    }
+    match filter.calls.get(&call) {
+        None => Some(filter.default),
+        Some(Verdict::Allow) => None,
+        Some(Verdict::Deny(denial)) => Some(*denial),
+        Some(Verdict::AllowIf(alternatives, denial)) => {
+            let met = alternatives.iter().any(|all| all.iter().all(|condition| condition.holds(arguments)));
+            if met { None } else { Some(*denial) }
+        }
+    }
+}
+
+/// Whether the reaper hears of what is denied so.
+pub fn is_told(denials: Denials, denial: Denial) -> bool {
+    match (denials, denial) {
+        (Denials::Silent, _) | (Denials::Told, Denial::Errno(libc::ENOSYS)) => false,
+        (Denials::Told, Denial::Errno(_) | Denial::Kill) => true,
+    }
+}
+
+/// Which argument of a call points at the name of what it is about.
+pub fn pointer(call: u32) -> Option<(usize, Pointer)> {
+    match libc::c_long::from(call) {
+        libc::SYS_open | libc::SYS_creat | libc::SYS_access | libc::SYS_stat | libc::SYS_lstat => path(0),
+        libc::SYS_statfs | libc::SYS_readlink | libc::SYS_chdir | libc::SYS_mkdir | libc::SYS_rmdir => path(0),
+        libc::SYS_unlink | libc::SYS_rename | libc::SYS_chmod | libc::SYS_chown | libc::SYS_lchown => path(0),
+        libc::SYS_mknod | libc::SYS_truncate | libc::SYS_utime | libc::SYS_utimes | libc::SYS_execve => path(0),
+        libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_removexattr | libc::SYS_lremovexattr => path(0),
+        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_listxattr | libc::SYS_llistxattr => path(0),
+        libc::SYS_umount2 | libc::SYS_pivot_root | libc::SYS_chroot | libc::SYS_swapon => path(0),
+        libc::SYS_swapoff | libc::SYS_acct => path(0),
+        libc::SYS_openat | libc::SYS_openat2 | libc::SYS_newfstatat | libc::SYS_statx => path(1),
+        libc::SYS_faccessat | libc::SYS_faccessat2 | libc::SYS_readlinkat | libc::SYS_mkdirat => path(1),
+        libc::SYS_unlinkat | libc::SYS_renameat | libc::SYS_renameat2 | libc::SYS_fchmodat => path(1),
+        libc::SYS_fchmodat2 | libc::SYS_fchownat | libc::SYS_mknodat | libc::SYS_utimensat => path(1),
+        libc::SYS_futimesat | libc::SYS_execveat | libc::SYS_inotify_add_watch => path(1),
+        libc::SYS_name_to_handle_at | libc::SYS_open_tree | libc::SYS_mount | libc::SYS_link => path(1),
+        libc::SYS_symlink => path(1),
+        libc::SYS_symlinkat => path(2),
+        libc::SYS_linkat => path(3),
+        libc::SYS_connect | libc::SYS_bind => Some((1, Pointer::Address(2))),
+        libc::SYS_sendto => Some((4, Pointer::Address(5))),
+        _ => None,
+    }
+}
+
+fn path(argument: usize) -> Option<(usize, Pointer)> {
+    Some((argument, Pointer::Path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::Condition;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_is_not_granted_is_denied_as_the_filter_says() {
+        let zero = Condition { argument: 0, mask: u64::from(u32::MAX), value: 0, negated: false, wide: false };
+        let calls = BTreeMap::from([
+            (1, Verdict::Allow),
+            (2, Verdict::Deny(Denial::Kill)),
+            (3, Verdict::AllowIf(vec![vec![zero]], Denial::Errno(libc::ENOTTY))),
+        ]);
+        let filter =
+            Filter { calls, default: Denial::Errno(libc::EPERM), newest: 5, denials: Denials::Told, ..Filter::NONE };
+        for (call, argument, expected) in [
+            (6, 0, Some(Denial::Errno(libc::ENOSYS))),
+            (4, 0, Some(Denial::Errno(libc::EPERM))),
+            (2, 0, Some(Denial::Kill)),
+            (3, 1, Some(Denial::Errno(libc::ENOTTY))),
+            (3, 0, None),
+            (1, 7, None),
+        ] {
+            assert_eq!(denial(&filter, call, [argument; 6]), expected, "{call}({argument})");
+        }
+    }
+
+    #[test]
+    fn what_libraries_try_first_is_not_told() {
+        assert!(!is_told(Denials::Told, Denial::Errno(libc::ENOSYS)));
+        assert!(is_told(Denials::Told, Denial::Errno(libc::EPERM)) && is_told(Denials::Told, Denial::Kill));
+        assert!(!is_told(Denials::Silent, Denial::Kill));
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `syscalls.on-deny = "report"`: what is denied fails as it would otherwise, and the log says which call it was, what it
+//! was about, and what would allow it. Nothing that a command does makes that more than a few lines.
+
+use crate::scene::{Scene, scene};
+
+fn told(policy: &str) -> Scene {
+    scene(policy).set("syscalls.on-deny=report")
+}
+
+/// A script that says how each of its attempts failed.
+fn perl(script: &str) -> [String; 3] {
+    ["/usr/bin/perl".to_string(), "-e".to_string(), script.to_string()]
+}
+
+fn running(scene: Scene, script: &str) -> Scene {
+    let argv = perl(script);
+    scene.argv(&argv.each_ref().map(String::as_str))
+}
+
+#[test]
+fn without_a_word_of_the_policy_nothing_is_named() {
+    let outcome = running(scene("strict"), "chown 1, 1, '/etc'; print $!+0").run().stdout("1");
+    assert!(!outcome.stderr.contains("denied"), "{outcome}");
+}
+
+#[test]
+fn a_denied_call_fails_as_ever_and_is_named_with_its_path_and_its_line() {
+    let line = "session=1 denied call=chown path=\"/etc/x\\x0ay\": Operation not permitted; \
+                to allow it: syscalls.allow = [\"chown\"]\n";
+    running(told("strict"), "chown 1, 1, \"/etc/x\\ny\"; print $!+0").run().stdout("1").says(line).exits(0);
+    let allowed = told("strict").set("syscalls.allow=[\"default\",\"chown\"]");
+    let outcome = running(allowed, "chown 1, 1, '/none'; print $!+0").run().stdout("2");
+    assert!(!outcome.stderr.contains("denied"), "{outcome}");
+}
+
+#[test]
+fn an_ordinary_user_is_told_too() {
+    let scene = told("strict").unprivileged();
+    running(scene, "chown 1, 1, '/etc/x'; print $!+0").run().stdout("1").says("denied call=chown path=\"/etc/x\": ");
+}
+
+#[test]
+fn an_unknown_command_under_compatible_is_told_of_too() {
+    needs!(root);
+    let script = "my ($a, $m) = ('a', '/mnt'); syscall(165, $a, $m, $a, 0, 0); print $!+0";
+    running(told("compatible"), script).run().stdout("1").says("denied call=mount path=\"/mnt\": ");
+}
+
+#[test]
+fn an_address_is_named_and_so_is_the_family_of_a_socket() {
+    let script = "use Socket; socket(my $s, 16, 3, 0); print $!+0, ' '; \
+                  syscall(42, 9, pack_sockaddr_in(25, inet_aton('127.0.0.1')), 16); print $!+0";
+    running(told("strict"), script)
+        .run()
+        .stdout("1 1")
+        .says("denied call=socket arguments=0x10,0x80003,0x0 family=netlink: Operation not permitted; ")
+        .says(
+            "denied call=connect address=127.0.0.1 port=25: Operation not permitted; to allow it: \
+             syscalls.allow = [\"network-client\"], network.mode = \"host\", network.connect = [25]\n",
+        );
+}
+
+#[test]
+fn who_makes_a_call_of_an_attack_is_named_before_it_ends() {
+    let server = running(told("strict"), "syscall(101, 0, 0, 0, 0); print 'alive'").listen();
+    assert_eq!(server.connect().rest(), "");
+    server.logs("outcome=signaled signal=SIGKILL");
+    let line = "session=1 denied call=ptrace arguments=0x0,0x0,0x0: its process is killed; \
+                to allow it: syscalls.allow = [\"trace\"]";
+    assert!(server.log().contains(line), "{}", server.log());
+}
+
+#[test]
+fn what_hands_the_listener_over_can_be_denied_like_all_else() {
+    let scene = told("strict").set("syscalls.deny=[\"sendmsg\",\"seccomp\",\"recvmsg\"]");
+    let script = "for (46, 47, 317, 92) { syscall($_, 0, 0, 0); print $!+0, ' ' }";
+    let outcome = running(scene, script).run().stdout("1 1 1 1 ").says("denied call=chown ").says("call=recvmsg");
+    assert!(!outcome.stderr.contains("call=sendmsg"), "{outcome}");
+}
+
+#[test]
+fn a_flood_of_denied_calls_is_a_few_lines() {
+    let script = "my $n = 0; for (1 .. 20000) { chown 1, 1, '/x'; $n++ if $! == 38 } print $n > 10000 ? 'deaf' : 'no'";
+    let server = running(told("strict"), script).listen();
+    assert_eq!(server.connect().rest(), "deaf");
+    server.logs("outcome=exited status=0");
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains(" denied call=")).count();
+    assert!((20..60).contains(&lines), "{lines} lines: {log}");
+    assert!(log.contains("denials-end: ") && log.contains("denials-left-out="), "{log}");
+}
+
+#[test]
+fn where_somebody_listens_already_calls_fail_unnamed_and_that_is_said() {
+    needs!(root);
+    // SECCOMP_FILTER_FLAG_NEW_LISTENER, of which there can be one.
+    let scene = told("strict").failing("seccomp@1:8=EBUSY");
+    running(scene, "chown 1, 1, '/x'; print $!+0")
+        .run()
+        .stdout("1")
+        .says("names of denied calls: a filter around spawnbox is listened to already: denied calls fail");
+}
+
+#[test]
+fn nobody_hears_for_a_command_that_is_process_1() {
+    told("strict").set("isolation.init=false").shell("true").run().exits(2).says("needs isolation.init = true");
+}
