@@ -19,6 +19,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("environment", |bytes| text(bytes, crate::postfix::laws::environment)),
     ("record", crate::sandbox::laws::record),
     ("address", |bytes| text(bytes, crate::front::laws::address)),
+    ("import", |bytes| text(bytes, crate::front::laws::import)),
     ("host", |bytes| text(bytes, crate::host::laws::files)),
     ("stderr", crate::supervise::stderr_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),

@@ -214,6 +214,31 @@ fn what_a_change_allows_and_takes_away_is_told() {
 }
 
 #[test]
+fn what_is_imported_is_a_policy_that_names_what_is_not_in_it() {
+    let room = stage::room();
+    let unit = room
+        .file("cat.service", "[Service]\nExecStart=/bin/cat -u\nUser=nobody\nLimitNOFILE=32\n")
+        .display()
+        .to_string();
+    let outcome = arguments(&["import", &unit]).run().exits(0);
+    let policy = room.file("cat.toml", &outcome.stdout).display().to_string();
+    arguments(&["check", &policy]).run().exits(0).stdout(&format!("{policy}: ok\n"));
+    let service = b"service x\n{\n server = /bin/cat\n only_from = 10.0.0.1\n}\n";
+    let outcome = arguments(&["import", "-"]).input(service).run().exits(3);
+    assert!(
+        outcome.stdout.ends_with("# Not carried over:\n#  only_from = 10.0.0.1: there is no such key\n"),
+        "{outcome}"
+    );
+    outcome.says("1 part is not carried over: the end of the policy names what and why");
+    arguments(&["import", "-", "--from", "oci"])
+        .input(b"{")
+        .run()
+        .says("error: this is nothing that can be imported")
+        .exits(2);
+    arguments(&["import", "/no/such"]).run().says("cannot read /no/such: No such file or directory").exits(1);
+}
+
+#[test]
 fn explain_prints_its_parts_and_all_of_them_for_a_program() {
     let scene = || crate::scene::scene("strict").argv(&["sh"]);
     let list = scene().explain(&["--seccomp"]).exits(0).stdout;

@@ -20,6 +20,34 @@ fn the_pages_are_printed() {
 }
 
 #[test]
+fn every_shell_gets_its_completions() {
+    for (shell, word) in [
+        ("bash", "complete -F _spawnbox"),
+        ("zsh", "#compdef spawnbox"),
+        ("fish", "complete -c spawnbox"),
+        ("elvish", "edit:completion:arg-completer[spawnbox]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let outcome = arguments(&["completions", shell]).run().prints(word).exits(0);
+        assert!(outcome.stdout.contains("min-score"), "{shell}");
+    }
+    let room = stage::room();
+    let script = room.file("completions", &arguments(&["completions", "bash"]).run().stdout);
+    let words = format!(
+        "source {} && COMP_WORDS=(spawnbox che) COMP_CWORD=1 && _spawnbox spawnbox che && echo ${{COMPREPLY[*]}}",
+        script.display()
+    );
+    let outcome = Outcome::of(shell(&words), b"").exits(0);
+    assert_eq!(outcome.stdout, "check\n", "{outcome}");
+}
+
+fn shell(words: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", words]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
 fn mandoc_has_nothing_to_say_about_the_pages() {
     needs!(program "mandoc");
     let room = stage::room();

@@ -4,7 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{check, doctor, explain, install, listen, manual, master, run};
+use super::{check, doctor, explain, import, install, listen, manual, master, run};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -63,17 +63,22 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).
     let unable = match verb {
         Verb::Run(_) => run::UNABLE,
-        Verb::Listen(_) | Verb::Explain(_) | Verb::Diff(_) | Verb::Check(_) | Verb::Doctor(_) => 1,
-        Verb::InstallPostfix(_) | Verb::Man(_) => 1,
+        Verb::Listen(_) | Verb::Explain(_) | Verb::Diff(_) | Verb::Import(_) | Verb::Check(_) | Verb::Doctor(_) => 1,
+        Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
     };
     let done = match verb {
         Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
         Verb::Run(options) => run::run(options),
         Verb::Explain(options) => explain::explain(options).map(|()| ExitCode::SUCCESS),
         Verb::Diff(options) => explain::diff(options),
+        Verb::Import(options) => import::import(options),
         Verb::Check(options) => check::check(options),
         Verb::Doctor(options) => doctor::doctor(options),
         Verb::InstallPostfix(options) => install::install(options),
+        Verb::Completions(options) => {
+            manual::complete(options);
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Man(options) => {
             manual::print(options);
             Ok(ExitCode::SUCCESS)

@@ -74,6 +74,14 @@ pub(super) enum Verb {
         Tries each layer in throw-away processes and makes a sandbox that proves them.\n\
         Exit status: 0 every layer is there, 1 this host lacks something, 2 the policy is wrong.")]
     Doctor(Doctor),
+    /// Turn the configuration of another program into a policy, and name what could not be carried over
+    #[command(after_help = "Examples:\n  \
+        spawnbox import /etc/xinetd.d/finger >/etc/spawnbox/finger.toml\n  \
+        spawnbox import --from nsjail chal.cfg\n  \
+        systemctl cat quota | spawnbox import -\n\n\
+        Exit status: 0 all of it was carried, 1 it cannot be read, 2 usage, or it is none of these,\n\
+        3 the end of the policy names what was not carried.")]
+    Import(Import),
     /// Put the program and its units where Postfix and systemd find them
     #[command(after_help = "Examples:\n  \
         spawnbox install-postfix --dry-run    what would be done, file by file\n  \
@@ -88,6 +96,11 @@ pub(super) enum Verb {
         spawnbox man spawnbox-policy | man -l -\n  \
         spawnbox man >/usr/local/share/man/man8/spawnbox.8")]
     Man(Man),
+    /// Print what a shell needs to complete our words and options
+    #[command(after_help = "Examples:\n  \
+        spawnbox completions bash >/etc/bash_completion.d/spawnbox\n  \
+        spawnbox completions fish | source")]
+    Completions(Completions),
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +209,29 @@ pub(super) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// What it is [default: what it looks like]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) from: Option<From>,
+}
+
+/// What can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum From {
+    /// The seccomp profile of a container runtime (OCI, Docker, Podman)
+    Oci,
+    /// nsjail's configuration, as text
+    Nsjail,
+    /// A service of xinetd
+    Xinetd,
+    /// A unit of systemd
+    Systemd,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct InstallPostfix {
     /// Print what would be done, and do nothing
     #[arg(long)]
@@ -209,6 +245,13 @@ pub(super) struct InstallPostfix {
     /// Where units are read and written, without telling systemd [default: /etc/systemd/system, if systemd runs]
     #[arg(long, value_name = "DIR")]
     pub(super) unit_directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// For which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

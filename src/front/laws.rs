@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What must hold of every address that an operator writes. For tests and fuzzers only.
+//! What must hold of every address, and every file to import, that an operator has. For tests and fuzzers only.
 
 use super::address::{Address, UnixAddress};
+use crate::fuzz::assert_one_line;
+use crate::plan::calls;
+use crate::policy::import::{Format, import as imported};
 
 /// What is read is read again from its plain spelling.
 pub(crate) fn address(text: &str) {
@@ -19,6 +22,23 @@ fn spelled(address: &Address) -> String {
             let part = |key, value: &Option<String>| value.as_ref().map_or(String::new(), |v| format!(",{key}={v}"));
             let path = path.to_str().expect("it was read from text");
             format!("unix:{path},mode={mode:o}{}{}", part("user", user), part("group", group))
+        }
+    }
+}
+
+/// Whatever it is: no more than a line about it, or a policy that can be read, whose every missing part is named.
+pub(crate) fn import(text: &str) {
+    for format in [Format::Oci, Format::Nsjail, Format::Xinetd, Format::Systemd] {
+        match imported(format, text, &calls::refused) {
+            Ok(found) => {
+                let policy = crate::policy::laws::policy(&found.policy);
+                assert!(policy.is_ok(), "{}\n{policy:?}", found.policy);
+                for lost in &found.lost {
+                    assert_one_line(lost);
+                    assert!(found.policy.contains(&format!("#  {lost}\n")), "{}", found.policy);
+                }
+            }
+            Err(why) => assert_one_line(&why),
         }
     }
 }

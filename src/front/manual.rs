@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox man`: the manual pages, which are built into the program so that they are those of its version.
+//! `spawnbox man` and `spawnbox completions`: the manual pages, which are built into the program so that they are those
+//! of its version, and what shells complete, which comes from the grammar of the command line.
 
-use super::cli::{Man, Page};
+use super::cli::{Cli, Completions, Man, Page};
+use clap::CommandFactory;
 use std::io::Write;
 
 const SPAWNBOX: &str = include_str!("../manual/spawnbox.8");
@@ -15,6 +17,14 @@ pub(super) fn print(options: &Man) {
     };
     // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints the script for a shell.
+pub(super) fn complete(options: &Completions) {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "spawnbox", &mut script);
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(&script);
 }
 
 #[cfg(test)]

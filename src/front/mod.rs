@@ -11,6 +11,7 @@ mod socket;
 mod given;
 mod run;
 mod explain;
+mod import;
 mod postconf;
 mod check;
 mod doctor;

@@ -91,6 +91,13 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
     Ok(Filter { withheld: denied.into_iter().map(number).collect(), ..filter })
 }
 
+/// Why `name` cannot be a word of `syscalls.allow`, if it cannot.
+pub fn refused(name: &str) -> Option<String> {
+    let word = Sourced::new(name.to_string(), Origin::Default);
+    let error = granted(&word).err()?;
+    Some(error.reason.unwrap_or("no call or group has this name").to_string())
+}
+
 /// Where `jit` is granted, which also asks for memory that is writable and executable.
 pub fn asks_for_jit(syscalls: &Syscalls) -> Option<&Origin> {
     let denied = syscalls.deny.iter().any(|word| word.value == "jit");

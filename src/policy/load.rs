@@ -72,6 +72,12 @@ pub(crate) fn from_text(text: &str, set: &[String]) -> Result<Policy, InputError
     reader.finish("text".to_owned(), set)
 }
 
+/// What `text` says, whatever it extends.
+pub(super) fn read_alone(text: &str) -> Result<Layer, InputError> {
+    let source = Source::new(Name::CommandLine, text);
+    read::read(shape::parse(&source, Version::Required)?, &source)
+}
+
 /// The names of the built-in policies.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
     shipped::names()

@@ -26,6 +26,7 @@ pub mod words;
 pub mod amount;
 mod extend;
 mod set;
+pub mod import;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From the configuration of another program to the text of a policy, with every part named that could not be carried.
+//! Pure: text in, text out. Nothing is guessed and nothing is loosened: a part that has no key of the same meaning is
+//! named and left out, and a value is written only if a policy with it can be read.
+
+mod nsjail;
+mod oci;
+mod systemd;
+mod xinetd;
+
+use super::load::read_alone;
+use super::set::quote;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The seccomp profile of a container runtime, as JSON.
+    Oci,
+    /// The configuration of nsjail, as text.
+    Nsjail,
+    /// A service of xinetd.
+    Xinetd,
+    /// A unit of systemd.
+    Systemd,
+}
+
+/// What became of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The policy.
+    pub policy: String,
+    /// The parts that are not in it, a line each.
+    pub lost: Vec<String>,
+}
+
+/// The most of a text that is read: anything longer is no configuration.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The most parts that are named; more would hide the first.
+const MOST_LOST: usize = 200;
+
+/// Reads `text`. `call` says why a name cannot be a word of `syscalls.allow`, if it cannot.
+pub fn import(format: Format, text: &str, call: &dyn Fn(&str) -> Option<String>) -> Result<Imported, String> {
+    if text.len() > MOST_BYTES {
+        return Err(format!("it is longer than {MOST_BYTES} bytes"));
+    }
+    let mut draft = Draft::new(format, call);
+    match format {
+        Format::Oci => oci::read(text, &mut draft)?,
+        Format::Nsjail => nsjail::read(text, &mut draft)?,
+        Format::Xinetd => xinetd::read(text, &mut draft)?,
+        Format::Systemd => systemd::read(text, &mut draft)?,
+    }
+    Ok(draft.finish())
+}
+
+/// A policy in the making.
+struct Draft<'a> {
+    format: Format,
+    call: &'a dyn Fn(&str) -> Option<String>,
+    /// Values by table and key, as TOML.
+    values: BTreeMap<&'static str, String>,
+    lists: BTreeMap<&'static str, BTreeSet<String>>,
+    lost: Vec<String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(format: Format, call: &'a dyn Fn(&str) -> Option<String>) -> Draft<'a> {
+        Draft { format, call, values: BTreeMap::new(), lists: BTreeMap::new(), lost: Vec::new() }
+    }
+
+    /// A part that the policy has not: what it says, and why.
+    fn lose(&mut self, part: &str, why: &str) {
+        if self.lost.len() < MOST_LOST {
+            self.lost.push(line(&format!("{part}: {why}")));
+        }
+    }
+
+    /// A value in TOML for a dotted key; the last one stands, as in the formats that we read.
+    fn put(&mut self, part: &str, key: &'static str, value: String) {
+        match refused(key, &value) {
+            None => drop(self.values.insert(key, value)),
+            Some(why) => self.lose(part, &why),
+        }
+    }
+
+    /// The same for text.
+    fn text(&mut self, part: &str, key: &'static str, value: &str) {
+        self.put(part, key, quote(value));
+    }
+
+    /// A whole number, in the unit of the key.
+    fn number(&mut self, part: &str, key: &'static str, value: &str) {
+        match value.parse::<u64>() {
+            Ok(number) => self.put(part, key, number.to_string()),
+            Err(_) => self.lose(part, "it is no whole number"),
+        }
+    }
+
+    /// A number of bytes, which a policy writes in powers of 1024 as well.
+    fn bytes(&mut self, part: &str, key: &'static str, value: &str, unit: u64) {
+        let (digits, suffix) = value.split_at(value.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+        let shift = match suffix {
+            "" => Some(0),
+            "K" => Some(10),
+            "M" => Some(20),
+            "G" => Some(30),
+            "T" => Some(40),
+            _ => None,
+        };
+        let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift)?.checked_mul(unit));
+        match bytes {
+            Some(bytes) => self.put(part, key, bytes.to_string()),
+            None => self.lose(part, "it is no size"),
+        }
+    }
+
+    /// An entry of a list.
+    fn add(&mut self, part: &str, key: &'static str, entry: &str) {
+        let entry = quote(entry);
+        match refused(key, &format!("[{entry}]")) {
+            None => drop(self.lists.entry(key).or_default().insert(entry)),
+            Some(why) => self.lose(part, &why),
+        }
+    }
+
+    /// A variable of the command's environment.
+    fn variable(&mut self, part: &str, text: &str) {
+        match text.split_once('=') {
+            Some((name, value)) => {
+                let entry = format!("{} = {}", quote(name), quote(value));
+                match refused("command.environment", &format!("{{ {entry} }}")) {
+                    None => {
+                        let all = self.lists.entry("command.environment").or_default();
+                        all.retain(|other| !other.starts_with(&format!("{} = ", quote(name))));
+                        all.insert(entry);
+                    }
+                    Some(why) => self.lose(part, &why),
+                }
+            }
+            None => self.lose(part, "it has no value"),
+        }
+    }
+
+    /// A call or a set of them, if a policy can have it.
+    fn call(&mut self, part: &str, key: &'static str, name: &str) {
+        match (self.call)(name) {
+            None => self.add(part, key, name),
+            // What cannot be allowed is denied anyway.
+            Some(_) if key == "syscalls.deny" => {}
+            Some(why) => self.lose(part, &why),
+        }
+    }
+
+    fn finish(mut self) -> Imported {
+        let lists = self.lists.get("syscalls.allow").is_some_and(|allowed| !allowed.contains("\"all\""));
+        if lists && self.format != Format::Xinetd {
+            let why = "the profile allows the calls of `default` besides; take `extends` out to have these alone";
+            self.lose("the list of calls as the only one", why);
+        }
+        let (from, base) = match self.format {
+            Format::Oci => ("a seccomp profile", "strict"),
+            Format::Nsjail => ("a configuration of nsjail", "strict"),
+            // It was in no sandbox, so its files are where they always were.
+            Format::Xinetd => ("a service of xinetd", "compatible"),
+            Format::Systemd => ("a unit of systemd", "strict"),
+        };
+        let mut text = format!("# From {from}; what is not said here is that of the profile.\nversion = 1\n");
+        let _ = writeln!(text, "extends = [\"{base}\"]");
+        let list = |(key, entries): (&&'static str, &BTreeSet<String>)| {
+            let joined = entries.iter().cloned().collect::<Vec<_>>().join(", ");
+            (*key, if *key == "command.environment" { format!("{{ {joined} }}") } else { format!("[{joined}]") })
+        };
+        let values = self.values.iter().map(|(key, value)| (*key, value.clone()));
+        let all: BTreeMap<&str, String> = values.chain(self.lists.iter().map(list)).collect();
+        let forced: Vec<String> =
+            all.keys().filter(|key| key.starts_with("limits.")).map(|key| format!("\"{key}\"")).collect();
+        if !forced.is_empty() {
+            let _ = writeln!(text, "# These limits hold where the profile has smaller ones, too.");
+            let _ = writeln!(text, "override = [{}]", forced.join(", "));
+        }
+        for (key, value) in &all {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+        if !self.lost.is_empty() {
+            text.push_str("\n# Not carried over:\n");
+            for lost in &self.lost {
+                let _ = writeln!(text, "#  {lost}");
+            }
+        }
+        Imported { policy: text, lost: self.lost }
+    }
+}
+
+/// Why a policy with this value cannot be read.
+fn refused(key: &str, value: &str) -> Option<String> {
+    let error = read_alone(&format!("version = 1\n{key} = {value}\n")).err()?;
+    error.told().next().map(|told| told.label.unwrap_or(told.what))
+}
+
+/// A text on one line, of which not more is kept than anyone reads.
+fn line(text: &str) -> String {
+    let cut: String = text.chars().take(300).collect();
+    super::diagnose::printable(&cut)
+}
+
+/// The words of a command line in quotes as a shell has them, without its other meanings; `None` where a quote is open.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut letters = text.chars();
+    while let Some(c) = letters.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().push(letters.next()?),
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// A list of words in TOML.
+fn list(words: &[String]) -> String {
+    format!("[{}]", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The seccomp profiles of container runtimes: the `linux.seccomp` object of the OCI runtime specification, and the
+//! form of it that Docker and Podman read, with `includes` and `excludes`.
+
+use super::Draft;
+use serde_json::Value;
+
+pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
+    let profile: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let Some(object) = profile.as_object() else { return Err("it is no object".to_string()) };
+    let default = object.get("defaultAction").and_then(Value::as_str).ok_or("it has no defaultAction")?;
+    let open = default == "SCMP_ACT_ALLOW";
+    match default {
+        "SCMP_ACT_ALLOW" => draft.add("defaultAction", "syscalls.allow", "all"),
+        "SCMP_ACT_ERRNO" => draft.text("defaultAction", "syscalls.on-deny", "errno"),
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_KILL_PROCESS" => {
+            draft.text("defaultAction", "syscalls.on-deny", "kill");
+        }
+        other => draft.lose(&format!("defaultAction {other}"), "what is not allowed fails with an errno here"),
+    }
+    for (key, value) in object {
+        match key.as_str() {
+            "defaultAction" | "syscalls" => {}
+            // What Docker writes for its own sake.
+            "archMap" | "architectures" if names(value, "SCMP_ARCH_X86_64") => {}
+            "defaultErrnoRet" if value.as_u64() == Some(1) => {}
+            key => draft.lose(key, "there is no such key"),
+        }
+    }
+    let entries = object.get("syscalls").and_then(Value::as_array).into_iter().flatten();
+    entries.for_each(|entry| one(entry, open, draft));
+    Ok(())
+}
+
+fn one(entry: &Value, open: bool, draft: &mut Draft<'_>) {
+    let name = entry.get("name").and_then(Value::as_str).into_iter();
+    let several = entry.get("names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let action = entry.get("action").and_then(Value::as_str).unwrap_or_default();
+    let why = condition(entry);
+    for name in name.chain(several) {
+        let part = format!("{name} ({action})");
+        match (action, open, why) {
+            (_, _, Some(why)) => draft.lose(&part, why),
+            ("SCMP_ACT_ALLOW", false, None) => draft.call(&part, "syscalls.allow", name),
+            ("SCMP_ACT_ALLOW", true, None) => {}
+            ("SCMP_ACT_ERRNO" | "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_KILL_PROCESS", _, None) => {
+                draft.call(&part, "syscalls.deny", name);
+            }
+            (_, _, None) => draft.lose(&part, "there is no such action"),
+        }
+    }
+}
+
+/// Why an entry is not one that holds always.
+fn condition(entry: &Value) -> Option<&'static str> {
+    let filled = |value: Option<&Value>| match value {
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(map)) => !map.is_empty(),
+        Some(Value::Null) | None => false,
+        Some(_) => true,
+    };
+    let includes = entry.get("includes");
+    if filled(entry.get("args")) {
+        return Some("its arguments have conditions, and a policy has none: a group may have the right ones");
+    }
+    if includes.is_some_and(|includes| filled(includes.get("caps"))) {
+        return Some("it is for those with a capability, and a command here has none");
+    }
+    let foreign = |value: Option<&Value>| value.is_some_and(|arches| filled(Some(arches)) && !names(arches, "amd64"));
+    if foreign(includes.and_then(|includes| includes.get("arches"))) {
+        return Some("it is for another architecture");
+    }
+    let excludes = entry.get("excludes");
+    match excludes.is_some_and(|excludes| excludes.get("arches").is_some_and(|arches| names(arches, "amd64"))) {
+        true => Some("it is for another architecture"),
+        false => None,
+    }
+}
+
+/// Whether a list, or a list of objects, has this word.
+fn names(value: &Value, word: &str) -> bool {
+    match value {
+        Value::String(text) => text == word,
+        Value::Array(list) => list.iter().any(|value| names(value, word)),
+        Value::Object(map) => map.values().any(|value| names(value, word)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

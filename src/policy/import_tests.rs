@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is carried of each format, and what is named instead.
+
+use super::*;
+
+/// As the plan answers, for the few names that are used here.
+fn call(name: &str) -> Option<String> {
+    let known = ["read", "write", "exit_group", "execve", "socket", "chown", "@system-service", "@mount", "all"];
+    (!known.contains(&name)).then(|| "no call or group has this name".to_string())
+}
+
+/// The lines of the policy after its head, and what is lost.
+fn imported(format: Format, text: &str) -> (Vec<String>, Vec<String>) {
+    let Imported { policy, lost } = import(format, text, &call).unwrap();
+    crate::policy::laws::policy(&policy).unwrap_or_else(|error| panic!("{policy}\n{error}"));
+    let lines = policy.lines().skip(3).take_while(|line| !line.is_empty()).filter(|line| !line.starts_with(['#', 'o']));
+    let lost = lost.into_iter().filter(|lost| !lost.starts_with("the list of calls as the only one: "));
+    (lines.map(str::to_owned).collect(), lost.collect())
+}
+
+fn check(format: Format, text: &str, policy: &[&str], lost: &[&str]) {
+    let (lines, missing) = imported(format, text);
+    assert_eq!(
+        (lines, missing),
+        (policy.iter().map(ToString::to_string).collect(), lost.iter().map(ToString::to_string).collect()),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_nothing_of_the_kind_is_refused() {
+    for (format, text, why) in [
+        (Format::Oci, "", "it is no JSON"),
+        (Format::Oci, "[]", "it is no object"),
+        (Format::Oci, "{}", "it has no defaultAction"),
+        (Format::Nsjail, "name: \"a", "a quote is open"),
+        (Format::Nsjail, "mount {", "mount has no end"),
+        (Format::Nsjail, "}", "a bracket is closed that was not opened"),
+        (Format::Nsjail, "name", "name has no value"),
+        (Format::Xinetd, "defaults\n{\n}\n", "there is no service in it"),
+        (Format::Systemd, "[Unit]\nDescription=x\n", "there is no [Service] in it"),
+    ] {
+        let said = import(format, text, &call).unwrap_err();
+        assert!(said.starts_with(why), "{text}: {said}");
+    }
+    let deep = "a {".repeat(100);
+    assert_eq!(import(Format::Nsjail, &deep, &call).unwrap_err(), "its messages are too deep in one another");
+    assert!(import(Format::Nsjail, &" ".repeat(2 << 20), &call).unwrap_err().starts_with("it is longer than"));
+}
+
+#[test]
+fn a_seccomp_profile_has_its_calls() {
+    check(
+        Format::Oci,
+        r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "archMap": [{"architecture": "SCMP_ARCH_X86_64"}],
+            "listenerPath": "/run/x", "syscalls": [
+              {"names": ["read", "write", "breakfast"], "action": "SCMP_ACT_ALLOW", "args": [], "includes": {}},
+              {"name": "socket", "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
+              {"names": ["chown"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_CHOWN"]}},
+              {"names": ["execve"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["arm"]}},
+              {"names": ["exit_group"], "action": "SCMP_ACT_NOTIFY"}]}"#,
+        &["syscalls.allow = [\"read\", \"write\"]", "syscalls.on-deny = \"errno\""],
+        &[
+            "listenerPath: there is no such key",
+            "breakfast (SCMP_ACT_ALLOW): no call or group has this name",
+            "socket (SCMP_ACT_ALLOW): its arguments have conditions, and a policy has none: a group may have the right ones",
+            "chown (SCMP_ACT_ALLOW): it is for those with a capability, and a command here has none",
+            "execve (SCMP_ACT_ALLOW): it is for another architecture",
+            "exit_group (SCMP_ACT_NOTIFY): there is no such action",
+        ],
+    );
+    check(
+        Format::Oci,
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chown"], "action": "SCMP_ACT_ERRNO"}]}"#,
+        &["syscalls.allow = [\"all\"]", "syscalls.deny = [\"chown\"]"],
+        &[],
+    );
+}
+
+#[test]
+fn an_nsjail_configuration_has_its_mounts_and_limits() {
+    check(
+        Format::Nsjail,
+        r#"
+        name: "chal"            # a comment
+        mode: LISTEN
+        port: 1337
+        time_limit: 30
+        cwd: "/srv/app"
+        rlimit_as: 64
+        rlimit_nofile: 16
+        cgroup_mem_max: 5242880
+        cgroup_cpu_ms_per_sec: 100
+        envar: "A=1"
+        envar: ["B=2", "A=3"]
+        mount { src: "/lib" dst: "/lib" is_bind: true }
+        mount { src: "/data" dst: "/srv" is_bind: true }
+        mount { dst: "/tmp" fstype: "tmpfs" }
+        mount { src: "/dev/null" dst: "/dev/null" is_bind: true rw: true }
+        mount_proc: false
+        clone_newnet: true
+        seccomp_string: "ALLOW { read, write }"
+        seccomp_string: " DEFAULT KILL"
+        exec_bin { path: "/srv/app/run" arg: "-x" }
+        "#,
+        &[
+            "command.argv = [\"/srv/app/run\", \"-x\"]",
+            "command.directory = \"/srv/app\"",
+            "command.environment = { \"A\" = \"3\", \"B\" = \"2\" }",
+            "description = \"chal\"",
+            "files.devices = [\"null\"]",
+            "files.execute = [\"/lib\"]",
+            "limits.address-space = 67108864",
+            "limits.cpu = 10",
+            "limits.memory = 5242880",
+            "limits.open-files = 16",
+            "limits.time = 30",
+            "syscalls.allow = [\"read\", \"write\"]",
+            "syscalls.on-deny = \"kill\"",
+        ],
+        &[
+            "port: 1337: say it to spawnbox listen",
+            "mount /data /srv: a path has the same place inside as outside",
+            "mount  /tmp: a scratch file system needs a size and a number of files: files.scratch",
+            "mount_proc: false: there is no such key",
+        ],
+    );
+}
+
+#[test]
+fn a_list_of_calls_beside_that_of_the_profile_is_named() {
+    let said = |text| import(Format::Systemd, text, &call).unwrap();
+    let with = said("[Service]\nSystemCallFilter=read\n");
+    assert!(with.lost[0].starts_with("the list of calls as the only one: the profile allows"), "{:?}", with.lost);
+    assert_eq!(said("[Service]\nSystemCallFilter=~chown\n").lost, [""; 0]);
+}
+
+#[test]
+fn limits_hold_as_they_were_written() {
+    let found = import(Format::Systemd, "[Service]\nLimitNOFILE=5000\n", &call).unwrap();
+    let policy = crate::policy::laws::policy(&found.policy).unwrap();
+    assert_eq!(policy.limits.open_files.unwrap().value, 5000, "the profile has a smaller one");
+}
+
+#[test]
+fn a_flat_list_of_kafel_is_carried() {
+    check(
+        Format::Nsjail,
+        "seccomp_string: \"ALLOW { read, write } \" \"DEFAULT KILL\"",
+        &["syscalls.allow = [\"read\", \"write\"]", "syscalls.on-deny = \"kill\""],
+        &[],
+    );
+    let (_, lost) = imported(Format::Nsjail, "seccomp_string: 'ALLOW { write(fd) { fd == 1 } } DEFAULT KILL'");
+    assert!(lost[0].ends_with("it has arguments or groups, and is no flat list of calls"), "{lost:?}");
+}
+
+#[test]
+fn a_service_of_xinetd_has_its_command_and_user() {
+    check(
+        Format::Xinetd,
+        "# fingerd\nservice finger\n{\n\tsocket_type = stream\n\tprotocol = tcp\n\twait = no\n\tuser = nobody\n\
+         \tserver = /usr/sbin/in.fingerd\n\tserver_args = -s -l\n\tinstances = 20\n\trlimit_as = 8M\n\tumask = 077\n\
+         \tonly_from = 10.0.0.0/8\n\tper_source = 3\n\tenv = A=1 B=2\n}\nservice other\n{\n\tuser = root\n}\n",
+        &[
+            "command.argv = [\"/usr/sbin/in.fingerd\", \"-s\", \"-l\"]",
+            "command.environment = { \"A\" = \"1\", \"B\" = \"2\" }",
+            "command.umask = \"077\"",
+            "command.user = \"nobody\"",
+            "connection.concurrency = 20",
+            "description = \"finger\"",
+            "limits.address-space = 8388608",
+        ],
+        &[
+            "only_from = 10.0.0.0/8: there is no such key",
+            "per_source = 3: there is no such limit",
+            "service other: it is another service: give it a file of its own",
+        ],
+    );
+}
+
+#[test]
+fn a_unit_of_systemd_has_its_sandbox() {
+    check(
+        Format::Systemd,
+        "[Unit]\nDescription=Quota policy\nAfter=network.target\n[Service]\nExecStart=/usr/bin/quota 'a b' \\\n  -v\n\
+         User=quota\nNoNewPrivileges=yes\nProtectHome=no\nPrivateTmp=yes\nReadWritePaths=/var/lib/quota -/srv\n\
+         SystemCallFilter=@system-service\nSystemCallFilter=~chown @mount\nMemoryMax=64M\nCPUQuota=50%\nTasksMax=infinity\n\
+         LimitNOFILE=64\nMemoryDenyWriteExecute=yes\nIPAddressAllow=localhost\nEnvironment=\"A=b c\"\n\
+         [Install]\nWantedBy=multi-user.target\n",
+        &[
+            "command.argv = [\"/usr/bin/quota\", \"a b\", \"-v\"]",
+            "command.environment = { \"A\" = \"b c\" }",
+            "command.user = \"quota\"",
+            "description = \"Quota policy\"",
+            "files.write = [\"/var/lib/quota\"]",
+            "isolation.memory-deny-write-execute = true",
+            "limits.cpu = 50",
+            "limits.memory = 67108864",
+            "limits.open-files = 64",
+            "syscalls.allow = [\"@system-service\"]",
+            "syscalls.deny = [\"@mount\", \"chown\"]",
+        ],
+        &[
+            "After=network.target: it says when and where the service runs, which is not a policy's",
+            "ProtectHome=no: it is so for every command here",
+            "ReadWritePaths=/var/lib/quota -/srv: a prefix, another place or a specifier is systemd's own",
+            "TasksMax=infinity: it is no whole number",
+            "IPAddressAllow=localhost: there is no such key",
+            "WantedBy=multi-user.target: it says when and where the service runs, which is not a policy's",
+        ],
+    );
+}
+
+#[test]
+fn what_no_policy_can_have_is_named_with_the_reason() {
+    for (line, why) in [
+        ("User=a b", "no account has this name"),
+        ("UMask=999", "must be octal, from 000 to 777"),
+        ("WorkingDirectory=~", "a path starts with `/`"),
+        ("LimitNOFILE=3", "must be at least 8"),
+        ("MemoryMax=10%", "it is no size"),
+        ("ExecStart=-/bin/x", "its prefix"),
+        ("Environment='a", "a quote is open"),
+    ] {
+        let (lines, lost) = imported(Format::Systemd, &format!("[Service]\n{line}\n"));
+        assert!(
+            lines.is_empty() && lost.len() == 1 && lost[0].starts_with(&format!("{line}: {why}")),
+            "{lines:?} {lost:?}"
+        );
+    }
+}
