@@ -25,6 +25,7 @@ mod failure;
 mod proofs;
 mod doctor;
 mod programs;
+mod shipped;
 mod isolation;
 mod landlock;
 mod order;

@@ -6,6 +6,7 @@ mod choice;
 mod chroot;
 mod clients;
 mod concurrency;
+pub(crate) mod furnish;
 pub(crate) mod instance;
 mod identity;
 mod keys;
@@ -15,7 +16,7 @@ pub(crate) mod pass;
 mod postconf;
 pub(crate) mod private;
 pub(crate) mod reloaded;
-mod resolver;
+pub(crate) mod resolver;
 mod smtp;
 mod told;
 

@@ -27,6 +27,11 @@ builtin! {
     "tcp-table" "tcp-table.toml",
     "socketmap" "socketmap.toml",
     "smtp-filter" "smtp-filter.toml",
+    "spamc" "spamc.toml",
+    "quota" "quota.toml",
+    "git-daemon" "git-daemon.toml",
+    "fingerd" "fingerd.toml",
+    "challenge" "challenge.toml",
 }
 
 /// The text of the policy `name`, and its name for as long as the program runs.

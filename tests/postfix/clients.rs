@@ -9,7 +9,6 @@
 
 mod count;
 mod crowd;
-mod furnish;
 mod judge;
 mod trial;
 mod trouble;

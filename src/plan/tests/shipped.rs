@@ -25,12 +25,20 @@ fn debian(mut facts: Facts) -> Facts {
         ("/usr/local/lib/spawnbox/table.sh", false),
         ("/usr/local/lib/spawnbox/socketmap.pl", false),
         ("/usr/local/lib/spawnbox/filter.pl", false),
+        ("/etc/passwd", false),
+        ("/usr/local/lib/spawnbox/quota.pl", false),
+        ("/usr/sbin/in.fingerd", false),
+        ("/srv/git", true),
+        ("/srv/challenge", true),
+        ("/srv/challenge/run", false),
+        ("/var/vmail", true),
+        ("/run/spamd.sock", false),
         ("/dev/log", false),
     ] {
         let found = PathFact::Found { resolved: PathBuf::from(path), directory, link: None };
         facts.paths.insert(PathBuf::from(path), found);
     }
-    for name in ["greylist", "filter"] {
+    for name in ["greylist", "filter", "vmail"] {
         let account = facts.accounts.users["112"].clone();
         facts.accounts.users.insert(name.to_owned(), account);
     }
@@ -78,13 +86,21 @@ fn the_profiles_can_be_planned_for_root_and_for_an_ordinary_user() {
 
 #[test]
 fn the_services_can_be_planned_for_root() {
-    for (name, seconds) in
-        [("policyd-spf", 3600), ("policyd-spf-perl", 3600), ("greylist", 3600), ("smtp-filter", 1000)]
-    {
+    let (account, nobody) = (Ids::One { uid: 112, gid: 119 }, Ids::One { uid: 65534, gid: 65534 });
+    for (name, ids, seconds) in [
+        ("policyd-spf", &account, 3600),
+        ("policyd-spf-perl", &account, 3600),
+        ("greylist", &account, 3600),
+        ("smtp-filter", &account, 1000),
+        ("quota", &account, 3600),
+        ("spamc", &nobody, 660),
+        ("git-daemon", &nobody, 3600),
+        ("fingerd", &nobody, 30),
+    ] {
         let policy = load(name);
         for facts in [root_on_618(), root_on_debian_12()] {
             let plan = planned(&request(&policy), &policy, &debian(facts));
-            assert_eq!(plan.identity.ids, Ids::One { uid: 112, gid: 119 }, "{name}");
+            assert_eq!(&plan.identity.ids, ids, "{name}");
             assert_eq!(plan.time_limit, Some(Duration::from_secs(seconds)), "{name}");
         }
     }

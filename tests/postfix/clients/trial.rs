@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A service of master.cf, its client in Postfix, and four crowds that send mail past it.
 
+use super::super::furnish;
 use super::crowd::{Crowd, Ledger};
 use super::judge::judge;
 use super::trouble::{self, Hanging, Trouble};
-use super::{NAMES, count, furnish};
+use super::{NAMES, count};
 use crate::postfix::instance::Postfix;
 use crate::postfix::private::in_private;
 use crate::postfix::resolver::Resolver;

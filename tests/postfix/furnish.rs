@@ -13,7 +13,7 @@ use std::path::Path;
 const FIRST: u32 = 59_100;
 
 /// Accounts, each with a group of its own.
-pub(super) fn accounts(room: &Room, names: &[&str]) {
+pub(crate) fn accounts(room: &Room, names: &[&str]) {
     let ids: Vec<(&str, u32)> = names.iter().copied().zip(FIRST..).collect();
     let users = ids.iter().map(|(name, id)| format!("{name}:x:{id}:{id}::/nonexistent:/usr/sbin/nologin\n"));
     let groups = ids.iter().map(|(name, id)| format!("{name}:x:{id}:\n"));
@@ -30,7 +30,7 @@ fn add(room: &Room, name: &str, lines: &str) {
 }
 
 /// Programs and their tables, by the names that the policies have for them.
-pub(super) fn programs(room: &Room, files: &[(String, String)]) {
+pub(crate) fn programs(room: &Room, files: &[(String, String)]) {
     let local = room.directory("local");
     let directory = room.directory("local/spawnbox");
     for (name, text) in files {
@@ -41,7 +41,7 @@ pub(super) fn programs(room: &Room, files: &[(String, String)]) {
 }
 
 /// A directory below /var/lib that belongs to the first of the accounts. The stage, which is there too, stays.
-pub(super) fn state(room: &Room, name: &str) {
+pub(crate) fn state(room: &Room, name: &str) {
     let lib = room.directory("lib");
     let own = room.directory(&format!("lib/{name}"));
     mode(&own, 0o700);

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a policy grants, and what becomes of its service when one grant is taken away.
+
+use super::service::Service;
+use super::{start, text};
+use crate::postfix::private::Log;
+use crate::scene::stage::room;
+use toml::{Table, Value};
+
+/// Lists of which each entry is a grant. What is `optional` is not always there, so nothing fails without it.
+const LISTS: &[&[&str]] = &[
+    &["extends"],
+    &["files", "read"],
+    &["files", "write"],
+    &["files", "execute"],
+    &["files", "scratch"],
+    &["syscalls", "allow"],
+    &["network", "forward"],
+];
+
+/// Keys that are grants as a whole.
+const KEYS: &[&[&str]] = &[&["network", "mode"], &["network", "connect"], &["network", "udp"]];
+
+/// What a policy extends for programs of its kind, though the one in these tests does without.
+const FOR_OTHERS: &[(&str, &str)] = &[
+    // An interpreter, or modules, that were built on the host.
+    ("policyd-spf", "python3"),
+    // awk(1), and scripts that make a FIFO.
+    ("tcp-table", "shell"),
+    // `syslog` grants it too; an operator who narrows that one keeps this one.
+    ("smtp-filter", "network.connect"),
+];
+
+/// A policy without one of its grants, and the grant's name.
+fn mutants(policy: &str) -> Vec<(String, Table)> {
+    let table: Table = toml::from_str(&text(policy)).expect("it is TOML");
+    let mut all = Vec::new();
+    for path in LISTS {
+        let Some(Value::Array(entries)) = at(&mut table.clone(), path).cloned() else { continue };
+        for (index, entry) in entries.iter().enumerate() {
+            let optional = entry.get("optional").and_then(Value::as_bool).unwrap_or(false);
+            let name = entry.as_str().or_else(|| entry.get("path").and_then(Value::as_str)).unwrap_or_default();
+            if optional || name == "strict" || FOR_OTHERS.contains(&(policy, name)) {
+                continue;
+            }
+            let mut mutant = table.clone();
+            if let Some(Value::Array(entries)) = at(&mut mutant, path) {
+                entries.remove(index);
+            }
+            all.push((name.to_string(), mutant));
+        }
+    }
+    for path in KEYS {
+        let mut mutant = table.clone();
+        let (key, above) = path.split_last().expect("a key has a name");
+        let removed = parent(&mut mutant, above).and_then(|table| table.remove(*key));
+        let name = path.join(".");
+        if removed.is_some() && !FOR_OTHERS.contains(&(policy, &name)) {
+            all.push((name, mutant));
+        }
+    }
+    all
+}
+
+fn parent<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Table> {
+    path.iter().try_fold(table, |table, name| table.get_mut(*name).and_then(Value::as_table_mut))
+}
+
+fn at<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
+    let (key, above) = path.split_last()?;
+    parent(table, above)?.get_mut(*key)
+}
+
+/// Without any of its grants the service does not do its work, and the log says why.
+pub(super) fn each_grant(service: &Service, log: &Log) {
+    let mutants = mutants(service.policy);
+    assert!(!mutants.is_empty(), "{} grants nothing of its own", service.policy);
+    for (grant, mutant) in mutants {
+        let room = room();
+        let file = room.file("mutant.toml", &toml::to_string(&mutant).expect("it was TOML"));
+        let said = match start(service, &file.display().to_string()) {
+            Err(said) => said,
+            Ok(server) => {
+                let before = log.text().len();
+                let Err(why) = (service.work)(&server, log) else {
+                    panic!("{} does its work without {grant}: {}", service.policy, server.log());
+                };
+                format!("{why}\n{}\n{}", server.log(), &log.text()[before..])
+            }
+        };
+        println!("{} without {grant}: {said}", service.policy);
+    }
+}
