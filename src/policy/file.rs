@@ -23,6 +23,14 @@ macro_rules! tables {
         impl Expected for $name {
             const TEXT: &'static str = "a table";
         }
+
+        #[cfg(test)]
+        impl super::schema::Shape for $name {
+            fn shape() -> serde_json::Value {
+                use super::schema::{key, table};
+                table([$((key(stringify!($field)), <$kind>::shape())),*], &[])
+            }
+        }
     )*};
 }
 

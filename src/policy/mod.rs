@@ -19,6 +19,8 @@ mod trust;
 mod file;
 #[cfg(test)]
 pub(crate) mod keys;
+#[cfg(test)]
+mod schema;
 mod shape;
 mod read;
 mod check;
