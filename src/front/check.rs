@@ -94,7 +94,7 @@ impl Said {
             let gap = if self.wrong == 0 { "" } else { "\n" };
             self.wrong += 1;
             match self.reader {
-                Reader::Person | Reader::Nobody => eprintln!("{gap}{report}"),
+                Reader::Person | Reader::Nobody => drop(writeln!(std::io::stderr(), "{gap}{report}")),
                 Reader::Program => self.mistakes.extend(report.told()),
             }
         }

@@ -11,6 +11,7 @@ use crate::sys::signal::{Disposition, set_disposition};
 use clap::Parser;
 use nix::libc;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// syslog's facility for programs like this one.
@@ -90,7 +91,10 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
 fn fail(failure: &Failure, reader: Reader, unable: u8) -> ExitCode {
     match (failure, reader) {
         // A report of several lines, for whoever edits the file.
-        (Failure::Input(error), Reader::StandardError) => eprintln!("{error}"),
+        (Failure::Input(error), Reader::StandardError) => {
+            // Where nobody can be told, the status is left.
+            let _ = writeln!(std::io::stderr(), "{error}");
+        }
         (Failure::Input(error), Reader::Syslog) => error.lines().for_each(log::fatal),
         (Failure::Refused(refusal), _) => log::fatal(refusal),
         (Failure::Host(error), _) => log::fatal(error),
