@@ -4,7 +4,7 @@
 //! same sandbox as ever; nothing hangs, spins, or is left behind; and the next client is served.
 
 use super::strace::{Counts, Injection, Trace, Tracer};
-use super::tally::Tally;
+use super::tally::{LEFT, Tally};
 use super::walls;
 use crate::scene::left::Left;
 use crate::scene::stage::Room;
@@ -53,7 +53,7 @@ impl Bench {
         let expected = sandbox(&server).expect("a service without faults answers");
         assert!(expected.contains("kill 1 0: "), "the probe did not come to its end: {expected}");
         before.settle(&server);
-        Bench { before, server, room, expected, tally: Tally::default() }
+        Bench { before, server, room, expected, tally: Tally::new() }
     }
 
     /// How often each call is made in a round.
@@ -135,7 +135,7 @@ pub(super) fn settles(server: &Server, before: &Left) -> Result<(), String> {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(format!("left behind: {now:?} instead of {before:?}"));
+            return Err(format!("{LEFT}{now:?} instead of {before:?}"));
         }
         std::thread::park_timeout(Duration::from_millis(2));
     }

@@ -4,7 +4,7 @@
 
 use super::bench::service;
 use super::strace::{Counts, Injection, Trace, Tracer};
-use super::tally::Tally;
+use super::tally::{LEFT, Tally};
 use crate::scene::stage::Room;
 use crate::scene::{host, patience, stage};
 use nix::sys::signal::Signal;
@@ -17,7 +17,7 @@ pub(super) struct Ends {
 
 impl Ends {
     pub(super) fn new() -> Ends {
-        Ends { room: stage::room(), tally: Tally::default() }
+        Ends { room: stage::room(), tally: Tally::new() }
     }
 
     /// How often the supervisor makes each call from the first signal on.
@@ -53,7 +53,7 @@ impl Ends {
             faults.push(format!("it ended with {status}"));
         }
         if !all.end_within(patience()) {
-            faults.push("a process outlived it".to_string());
+            faults.push(format!("{LEFT}a process"));
         }
         let root = host::cgroup_root().expect("a cgroup was made");
         let left: Vec<_> = host::cgroups_below(&root)
@@ -61,7 +61,7 @@ impl Ends {
             .filter(|path| path.display().to_string().contains(&cgroups))
             .collect();
         if !left.is_empty() && !log.contains("cannot remove cgroup") {
-            faults.push(format!("left without a word: {left:?}"));
+            faults.push(format!("{LEFT}without a word: {left:?}"));
         }
         // The next start sweeps what was named; here it is in the way of the next count.
         left.iter().for_each(|path| drop(std::fs::remove_dir(path)));

@@ -29,7 +29,7 @@ fn a_failed_call_under_master_costs_one_client_at_most() {
     in_private(&room.path(""), |log| {
         let postfix = Postfix::start(&room, "max_use = 100000\n", ECHO);
         let daemon = Daemon { postfix: &postfix, log, room: &room };
-        let mut tally = Tally::default();
+        let mut tally = Tally::new();
         for injection in chosen(every(&daemon.record(), errnos), SAMPLE / 2) {
             daemon.inject(&injection, &mut tally);
         }

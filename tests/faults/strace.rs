@@ -98,6 +98,11 @@ impl Trace {
         self.0.lines().filter(|line| line.ends_with("(INJECTED)")).count()
     }
 
+    /// What was said on standard error by calls that were made to fail, so that nobody could hear it.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = &str> {
+        self.0.lines().filter(|line| line.contains("write(2, ") && line.ends_with("(INJECTED)"))
+    }
+
     /// How often the one process made each call.
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts::new();
