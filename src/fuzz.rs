@@ -30,6 +30,17 @@ fn text(bytes: &[u8], law: fn(&str)) {
     law(&String::from_utf8_lossy(bytes));
 }
 
+/// Whether what is slow is done for these bytes as well: always in tests, for one input in eight in a fuzzer, which tries
+/// a million more in that time.
+pub(crate) fn thoroughly(bytes: &[u8]) -> bool {
+    !cfg!(fuzzing) || hash(bytes) >> 61 == 0
+}
+
+/// FNV-1a: any choice that follows from the bytes alone.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Fails if `text` could write a second line into a log, or speak to a terminal.
 pub(crate) fn assert_one_line(text: &str) {
     assert!(!text.is_empty() && !text.contains(char::is_control), "no clean line: {text:?}");

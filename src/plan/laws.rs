@@ -6,6 +6,7 @@ use super::hosts;
 use super::model::{Ids, Plan};
 use super::request::Transport;
 use super::{Request, resolve};
+use crate::fuzz::{hash, thoroughly};
 use crate::host::Facts;
 use crate::host::facts::{Cgroup, Controller, PathFact, Trial};
 use crate::policy::{Mistake, Policy};
@@ -23,12 +24,14 @@ pub(crate) fn amount(text: &str) {
 /// The policy that `text` is, on a host that `text` chooses: one plan, or one refusal, which is the same each time.
 pub(crate) fn plan(text: &str) -> Option<Plan> {
     let policy = crate::policy::laws::policy(text).ok()?;
-    assert_eq!(crate::policy::laws::policy(text).as_ref(), Ok(&policy));
     let seed = hash(text.as_bytes());
     let facts = host(seed, &policy);
     let request = request(seed);
     let plan = resolve(&request, &policy, &facts);
-    assert_eq!(plan, resolve(&request, &policy, &facts));
+    if thoroughly(text.as_bytes()) {
+        assert_eq!(crate::policy::laws::policy(text).as_ref(), Ok(&policy));
+        assert_eq!(plan, resolve(&request, &policy, &facts));
+    }
     match plan {
         Ok(plan) => {
             check(&plan, &facts);
@@ -45,7 +48,7 @@ pub(crate) fn plan(text: &str) -> Option<Plan> {
 /// What holds of a plan on its own.
 pub(crate) fn check(plan: &Plan, facts: &Facts) {
     let page = explain(plan, facts);
-    assert_eq!(page, explain(plan, facts));
+    assert!(!thoroughly(page.as_bytes()) || page == explain(plan, facts), "{page}");
     assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
     assert_eq!(steps(plan).lines().count(), 2 * plan.steps.len());
     let order = |step| super::Step::ALL.iter().position(|known| *known == step);
@@ -109,9 +112,4 @@ fn found(path: &Path) -> PathFact {
 
 fn bit(seed: u64, at: u32) -> bool {
     (seed >> at) & 1 == 1
-}
-
-/// FNV-1a: any choice that follows from the bytes alone.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
