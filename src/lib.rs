@@ -47,7 +47,7 @@
 //!    object, the errno and a way out. `explain` lists every layer that is off. Before the first client a sandbox is
 //!    made and each layer looked at ([`plan::proofs`]): a step that succeeded may have done nothing.
 //! 2. Nothing outlives a session: not a double fork, not a `setsid`, not a stopped process, not after `kill -9` of the
-//!    supervisor.
+//!    supervisor; for the one exception see the reaper, below.
 //! 3. Nothing leaks in: descriptors 0 to 2 are the connection and no other is open; environment, umask, signals,
 //!    limits, groups, keyring, session and directory are stated, not inherited.
 //! 4. Order is behaviour: the rows of [`plan::steps`] say why each stands where it stands.
@@ -71,7 +71,9 @@
 //!   to take them from their listener, to look into the command's memory, to refuse them and to kill. It can let nothing
 //!   pass that the policy does not: the filter hands out only what is denied, and a listener without a reaper is an
 //!   error for whoever calls. Another process of that user on the host could stop it, but
-//!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it.
+//!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it. One supervisor is
+//!   not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are. Where it is killed
+//!   too, a reaper that somebody has stopped stays until the next start, which kills what is in its control group.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.
 //! * **Two connections of one service** share no process, scratch file, IPC object, keyring, control group or abstract

@@ -62,6 +62,24 @@ fn a_session_is_killed_found_empty_and_removed() {
     slice.remove().unwrap();
 }
 
+/// Only who may write in the place can do that. Names are not secret, so none that is there is taken, whatever is in it.
+#[test]
+fn what_stands_under_a_name_of_ours_already_is_not_entered() {
+    let Some(scene) = Scene::new("standing") else { return };
+    let standing = (0..3).map(|number| scene.0.join(format!("{PREFIX}{}-{number}", std::process::id())));
+    let standing: Vec<_> = standing.inspect(|path| std::fs::create_dir(path).unwrap()).collect();
+    let slice = Slice::make(&scene.0).unwrap();
+    assert!(!standing.contains(&slice.directory.path));
+    std::fs::create_dir(slice.directory.path.join("7")).unwrap();
+    let error = slice.session(7, &CgroupLimits::default()).unwrap_err().to_string();
+    assert!(error.ends_with("/7: File exists"), "{error}");
+    let next = slice.session(8, &CgroupLimits::default()).unwrap();
+    assert_eq!(next.remove(), Ok(()));
+    std::fs::remove_dir(slice.directory.path.join("7")).unwrap();
+    slice.remove().unwrap();
+    standing.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+}
+
 #[test]
 fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
     let Some(scene) = Scene::new("sweep") else { return };

@@ -119,6 +119,12 @@ fn a_log_that_takes_nothing_costs_no_session() {
 }
 
 #[test]
+fn a_mistake_that_nobody_can_be_told_of_is_a_status() {
+    let mistaken = after("exec 2>/dev/full", scene("strict").set("nonsense=1").probe("say hello"));
+    assert_eq!(mistaken.listen_refused().status.code(), Some(2));
+}
+
+#[test]
 fn a_supervisor_that_was_stopped_goes_on_where_it_was() {
     let server = scene("strict").set("limits.time=\"2s\"").probe("say ready , line").listen();
     let mut slow = server.connect();

@@ -4,8 +4,9 @@
 use super::instance::{Postfix, Spawner};
 use super::private::in_private;
 use crate::scene::stage::room;
-use crate::scene::{Client, host, patience};
-use nix::sys::signal::Signal;
+use crate::scene::{Client, a_second, host, patience};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
 /// A service that sends back what it is sent.
@@ -79,6 +80,27 @@ fn the_time_limit_ends_the_command_with_all_that_it_started() {
         assert!(began.elapsed() < Duration::from_secs(3) + patience() / 4, "the limit came late");
         log.says("command time limit exceeded (3s, set by hang_time_limit)");
         log.says("warning: command /bin/sh killed by signal 9");
+        postfix.stop();
+    });
+}
+
+/// Stopped, nobody in it sees the end of its cord: only the daemon's death itself can end it.
+#[test]
+fn a_stopped_session_dies_with_its_killed_daemon() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |_| {
+        let postfix = Postfix::start(&room, "", ECHO);
+        let client = served(&postfix.socket("echo"));
+        let daemon = postfix.daemons("echo").into_iter().find(|pid| host::tree(*pid).len() > 2).expect("it serves");
+        let session: Vec<u32> = host::tree(daemon).into_iter().filter(|pid| *pid != daemon).collect();
+        let watched = host::watch(&session);
+        let signal = |pid: u32, signal| kill(Pid::from_raw(pid as i32), signal).expect("root may");
+        session.iter().for_each(|pid| signal(*pid, Signal::SIGSTOP));
+        signal(daemon, Signal::SIGKILL);
+        assert!(watched.end_within(a_second()), "it outlived its daemon");
+        assert_eq!(client.rest(), "");
         postfix.stop();
     });
 }
