@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! start: options, main.cf, log ──► gate: descriptors, lock ──► service: attributes, policy, plan, launcher ──► serve
-//!        refused at once                                       refused when the first client is there
+//!        refused at once                                       refused when the first client is there; what the unit
+//!                                                              withholds that started Postfix is told at once
 //! ```
 
 mod fatal;
@@ -24,7 +25,6 @@ mod report;
 pub(super) use fatal::Fatal;
 pub(super) use service::{Choice, Foreseen};
 
-use super::install::units::{self, Units};
 use crate::plan::request::Transport as Kind;
 use crate::postfix::options;
 use gate::{Gate, Inherited};
@@ -53,10 +53,6 @@ pub(super) fn main(arguments: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             fatal.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-            if fatal.is_about_the_host() {
-                let complaint = Units::find(None).and_then(|units| units.own_complaint());
-                complaint.iter().for_each(|complaint| tracing::warn!("{complaint}; {}", units::WAY_OUT));
-            }
             if fatal.is_panic() {
                 crate::log::panic(fatal);
                 std::thread::sleep(PAUSE);

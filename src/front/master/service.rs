@@ -6,6 +6,7 @@ use super::accounts::Host;
 use super::fatal::Fatal;
 use super::start::Start;
 use crate::front::arrange::say_untested;
+use crate::front::install::units::{self, Units};
 use crate::host::{self, Elsewhere};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, resolve};
@@ -46,11 +47,22 @@ pub(in crate::front) enum Choice {
 }
 
 /// A supervisor of one service, with a launcher that has shown that it can make a sandbox; and the service's number.
+/// Where that is for want of something that the unit withholds which started Postfix, the log has it from here on, and not
+/// only when the first client has failed.
 pub(super) fn prepare(
     start: &Start,
     transport: Transport,
     listeners: Vec<Listener>,
 ) -> Result<(Supervisor, usize), Fatal> {
+    let prepared = supervisor(start, transport, listeners);
+    if prepared.as_ref().is_err_and(Fatal::is_about_the_host) {
+        let complaint = Units::find(None).and_then(|units| units.own_complaint());
+        complaint.iter().for_each(|complaint| tracing::warn!("{complaint}; {}", units::WAY_OUT));
+    }
+    prepared
+}
+
+fn supervisor(start: &Start, transport: Transport, listeners: Vec<Listener>) -> Result<(Supervisor, usize), Fatal> {
     let Foreseen { choice, plan, facts, .. } = foresee(start, transport)?;
     let service = &start.service;
     let better = format!("policy=NAME in master.cf or {DIRECTORY}/{service}.toml gives it less");
