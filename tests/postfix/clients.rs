@@ -10,6 +10,7 @@
 mod count;
 mod crowd;
 mod judge;
+mod peak;
 mod trial;
 mod trouble;
 
@@ -83,7 +84,8 @@ fn the_greylist_of_all_copies_lets_every_message_pass_when_it_comes_again() {
         // Who has come back often is not asked to come back any more.
         pose: |number| format!("10.0.{}.{}", number / 250, number % 250 + 1),
         // A copy keeps what it has read of the database and writes it over what others wrote meanwhile, as the script
-        // confesses: with fifty at once hardly a message is remembered.
+        // confesses: it locks the database for each read and each write, not from one to the other. With fifty at once
+        // hardly a message is remembered.
         most_clients: 5,
         comes_again: Some("Service is unavailable"),
         ..Trial::default()

@@ -2,20 +2,31 @@
 //! What must be so after a trial: every message is there, every attempt has an outcome, what hung was ended by its
 //! limit, and nothing else went wrong.
 
-use super::count;
+use super::count as arrivals;
 use super::crowd::Ledger;
 use super::trial::{Trial, Way, messages};
 use super::trouble::Trouble;
 use crate::postfix::instance::Postfix;
 use crate::postfix::private::Log;
-use crate::scene::{host, patience};
+use crate::scene::{a_second, host, patience};
 
 pub(super) fn judge(trial: &Trial, postfix: &Postfix, log: &Log, ledgers: &[(Way, Ledger)], trouble: &Trouble) {
-    assert!(trouble.reloads > 0, "it was over before the first reload");
     let text = log.text();
+    println!("{} reloads in {:.1?}", trouble.reloads, trouble.lasted);
+    // As often as a second has passed, and master has heard of most: two signals that it has not taken yet are one.
+    let (seconds, told) = (trouble.lasted.div_duration_f64(a_second()), count(&text, "reload -- version"));
+    assert!(f64::from(trouble.reloads) >= 0.8 * seconds - 1.0, "{} reloads in {seconds} seconds", trouble.reloads);
+    assert!(told > 0 && 2 * told >= trouble.reloads, "{told} of {} reloads are in the log", trouble.reloads);
+    let seen = |way: &Way| (strikes(&text, &trial.name(*way)), trouble.peaks[&trial.name(*way)]);
     for (way, ledger) in ledgers {
-        let strikes = strikes(&text, &trial.name(*way));
-        println!("{}: {ledger}, {strikes} ended by the limit", way.name);
+        let (strikes, peak) = seen(way);
+        println!("{}: {ledger}, {strikes} ended by the limit, {peak} at once", way.name);
+    }
+    for (way, ledger) in ledgers {
+        let (strikes, peak) = seen(way);
+        // On a busy machine many a client waits for an smtpd that lives long enough: see the log of master.
+        let least = (trial.clients() as usize).div_ceil(8).max(2);
+        assert!(peak >= least || way.concurrency == 1, "{}: {peak} at once, where {least} should be", way.name);
         arrived(trial, postfix, *way, strikes);
         attempts(trial, *way, ledger);
         if trial.passes_on {
@@ -31,17 +42,21 @@ pub(super) fn judge(trial: &Trial, postfix: &Postfix, log: &Log, ledgers: &[(Way
     quiet(&text);
 }
 
+fn count(log: &str, words: &str) -> u32 {
+    log.lines().filter(|line| line.contains(words)).count() as u32
+}
+
 /// How many commands of a service were ended by its limit.
 fn strikes(log: &str, service: &str) -> u32 {
-    log.lines().filter(|line| line.contains(&format!("set by {service}_time_limit)"))).count() as u32
+    count(log, &format!("set by {service}_time_limit)"))
 }
 
 fn arrived(trial: &Trial, postfix: &Postfix, way: Way, strikes: u32) {
     let held = postfix.held();
     let more = if trial.passes_on { strikes } else { 0 };
-    let found = count::of_crowd(&held, way.name);
+    let found = arrivals::of_crowd(&held, way.name);
     let marked = |number: u32, text: &str| (trial.marked)(way, number, text);
-    let complaints = count::complaints(&found, messages(), more, marked);
+    let complaints = arrivals::complaints(&found, messages(), more, marked);
     assert!(complaints.is_empty(), "{}: {}", way.name, complaints.join("\n"));
 }
 

@@ -4,7 +4,7 @@
 use super::super::furnish;
 use super::crowd::{Crowd, Ledger};
 use super::judge::judge;
-use super::trouble::{self, Hanging, Trouble};
+use super::trouble::{self, Plan, Trouble};
 use super::{NAMES, count};
 use crate::postfix::instance::Postfix;
 use crate::postfix::private::in_private;
@@ -22,7 +22,7 @@ const LIMIT: u64 = 5;
 pub(super) struct Way {
     pub(super) name: &'static str,
     /// How many commands one process has.
-    concurrency: u32,
+    pub(super) concurrency: u32,
     pub(super) hangs: bool,
     /// The last digit of its ports.
     pub(super) digit: u32,
@@ -149,8 +149,9 @@ impl Trial {
 
     /// Every crowd sends, with trouble around it for as long as that takes and a while longer.
     fn crowds(&self, postfix: &Postfix) -> (Vec<(Way, Ledger)>, Trouble) {
-        let services: Vec<String> = WAYS.iter().filter(|way| way.hangs).map(|way| self.name(*way)).collect();
-        let hanging = Hanging { services, hangs: messages().div_ceil(50) as usize };
+        let names = |so: fn(&&Way) -> bool| WAYS.iter().filter(so).map(|way| self.name(*way)).collect();
+        let (services, hanging) = (names(|_| true), names(|way| way.hangs));
+        let plan = Plan { services, hanging, hangs: messages().div_ceil(50) as usize };
         // qmgr(8) looks a minute later again at what was being delivered when it was reloaded.
         let flush = || {
             if self.passes_on {
@@ -161,18 +162,22 @@ impl Trial {
         thread::scope(|scope| {
             let crowds = WAYS.map(|way| scope.spawn(move || (way, self.crowd(way))));
             let sent = Cell::new(None);
-            let trouble = trouble::make(postfix, &hanging, flush, || {
+            let trouble = trouble::make(postfix, &plan, flush, || {
                 if sent.get().is_none() && crowds.iter().all(|crowd| crowd.is_finished()) {
                     sent.set(Some(Instant::now()));
                 }
                 sent.get().is_some_and(|sent| arrived() || sent.elapsed() > patience())
             });
             let ledgers = crowds.map(|crowd| crowd.join().expect("a crowd that cannot send says why"));
-            // What is still on its way then is not lost.
-            let deadline = Instant::now() + 6 * patience();
-            while !arrived() && Instant::now() < deadline {
+            // What is still on its way then is not lost, as long as something arrives.
+            let (mut held, mut moved) = (0, Instant::now());
+            while !arrived() && moved.elapsed() < 3 * patience() {
                 flush();
                 thread::park_timeout(a_second());
+                let now = postfix.count_held();
+                if now > held {
+                    (held, moved) = (now, Instant::now());
+                }
             }
             (ledgers.to_vec(), trouble)
         })
@@ -180,8 +185,13 @@ impl Trial {
 
     fn crowd(&self, way: Way) -> Ledger {
         let address = format!("127.0.0.1:253{}", way.digit);
-        let clients = (messages() / 5).clamp(1, self.most_clients);
-        Crowd { name: way.name, address: &address, messages: messages(), clients, pose: self.pose }.send()
+        let (messages, clients) = (messages(), self.clients());
+        Crowd { name: way.name, address: &address, messages, clients, pose: self.pose }.send()
+    }
+
+    /// How many clients send at once.
+    pub(super) fn clients(&self) -> u32 {
+        messages().min(self.most_clients)
     }
 }
 
