@@ -22,6 +22,7 @@ mod confined;
 mod habits;
 mod life;
 mod watchdog;
+mod instances;
 mod reload;
 mod throttle;
 mod log;
@@ -50,6 +51,7 @@ fn rows() -> Vec<Row> {
         habits::rows(),
         life::rows(),
         watchdog::rows(),
+        instances::rows(),
         reload::rows(),
         throttle::rows(),
         log::rows(),

@@ -49,6 +49,38 @@ fn counts() -> Vec<Row> {
                 drop(first);
                 assert_eq!(connect().line(), "<yes>");
             }),
+        row("stress_serving", "On reaching the limit master closes the status channel, as at reload: who is served goes on, and the process ends after that.")
+            .alone()
+            .settings("inet_interfaces = all")
+            .entries("2610 inet n n n - 2 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
+            .sees(|at| {
+                let first = public(2610);
+                let daemon = host::watch(&at.postfix.daemons("2610"));
+                // As soon as it starts the last one that it may start.
+                let mut second = public(2610);
+                at.master_says("warning: service \"2610\" * has reached its process limit \"2\": new clients may experience noticeable delays");
+                let mut third = Client::connect("127.0.0.1:2610").send(b"third\n");
+                assert!(at.stays(&third), "there are more processes than the limit allows");
+                let mut first = first.send(b"still there\n");
+                assert_eq!(first.line(), "still there");
+                assert_eq!(first.finish().rest(), "");
+                assert_eq!(daemon.count(), 1);
+                assert!(daemon.end_within(patience()), "the first process goes on");
+                assert_eq!(third.line(), "third");
+                second = second.send(b"still there\n");
+                assert_eq!(second.line(), "still there");
+            }),
+        row("inet_two_addresses", "master listens on each address of inet_interfaces, and says how many there are: -s n.")
+            .alone()
+            .settings("inet_protocols = all")
+            .entries("2611 inet n n n - 1 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
+            .sees(|at| {
+                for address in ["[::1]:2611", "127.0.0.1:2611", "[::1]:2611"] {
+                    assert_eq!(Client::connect(address).send(b"x").finish().rest(), "x");
+                }
+                let [daemon] = at.postfix.daemons("2611")[..] else { panic!("not one daemon") };
+                assert!(host::command_line(daemon).contains(" -s 2 "), "{}", host::command_line(daemon));
+            }),
         row("service_named_like_the_daemon", "-n is absent where the service is named like the daemon; the name is the same.")
             .entries("@spawn unix - n n - 0 @spawn -o syslog_name=@name user=nobody argv=/bin/sleep 4711")
             .settings("@spawn_time_limit = 1")
@@ -57,6 +89,13 @@ fn counts() -> Vec<Row> {
                 at.says("warning: /bin/sleep: *: command time limit exceeded*");
             }),
     ]
+}
+
+/// A client of this port that is being served.
+fn public(port: u16) -> Client {
+    let mut client = Client::connect(&format!("127.0.0.1:{port}")).send(b"are you there\n");
+    assert_eq!(client.line(), "are you there");
+    client
 }
 
 fn uses() -> Vec<Row> {

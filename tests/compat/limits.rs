@@ -2,8 +2,9 @@
 //! The time limit of the command: which parameter sets it, and what happens when it strikes.
 
 use super::at::At;
+use super::differences;
 use super::row::{Row, row};
-use crate::postfix::instance::version;
+use crate::postfix::instance::{Version, version};
 use crate::scene::{Client, host};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -114,22 +115,18 @@ fn strikes() -> Vec<Row> {
                 assert_eq!(at.answer(), "");
                 at.says("warning: /bin/sh: session 1: command time limit exceeded (1s, set by @name_time_limit)");
             }),
-        match version() < (3, 10) {
-            true => limited(
-                "limit_kills_nothing",
-                "Postfix 3.7 to 3.9: the limit is logged, the command lives, the daemon stays taken.",
-            )
+        kills(version()),
+        row("limit_survivors", "The limit covers the direct child only; children that left the session survive.")
+            .script("setsid sleep 4711 & echo started; exec sleep 4711")
+            .settings("@name_time_limit = 1")
             .sees(|at| {
-                let client = at.client();
+                let mut client = at.client();
+                assert_eq!(client.line(), "started");
                 at.says("warning: /bin/sh: *: command time limit exceeded*");
-                // Not before it could have been ended.
-                assert!(at.stays(&client) && command_lives(at));
+                // Whoever survives has the connection.
+                assert!(at.stays(&client), "the connection has ended");
             })
-            .instead(ends_the_command),
-            false => {
-                limited("limit_kills_nothing", "Postfix 3.10 and later: the limit is enforced.").sees(ends_the_command)
-            }
-        },
+            .instead(|at| assert_eq!(at.answer(), "started\n")),
         row("limit_covers_one_client", "The limit runs from the fork of each command.")
             .columns("unix - n n - 1")
             .script("sleep 2; echo ended")
@@ -142,6 +139,34 @@ fn strikes() -> Vec<Row> {
             .prints("")
             .says("warning: command /bin/sh exit status 4"),
     ]
+}
+
+/// What the limit does to the command, under spawn(8) of this version.
+fn kills(version: Version) -> Row {
+    let limited = |proves| row("limit_kills_nothing", proves).script(SLEEPS).settings("@name_time_limit = 1");
+    match version < (3, 10) {
+        true => limited("Postfix 3.7 to 3.9: the limit is logged, the command lives, the daemon stays taken.")
+            .sees(|at| {
+                let client = at.client();
+                at.says("warning: /bin/sh: *: command time limit exceeded*");
+                // Not before it could have been ended.
+                assert!(at.stays(&client) && command_lives(at));
+            })
+            .instead(ends_the_command),
+        false => limited("Postfix 3.10 and later: the limit is enforced.").sees(ends_the_command),
+    }
+}
+
+#[test]
+fn the_limit_is_a_difference_before_postfix_310_alone() {
+    for (version, differs) in
+        [((2, 11), true), ((3, 7), true), ((3, 9), true), ((3, 10), false), ((3, 12), false), ((4, 0), false)]
+    {
+        let row = kills(version);
+        let listed = differences::of(version).iter().any(|one| one.row == row.name);
+        assert_eq!((row.twin().is_some(), listed), (differs, differs), "{version:?}");
+        assert_eq!(row.proves.contains("3.10 and later"), !differs, "{version:?}");
+    }
 }
 
 /// The limit ends the command, and its client sees that.

@@ -61,6 +61,26 @@ fn reloads() -> Vec<Row> {
                 assert_eq!(old.line(), "still there");
                 assert_eq!(old.finish().rest(), "");
             }),
+        row(
+            "reload_counts_old_public",
+            "After reload the old process of a public service still counts against the limit.",
+        )
+        .alone()
+        .settings("inet_interfaces = all")
+        .entries("2612 inet n n n - 2 @spawn -o syslog_name=@name user=nobody argv=/bin/cat")
+        .sees(move |at| {
+            let connect = |word: &str| Client::connect("127.0.0.1:2612").send(word.as_bytes());
+            let mut first = connect("first\n");
+            assert_eq!(first.line(), "first");
+            reload(at);
+            let mut second = connect("second\n");
+            assert_eq!(second.line(), "second");
+            let mut third = connect("third\n");
+            assert!(at.stays(&third), "there are more processes than the limit allows");
+            assert_eq!(first.finish().rest(), "");
+            assert_eq!(third.line(), "third");
+            assert_eq!(second.finish().rest(), "");
+        }),
         row("reload_new_settings", "main.cf is read once per process.")
             .alone()
             .columns("unix - n n - 1")

@@ -38,16 +38,37 @@ impl Spawner {
     }
 }
 
+/// The first two numbers of a release of Postfix, which say what it does.
+pub(crate) type Version = (u32, u32);
+
 /// The release of Postfix that is installed: what its programs have been compiled to say.
-pub(crate) fn version() -> (u32, u32) {
-    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+pub(crate) fn version() -> Version {
+    static VERSION: OnceLock<Version> = OnceLock::new();
     *VERSION.get_or_init(|| {
         let output = Command::new("postconf").args(["-d", "-h", "mail_version"]).output().expect("postconf is there");
         let text = String::from_utf8_lossy(&output.stdout);
-        let mut numbers = text.trim().split(['.', '-']).map(|number| number.parse().expect("a version has numbers"));
-        let mut number = || numbers.next().expect("a version has two numbers");
-        (number(), number())
+        parse_version(&text).unwrap_or_else(|| panic!("no version of Postfix: {text}"))
     })
+}
+
+fn parse_version(text: &str) -> Option<Version> {
+    let mut numbers = text.trim().split(['.', '-']).map(str::parse);
+    let mut number = || numbers.next()?.ok();
+    Some((number()?, number()?))
+}
+
+#[test]
+fn the_version_is_read_from_what_postconf_prints() {
+    for (text, version) in [
+        ("", None),
+        ("3\n", None),
+        ("mail_version = 3.7", None),
+        ("3.7.11\n", Some((3, 7))),
+        ("3.10.5\n", Some((3, 10))),
+        ("3.12-20260821\n", Some((3, 12))),
+    ] {
+        assert_eq!(parse_version(text), version, "{text}");
+    }
 }
 
 /// A running mail system. Dropping it stops it.
@@ -64,6 +85,15 @@ impl Postfix {
 
     /// The same, started by a program that becomes master by exec.
     pub(crate) fn start_through(wrapping: &[String], room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
+        Postfix::begin(wrapping, room, main_cf, &format!("{master_cf}{SERVICES}"))
+    }
+
+    /// Another instance beside the first, as postmulti(1) makes them: in the same network, with another port for mail.
+    pub(crate) fn start_beside(room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
+        Postfix::begin(&[], room, main_cf, &format!("{master_cf}{}", SERVICES.replace("2525", "2526")))
+    }
+
+    fn begin(wrapping: &[String], room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
         let directory = room.directory("postfix");
         make_queue(&directory);
         make_daemons(&directory);
@@ -76,8 +106,7 @@ impl Postfix {
              inet_interfaces = loopback-only\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
              smtpd_authorized_xclient_hosts = 127.0.0.1\n{main_cf}\n"
         );
-        let master = format!("{master_cf}{SERVICES}");
-        write_config(&directory.join("config"), &main, &master);
+        write_config(&directory.join("config"), &main, master_cf);
         let config = directory.join("config");
         let mut words: Vec<OsString> = wrapping.iter().map(OsString::from).collect();
         words.extend([Path::new(DAEMONS).join("master").into(), "-c".into(), config.into()]);
