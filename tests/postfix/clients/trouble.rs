@@ -5,8 +5,8 @@
 
 use super::peak;
 use crate::postfix::instance::Postfix;
-use crate::scene::a_second;
 use crate::scene::host::{self, Watched};
+use crate::scene::{a_second, patience};
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeMap;
@@ -90,5 +90,8 @@ fn stop(pid: u32) -> Option<Watched> {
         return None;
     }
     pidfd_send_signal(&held, rustix::process::Signal::STOP).ok()?;
-    Some(watched)
+    // It may have been about to end, and then does.
+    let state = || host::status_of(pid, "State");
+    host::eventually("it stops or ends", patience(), || state().is_none_or(|state| state.starts_with(['T', 'Z'])));
+    state().is_some_and(|state| state.starts_with('T')).then_some(watched)
 }
