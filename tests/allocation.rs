@@ -52,6 +52,14 @@ fn no_handover_of_a_connection_allocates() {
 }
 
 #[test]
+fn no_relay_allocates() {
+    let forwarding =
+        scene("strict").set("network.forward=[\"127.0.0.1:1\"]").set("syscalls.allow=[\"network-client\"]");
+    let server = forwarding.guarded().shell("exec 2>&1; echo whole").listen();
+    assert_eq!(server.connect().rest(), "whole\n");
+}
+
+#[test]
 fn no_failure_allocates() {
     scene("strict").guarded().argv(&["/bin/sh/none"]).run().says("cannot execute the command");
 }

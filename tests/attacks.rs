@@ -112,6 +112,15 @@ fn a_connection_stays_locked_where_a_policy_grants_ports() {
     });
 }
 
+/// What lets a command connect, with a peer whose port is the one that the attacks aim at, at another address.
+const FORWARDS: [&str; 2] = ["syscalls.allow=[\"tcp-client\"]", "network.forward=[\"127.0.0.2:{port}\"]"];
+
+#[test]
+fn no_attack_works_beside_a_relay_but_what_is_listed() {
+    needs!(root);
+    setting::with_grants("strict/forward", setting::Users::Each, &FORWARDS, |setting| as_listed(&attacked(setting)));
+}
+
 /// Ways of using a connection that no lock may break, in the words of the probe. The client has sent enough to read.
 const USES: &str = "peer-name , own-name , pending-error , keep-alive , receive-timeout , linger , poll , epoll , peek , \
                     how-much , receive , receive-message , send , send-message , write-vector , without-blocking , splice";

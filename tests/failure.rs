@@ -62,6 +62,12 @@ fn way(step: Step) -> Way {
             ("session:setresgid=EAGAIN", sentence)
         }
         Step::UserNamespace => ("session:unshare=ENOSPC", "enter a user namespace (unshare): No space left on device"),
+        Step::Relay => ("session:socketpair=EMFILE", "make the relay's process (socketpair): Too many open files"),
+        Step::Network => {
+            let sentence =
+                "enter a network namespace of its own with the forwarded peers (unshare): No space left on device";
+            ("session:unshare@0:0x40000000=ENOSPC", sentence)
+        }
         Step::Limits => {
             ("session:prlimit64@1:11=EPERM", "set the resource limit pending-signals 64: Operation not permitted")
         }
@@ -86,6 +92,9 @@ fn way(step: Step) -> Way {
             ("session:rt_sigaction@0:64=EINVAL", "set the signal dispositions (signal 64): Invalid argument")
         }
         Step::Handover => ("session:recvmsg=ENOMEM", "receive the connection (recvmsg): Cannot allocate memory"),
+        Step::Exchange => {
+            ("session:getsockopt=ENOBUFS", "give the connection to the relay (domain): No buffer space available")
+        }
         Step::Stdio => {
             let sentence =
                 "attach the connection to standard input, output and error (descriptor 0): Device or resource busy";
@@ -97,6 +106,12 @@ fn way(step: Step) -> Way {
         Step::Exec => ("session:execve=EACCES", "execute the command /bin/sh: Permission denied"),
     };
     let every = scene("strict").set("network.mode=loopback").set("files.proc=subset").set("isolation.unique-pid=true");
+    let every = match step {
+        Step::Relay | Step::Network | Step::Exchange => {
+            every.set("network.forward=[\"127.0.0.1:25\"]").set("syscalls.allow=[\"network-client\"]")
+        }
+        _ => every,
+    };
     Way::Fails(Box::new(every.failing(refused)), sentence)
 }
 

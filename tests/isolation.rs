@@ -39,6 +39,7 @@ fn proof(step: Step) -> fn() {
         Step::Umask => umask,
         Step::Identity => identity,
         Step::UserNamespace => user_namespace,
+        Step::Relay | Step::Network | Step::Exchange => relay,
         Step::Limits => limits,
         Step::BoundingSet => bounding_set,
         Step::Securebits => securebits,
@@ -117,6 +118,17 @@ fn loopback() {
     assert_eq!(asked(network("none"), &question), "ENETUNREACH");
     assert_eq!(asked(network("loopback"), &question), "ECONNREFUSED");
     assert_eq!(asked(network("host"), &question), "ok");
+}
+
+/// The steps that only a policy with a relay takes; that it reaches its peers, whole, is tested in `forward`.
+fn relay() {
+    let peer = TcpListener::bind("127.0.0.1:0").expect("the host has a loopback");
+    let address = peer.local_addr().expect("it is bound");
+    let calls = || scene("strict").set("syscalls.allow=[\"network-client\"]");
+    let forwarding = |port: u16| calls().set(&format!("network.forward=[\"127.0.0.1:{port}\"]"));
+    assert_eq!(asked(forwarding(address.port()), &format!("connect {address}")), "ok");
+    assert_ne!(asked(forwarding(1), &format!("connect {address}")), "ok");
+    assert_eq!(own_namespaces(forwarding(1)), ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"]);
 }
 
 fn scratch() {

@@ -26,6 +26,7 @@ mod proofs;
 mod doctor;
 mod programs;
 mod shipped;
+mod forward;
 mod isolation;
 mod landlock;
 mod order;

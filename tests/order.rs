@@ -35,6 +35,16 @@ fn where_denied_calls_are_named_the_steps_are_in_order_too() {
 }
 
 #[test]
+fn the_steps_of_a_session_with_a_relay_are_in_order_too() {
+    needs!(root);
+    needs!(program "strace");
+    let forwarding =
+        scene("strict").set("network.forward=[\"192.0.2.7:25\"]").set("syscalls.allow=[\"network-client\"]");
+    follows_the_table(forwarding.clone(), &[Step::Relay, Step::Network, Step::Exchange]);
+    follows_the_table(forwarding.unprivileged(), &[Step::Relay, Step::Network, Step::Exchange]);
+}
+
+#[test]
 fn the_steps_of_compatible_are_in_order_too() {
     needs!(root);
     needs!(program "strace");
@@ -153,6 +163,7 @@ fn belongs(call: &Call, step: Step) -> bool {
         Step::WriteExecute => &["PR_SET_MDWE", "0x41"],
         Step::Clone | Step::Keyring | Step::Loopback | Step::Scratch | Step::Proc | Step::PidLimits => &[],
         Step::Directory | Step::Umask | Step::UserNamespace | Step::Limits | Step::Landlock | Step::CloseFds => &[],
+        Step::Relay | Step::Network | Step::Exchange => &[],
         Step::Fork | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Seccomp | Step::Exec => &[],
     };
     let makes = step.calls().split(' ').any(|name| name == call.name);

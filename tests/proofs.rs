@@ -54,6 +54,20 @@ fn memory_that_is_not_denied_is_caught() {
 }
 
 #[test]
+fn a_peer_that_is_not_forwarded_is_caught() {
+    needs!(root);
+    let calls = scene("strict").set("syscalls.allow=[\"tcp-client\"]");
+    let forwarding = calls.set("network.forward=[\"127.0.0.1:25\"]");
+    // The relay's listeners alone have this backlog.
+    caught(&forwarding, "session:listen@1:16", "forward: nothing listens at 127.0.0.1:25 in its network namespace");
+    // In the host's own the right to configure it is missing.
+    let host = "with the forwarded peers (loopback): Operation not permitted";
+    caught(&forwarding, "session:unshare@0:0x40000000", host);
+    forwarding.clone().shell("echo proven").run().stdout("proven\n").exits(0);
+    forwarding.unprivileged().shell("echo proven").run().stdout("proven\n").exits(0);
+}
+
+#[test]
 fn rights_that_stay_are_caught_by_the_step_itself() {
     needs!(root);
     needs!(cgroup);

@@ -172,6 +172,10 @@ fn network(plan: &Plan, all: &mut Permissions) {
     allow_if(all, "network: a loopback interface", plan.network == NetworkMode::Loopback);
     let host = plan.network == NetworkMode::Host;
     allow_if(all, "network: the host's", host);
+    for peer in plan.relay.iter().flat_map(|relay| &relay.peers) {
+        allow(all, format!("network: {peer} of the host's, by TCP"));
+    }
+    allow_if(all, "the connection itself, not by a relay", !plan.relay.as_ref().is_some_and(|relay| relay.connection));
     let rules = plan.landlock.as_ref();
     let keys = [
         ("network.connect", "connect to TCP", rules.and_then(|rules| rules.connect.as_ref())),
@@ -204,7 +208,8 @@ fn limits(plan: &Plan, all: &mut Permissions) {
         }
     }
     let of = |resource| plan.resources.get(&resource).copied();
-    put("limits.tasks", number(of(Resource::Tasks).or(plan.cgroup.tasks)));
+    let tasks = of(Resource::Tasks).or(plan.cgroup.tasks);
+    put("limits.tasks", number(tasks.map(|tasks| tasks.saturating_sub(plan.own_tasks()))));
     put("limits.processor-time", seconds(of(Resource::ProcessorTime)));
     put("limits.open-files", number(of(Resource::OpenFiles)));
     put("limits.pending-signals", number(of(Resource::PendingSignals)));

@@ -29,6 +29,11 @@ pub fn sentence(plan: &Plan, step: Step, index: u16, errno: &str) -> String {
 fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
         Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,
+        Step::Relay => {
+            part(&["socketpair", "clone", "parent-death signal", "channel", "Landlock", "filter", "listener"], index)
+        }
+        Step::Network => Words::Part(network(plan, index)),
+        Step::Exchange => part(&["domain", "more than one", "non-blocking", "socketpair", "sendmsg"], index),
         Step::Session | Step::NoNewPrivileges | Step::WriteExecute | Step::Landlock | Step::Securebits => Words::None,
         Step::Scratch => {
             let path = plan.scratch.get(index).map(|scratch| scratch.path.display().to_string());
@@ -86,6 +91,18 @@ fn descriptor(plan: &Plan, index: usize) -> String {
         (2, StandardError::None) => "descriptor 2: /dev/null".to_string(),
         (2, StandardError::Log) => "descriptor 2: the log".to_string(),
         (_, StandardError::Connection | StandardError::None | StandardError::Log) => format!("descriptor {index}"),
+    }
+}
+
+/// Its own first two items, and for each peer its address and its listener.
+fn network(plan: &Plan, index: usize) -> String {
+    const FIRST: [&str; 2] = ["unshare", "loopback"];
+    let of_peer = index.checked_sub(FIRST.len());
+    let peer = plan.relay.iter().flat_map(|relay| &relay.peers).nth(of_peer.unwrap_or(usize::MAX) / 2);
+    match (peer, of_peer) {
+        (Some(peer), Some(of_peer)) if of_peer % 2 == 0 => format!("address {}", peer.ip()),
+        (Some(peer), _) => format!("listener {peer}"),
+        (None, _) => FIRST.get(index).map_or_else(|| number(index), |first| (*first).to_string()),
     }
 }
 

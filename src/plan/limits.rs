@@ -3,7 +3,6 @@
 //! A limit that nothing on this host counts is refused, never skipped.
 
 use super::calls;
-use super::layers::First;
 use super::model::{CgroupLimits, Filter, Ids, Namespace, Off};
 use super::refuse::{Lack, Refusal, Where};
 use super::request::{Front, Request};
@@ -28,7 +27,7 @@ pub(super) struct Planned {
 pub(super) fn resolve(
     limits: &Limits,
     namespaces: &BTreeSet<Namespace>,
-    first: First,
+    own_tasks: u64,
     facts: &Facts,
     off: &mut Vec<Off>,
 ) -> Result<Planned, Refusal> {
@@ -48,10 +47,7 @@ pub(super) fn resolve(
         tasks: match &limits.tasks {
             None => None,
             Some(tasks) => {
-                let all = match first {
-                    First::Reaper => tasks.value.saturating_add(1),
-                    First::Command => tasks.value,
-                };
+                let all = tasks.value.saturating_add(own_tasks);
                 let counted = namespaces.contains(&Namespace::User);
                 if counted {
                     resources.insert(Resource::Tasks, all);

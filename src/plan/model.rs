@@ -9,6 +9,7 @@ use crate::policy::Origin;
 pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Proc, StandardError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Plan {
     pub hostname: HostName,
     /// Which network namespace; ports are in `landlock`.
     pub network: NetworkMode,
+    /// What of the host's network is reached from its own.
+    pub relay: Option<Relay>,
     /// The directory of the host that is the root of everything below, where that is not the host's own.
     pub chroot: Option<PathBuf>,
     /// What it sees.
@@ -132,6 +135,28 @@ pub enum Ids {
         /// Group id, where that is not the same number.
         gid: Option<u32>,
     },
+}
+
+/// A process of the session that stays in the host's network and carries bytes between that and the session's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Peers of the host's network. Each has a listener at the same address in the session's.
+    pub peers: BTreeSet<SocketAddr>,
+    /// The command gets a socket pair in place of its connection, which would be a way out: it belongs to the host's
+    /// network, can be dissolved and be connected anew.
+    pub connection: bool,
+}
+
+impl Plan {
+    /// Processes of ours that the kernel counts with the command's.
+    pub(super) fn own_tasks(&self) -> u64 {
+        u64::from(self.init) + u64::from(self.relay.is_some())
+    }
+}
+
+impl Relay {
+    /// Each peer has a listener, which the relay looks at whenever it wakes up.
+    pub const MOST_PEERS: usize = 16;
 }
 
 /// What the root directory is.

@@ -2,13 +2,14 @@
 //! Which network the command is in, and which ports it may use there.
 //! A grant stands only where a layer holds the command to it: the filter, the namespace, or a Landlock right.
 
-use super::model::{Filter, Landlock, NetworkMode, Off};
+use super::model::{Filter, Landlock, NetworkMode, Off, Relay};
 use super::reach::Reach;
 use super::refuse::{Filtering, Lack, Refusal, Slip};
 use super::request::Transport;
 use crate::policy::model::{Network, Ports};
 use crate::policy::{Origin, Sourced};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 /// First Landlock ABI with rights for TCP ports (Linux 6.7).
 pub(super) const TCP_ABI: u32 = 4;
@@ -35,21 +36,37 @@ struct Key<'a> {
     reach: Option<&'static str>,
     /// Whether the policy could take the call away.
     filter: Filtering,
+    /// Ports that `network.forward` names.
+    forwarded: BTreeSet<u16>,
 }
 
 /// Decides the grants. `abi` is 0 where Landlock is off.
 pub(super) fn resolve(
     network: &Network,
     filter: Option<&Filter>,
-    transport: Transport,
+    (transport, relay): (Transport, Option<&Relay>),
     abi: u32,
     off: &mut Vec<Off>,
 ) -> Result<Grants, Refusal> {
-    let mode = network.mode.as_ref().map_or(NetworkMode::None, |mode| mode.value);
-    let reach = Reach::of(filter, mode, transport);
+    let mode = match (relay, network.mode.as_ref().map_or(NetworkMode::None, |mode| mode.value)) {
+        // The peers are addresses of its own loopback.
+        (Some(_), NetworkMode::None) => NetworkMode::Loopback,
+        (_, mode) => mode,
+    };
+    let reach = Reach::of(filter, mode, (transport, relay));
+    let forwarded: BTreeSet<u16> = relay.iter().flat_map(|relay| &relay.peers).map(SocketAddr::port).collect();
     let filtering = if filter.is_some() { Filtering::On } else { Filtering::Off };
-    let key = |name, written, needs, call, reach| Key { name, written, needs, call, reach, filter: filtering };
+    let key = |name, written, needs, call, reach| Key {
+        name,
+        written,
+        needs,
+        call,
+        reach,
+        filter: filtering,
+        forwarded: BTreeSet::new(),
+    };
     let connect = key("network.connect", network.connect.as_ref(), TCP_ABI, "connect", reach.connect());
+    let connect = Key { forwarded, ..connect };
     let bind = key("network.bind", network.bind.as_ref(), TCP_ABI, "bind", reach.bind());
     let udp = key("network.udp", network.udp.as_ref(), UDP_ABI, "socket", reach.udp());
     let grants = Grants {
@@ -80,6 +97,7 @@ fn ports(key: &Key<'_>, mode: NetworkMode, abi: u32, off: &mut Vec<Off>) -> Resu
     if !listed.is_empty() {
         list_stands(key, mode, abi, origin)?;
     }
+    let listed = &listed | &key.forwarded;
     match key.reach {
         Some(reach) if abi < key.needs => {
             let (call, key, filter) = (key.call, key.name, key.filter);

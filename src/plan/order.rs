@@ -15,7 +15,9 @@ fn needed(plan: &Plan, step: Step) -> bool {
     match step {
         Step::Clone | Step::Keyring | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => true,
         Step::CloseFds | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Exec => true,
-        Step::Loopback => plan.network == NetworkMode::Loopback,
+        Step::Loopback => plan.network == NetworkMode::Loopback && plan.relay.is_none(),
+        Step::Relay | Step::Network => plan.relay.is_some(),
+        Step::Exchange => plan.relay.as_ref().is_some_and(|relay| relay.connection),
         Step::Scratch => !plan.scratch.is_empty(),
         Step::Proc => plan.proc != Proc::None,
         Step::PidLimits => {

@@ -46,6 +46,7 @@ fn command(policy: &Policy, origins: &mut Origins) {
     put(origins, "network.connect", policy.network.connect.as_ref());
     put(origins, "network.bind", policy.network.bind.as_ref());
     put(origins, "network.udp", policy.network.udp.as_ref());
+    put(origins, "network.forward", policy.network.forward.first());
     put(origins, "syscalls.allow", policy.syscalls.allow.first());
     put(origins, "syscalls.deny", policy.syscalls.deny.first());
     put(origins, "syscalls.on-deny", policy.syscalls.on_deny.as_ref());

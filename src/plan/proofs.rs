@@ -27,6 +27,8 @@ pub enum Station {
     Filtered,
     /// In the reaper, under a filter of its own.
     Reaper,
+    /// In the relay, the same.
+    Relay,
 }
 
 macro_rules! proofs {
@@ -91,6 +93,8 @@ proofs! {
     Session = 19, Command, Session, "session", "it leads a session without a terminal", "setsid";
     Filter = 20, Filtered, Seccomp, "system calls", "a call that the policy does not allow is denied", "seccomp";
     Reaper = 21, Reaper, Fork, "system calls", "the reaper is under a filter of its own", "seccomp";
+    Forward = 23, Command, Network, "forward", "what is forwarded has its listener", "bind, listen";
+    Relay = 24, Relay, Relay, "system calls", "the relay is under a filter of its own", "seccomp";
     Lifeline = 22, Outside, Clone, "end", "all of it ends when the supervisor lets go", "clone3, write";
 }
 
@@ -193,7 +197,9 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
         | Proof::WriteExecute
         | Proof::Descriptors
         | Proof::Session
-        | Proof::Reaper => vec![0],
+        | Proof::Reaper
+        | Proof::Relay => vec![0],
+        Proof::Forward => (0..plan.relay.as_ref().map_or(0, |relay| relay.peers.len())).collect(),
         // Without a reaper nobody reads the end of the cord; the command has its parent-death signal.
         Proof::Lifeline => once(plan.init),
     }
@@ -226,7 +232,7 @@ mod tests {
         let missing: Vec<&Proof> =
             Proof::ALL.iter().filter(|proof| !items.iter().any(|item| item.proof == **proof)).collect();
         // None of these is in that plan.
-        assert_eq!(missing, [&Proof::PidSetting, &Proof::Proc, &Proof::Nesting]);
+        assert_eq!(missing, [&Proof::PidSetting, &Proof::Proc, &Proof::Nesting, &Proof::Forward, &Proof::Relay]);
         assert_eq!(items.iter().filter(|item| item.proof == Proof::Namespace).count(), Namespace::ALL.len());
     }
 

@@ -2,7 +2,7 @@
 //! What of the host's network the filter's calls would reach if nothing but the namespace held them.
 //! Two ways lead there: a socket made in the host's namespace, and the connection itself, which belongs to it.
 
-use super::model::{Filter, NetworkMode, Verdict};
+use super::model::{Filter, NetworkMode, Relay, Verdict};
 use super::request::Transport;
 use nix::libc;
 
@@ -16,12 +16,18 @@ pub(super) struct Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    pub(super) fn of(filter: Option<&'a Filter>, mode: NetworkMode, transport: Transport) -> Self {
+    pub(super) fn of(
+        filter: Option<&'a Filter>,
+        mode: NetworkMode,
+        (transport, relay): (Transport, Option<&Relay>),
+    ) -> Self {
         let tcp = match transport {
             // inetd and shells give `run` a socket as standard input.
             Transport::Tcp | Transport::Stdio => true,
             Transport::Unix => false,
         };
+        // What a relay has, the command has not.
+        let tcp = tcp && !relay.is_some_and(|relay| relay.connection);
         Reach { filter, host: mode == NetworkMode::Host, tcp }
     }
 

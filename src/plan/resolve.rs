@@ -3,10 +3,10 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Root, StandardError};
+use super::model::{Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
-use super::{calls, command, files, identity, landlock, layers, limits, network, order, origins};
+use super::{calls, command, files, forward, identity, landlock, layers, limits, network, order, origins};
 use crate::host::Facts;
 use crate::host::facts::Trial;
 use crate::policy::model::{Layer, OnDeny};
@@ -37,14 +37,16 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, first, &mut off)?;
     let abi = landlock::abi(policy, facts, &mut off)?;
-    let grants = network::resolve(&policy.network, filter.as_ref(), request.transport, abi, &mut off)?;
+    let relay = forward::resolve(policy, request.transport, first, filter.as_ref(), &mut off)?;
+    let grants =
+        network::resolve(&policy.network, filter.as_ref(), (request.transport, relay.as_ref()), abi, &mut off)?;
     let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     layers::sudden_death(first, filter.as_mut(), &mut off);
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let user_limits = limits::user_limits(&namespaces, filter.as_ref());
-    let limits = limits::resolve(&policy.limits, &namespaces, first, facts, &mut off)?;
+    let limits = limits::resolve(&policy.limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
     let plan = Plan {
         service: request.service.clone(),
         policy: policy.name.clone(),
@@ -59,6 +61,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         namespaces,
         hostname,
         network: grants.mode,
+        relay,
         chroot: request.chroot.clone(),
         root: sight.root,
         scratch: sight.scratch,
@@ -82,6 +85,11 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         off,
     };
     Ok(Plan { steps: order::steps(&plan), ..plan })
+}
+
+/// Processes of ours that the kernel counts with the command's.
+fn own_tasks(first: First, relay: Option<&Relay>) -> u64 {
+    u64::from(first == First::Reaper) + u64::from(relay.is_some())
 }
 
 fn ends(policy: &Policy, first: First) -> Result<Ends, Refusal> {

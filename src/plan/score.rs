@@ -83,7 +83,12 @@ fn network(plan: &Plan) -> Part {
     let some = granted.iter().filter(|granted| **granted).count() as u32;
     match plan.network {
         NetworkMode::None => part("network", MOST, MOST, "its own, with no interface up"),
-        NetworkMode::Loopback => part("network", MOST, MOST, "its own, with loopback up"),
+        NetworkMode::Loopback => match &plan.relay {
+            None => part("network", MOST, MOST, "its own, with loopback up"),
+            Some(relay) => {
+                part("network", 14, MOST, format!("its own, and peers of the host's: {}", relay.peers.len()))
+            }
+        },
         NetworkMode::Host if any > 0 => {
             part("network", 6 - 2 * any, MOST, format!("the host's; any port by {any} of connect, bind and udp"))
         }

@@ -80,6 +80,11 @@ steps! {
         "take on the command's identity", "saved id and rights stay until the maps of the user namespace are written";
     UserNamespace = 80, Reaper, "unshare openat write close",
         "enter a user namespace", "after the ids, so that it belongs to the command's user and maps no one else";
+    Relay = 85, Reaper, "socketpair fcntl clone close",
+        "make the relay's process", "it stays in the host's network, which the next step leaves";
+    Network = 86, Reaper, "unshare socket ioctl bind poll listen sendmsg close",
+        "enter a network namespace of its own with the forwarded peers",
+        "after the relay is there, while the right to configure it is";
     Limits = 90, Reaper, "prlimit64",
         "set the resource limit", "the kernel counts tasks and queues in the user namespace";
     BoundingSet = 100, Reaper, "prctl",
@@ -104,7 +109,10 @@ steps! {
         "set the signal dispositions", "ignored signals and the mask survive exec";
     Handover = 160, Command, "recvmsg",
         "receive the connection", "all that needs no connection is done";
-    Stdio = 161, Command, "dup2",
+    Exchange = 162, Command, "getsockopt newfstatat fcntl socketpair sendmsg close",
+        "give the connection to the relay", "the command must not have a socket of the host's network";
+    // 161 was its code while no step was before it.
+    Stdio = 163, Command, "dup2",
         "attach the connection to standard input, output and error", "last, so that no step before has used 0, 1, 2";
     Seccomp = 170, Command, "seccomp sendmsg",
         "enforce the system call filter", "last, so that it need not allow a step above";

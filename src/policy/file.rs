@@ -76,6 +76,7 @@ tables! {
         connect: Table<Ports>,
         bind: Table<Ports>,
         udp: Table<Ports>,
+        forward: List<String>,
     }
     /// `[syscalls]`
     Syscalls {

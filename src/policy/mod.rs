@@ -22,6 +22,7 @@ pub(crate) mod keys;
 #[cfg(test)]
 mod schema;
 mod shape;
+mod peers;
 mod read;
 mod check;
 pub mod words;

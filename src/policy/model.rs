@@ -8,6 +8,7 @@ use super::source::Source;
 pub use crate::host::facts::IdRange;
 use crate::host::facts::Names;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -123,6 +124,8 @@ pub struct Network {
     pub bind: Option<Sourced<Ports>>,
     /// Ports that UDP may send to.
     pub udp: Option<Sourced<Ports>>,
+    /// Addresses of the host's network that are reached at the same address in the session's own.
+    pub forward: Vec<Sourced<SocketAddr>>,
 }
 
 /// Ports, in the policy's own words.

@@ -10,6 +10,7 @@ use super::model::{
     Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls, User,
 };
 use super::origin::Sourced;
+use super::peers;
 use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -181,6 +182,7 @@ fn network(check: &mut Check<'_>, written: file::Network) -> Network {
         connect: check.ports("connect", written.connect),
         bind: check.ports("bind", written.bind),
         udp: check.ports("udp", written.udp),
+        forward: peers::peers(check, written.forward.unwrap_or_default()),
     }
 }
 

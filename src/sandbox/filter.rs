@@ -50,6 +50,19 @@ const HEARER: &[libc::c_long] =
 /// What is called to give the listener away and to install a second filter, after the first one is in force.
 const HAND_OVER: [libc::c_long; 2] = [libc::SYS_sendmsg, libc::SYS_seccomp];
 
+/// Calls that a relay makes with any arguments.
+const RELAY: &[libc::c_long] = &[
+    libc::SYS_poll,
+    libc::SYS_splice,
+    libc::SYS_accept4,
+    libc::SYS_pipe2,
+    libc::SYS_close,
+    libc::SYS_shutdown,
+    libc::SYS_exit_group,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+];
+
 /// Compiles the filter of a command, in the order of installation. Where its denials are told, the first program has a
 /// listener, which is to be given away under it. If the policy does not grant what that takes, a second program takes it
 /// away again, and denies it untold: the kernel obeys the stricter of two programs, see seccomp(2).
@@ -89,6 +102,37 @@ pub fn reaper(denials: Denials) -> Result<Program, HostError> {
         }
     }
     // Denied as it is to the command, so that the self-test can ask whether this filter is there.
+    calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));
+    program(&Filter { calls, ..Filter::NONE })
+}
+
+/// Compiles the filter of a relay, which is our own code: it carries bytes that it never reads, and connects to the
+/// addresses that lie at these places, in memory that no call it may make can change.
+pub fn relay(peers: &[(u64, u32)], (cord, channel): (u32, u32)) -> Result<Program, HostError> {
+    let is = |argument, value: u64| Condition { argument, mask: u64::MAX, value, negated: false, wide: false };
+    let connect = peers.iter().map(|(place, length)| {
+        vec![
+            Condition { argument: 1, mask: u64::MAX, value: *place, negated: false, wide: true },
+            is(2, u64::from(*length)),
+        ]
+    });
+    let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    let socket = [libc::AF_INET, libc::AF_INET6].map(|family| vec![is(0, family as u64), is(1, stream), is(2, 0)]);
+    let linger = vec![is(1, libc::SOL_SOCKET as u64), is(2, libc::SO_LINGER as u64)];
+    let mut calls: BTreeMap<_, _> = RELAY.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
+    for (call, alternatives) in [
+        (libc::SYS_connect, connect.collect()),
+        (libc::SYS_socket, socket.to_vec()),
+        (libc::SYS_setsockopt, vec![linger]),
+        // Descriptors come from its own sandbox alone; what it carries it does not receive.
+        (libc::SYS_recvmsg, vec![vec![is(0, u64::from(channel))]]),
+        // Asked before each close in builds with debug assertions.
+        (libc::SYS_fcntl, vec![vec![is(1, libc::F_GETFD as u64)]]),
+        // Of a self-test; /dev/null in a session.
+        (libc::SYS_write, vec![vec![is(0, u64::from(cord))]]),
+    ] {
+        calls.insert(call as u32, Verdict::AllowIf(alternatives, Denial::Kill));
+    }
     calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));
     program(&Filter { calls, ..Filter::NONE })
 }

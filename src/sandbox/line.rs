@@ -3,6 +3,7 @@
 //! Nothing here allocates, logs, looks up or decides. A step that fails is reported up the cord, and the child ends.
 
 mod host_proc;
+mod network;
 mod prove;
 
 use super::hearer::Hearer;
@@ -16,6 +17,7 @@ use crate::sys::process::Side;
 use host_proc::{own_number_before, write_file};
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::Pid;
 use prove::Progress;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,9 +27,6 @@ pub static AFTER_CLONE: AtomicBool = AtomicBool::new(false);
 
 /// Where every child keeps its end of the cord.
 pub(super) const CORD: RawFd = 3;
-/// Where a reaper that must kill its cgroup keeps the descriptor for it.
-const KILL: RawFd = 4;
-
 /// djb's "system call failed": visible even where the record was lost.
 const FAILED: i32 = 111;
 
@@ -51,6 +50,8 @@ struct Line<'a> {
     stdio: [Option<OwnedFd>; 3],
     /// Where the reaper waits for the filter's listener.
     channel: Option<RawFd>,
+    /// The relay, and our end of the channel to it.
+    relay: Option<(Pid, RawFd)>,
     /// Of a self-test, which ends where the command would begin.
     test: Option<Progress>,
 }
@@ -71,7 +72,7 @@ pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, pur
         Purpose::Session => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], channel: None, test };
+    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], channel: None, relay: None, test };
     for position in 0..line.prepared.steps.len() {
         let step = line.prepared.steps[position];
         line.prove_before(step);
@@ -100,6 +101,8 @@ impl Line<'_> {
             }
             Step::Identity => self.take_identity(),
             Step::UserNamespace => self.enter_user_namespace(),
+            Step::Relay => self.make_relay(),
+            Step::Network => self.enter_network(),
             Step::Limits => each(self.prepared.limits.iter(), |&(resource, soft, hard)| {
                 sys::process::set_limit(resource, soft, hard)
             }),
@@ -118,6 +121,7 @@ impl Line<'_> {
             Step::Session => first(sys::process::new_session()),
             Step::Signals => self.set_signals(),
             Step::Handover => self.receive_connection(),
+            Step::Exchange => self.exchange_connection(),
             Step::Stdio => self.attach_stdio(),
             Step::Seccomp => self.enforce_filters(),
             Step::Exec => self.execute(),
@@ -205,14 +209,16 @@ impl Line<'_> {
     fn close_descriptors(&mut self) -> Result<(), Refused> {
         sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
         self.cord = CORD;
-        let Some(kill) = &mut self.kill else {
-            return sys::process::close_from(CORD + 1).map_err(|errno| (1, errno));
-        };
-        if *kill != KILL {
-            sys::process::duplicate_onto(*kill, KILL, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
-            *kill = KILL;
+        let mut next = CORD + 1;
+        // What a reaper that must kill its cgroup writes to, and the channel to the relay: each above where it goes.
+        for kept in [self.kill.as_mut(), self.relay.as_mut().map(|(_, channel)| channel)].into_iter().flatten() {
+            if *kept != next {
+                sys::process::duplicate_onto(*kept, next, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
+                *kept = next;
+            }
+            next += 1;
         }
-        sys::process::close_from(KILL + 1).map_err(|errno| (1, errno))
+        sys::process::close_from(next).map_err(|errno| (1, errno))
     }
 
     /// Makes the command's process and goes on in it; the process that was here stays behind.
@@ -238,7 +244,8 @@ impl Line<'_> {
                 self.prove(Station::Reaper);
                 let told = self.prepared.told.as_ref();
                 let hearer = told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, ours));
-                reaper::run((self.cord, self.kill), signals, (command, self.prepared.ends), hearer)
+                let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
+                reaper::run((self.cord, self.kill), signals, wards, hearer)
             }
         }
     }

@@ -13,6 +13,7 @@ mod witness;
 mod line;
 mod hearer;
 mod reaper;
+mod relay;
 pub mod cord;
 pub mod report;
 pub mod denied;

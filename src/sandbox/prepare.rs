@@ -2,16 +2,20 @@
 //! What the line needs, made once a service in the launcher: C strings, numbers, descriptors, compiled programs.
 //! Decides nothing: every value is the plan's. After this nothing allocates.
 
+use super::line::CORD;
+use super::relay::CHANNEL;
 use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc};
+use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc};
 use crate::plan::request::Front;
 use crate::sys::exec::Vector;
+use crate::sys::relay::Peers;
 use nix::errno::Errno;
 use nix::libc;
 use std::ffi::{CString, OsStr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -64,8 +68,22 @@ pub(super) struct Prepared {
     pub(super) programs: Vec<Program>,
     /// Environment, with free slots.
     pub(super) environment: Vector,
+    /// What a relay needs.
+    pub(super) relay: Option<Relay>,
     /// What a self-test compares with.
     pub(super) witness: Witness,
+}
+
+/// What a relay needs.
+pub(super) struct Relay {
+    /// In the order of the plan.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// The same, where it connects to them.
+    pub(super) peers: Peers,
+    /// Its Landlock ruleset, with the flags that it is enforced with.
+    pub(super) ruleset: Option<(OwnedFd, u32)>,
+    /// Its filter.
+    pub(super) filter: filter::Program,
 }
 
 /// What depends on the command's ids, and with a range of them is made anew for each session.
@@ -138,6 +156,7 @@ impl Prepared {
             ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
+            relay: plan.relay.as_ref().map(|relay| Relay::new(plan, relay)).transpose()?,
             witness,
         })
     }
@@ -151,6 +170,25 @@ impl Prepared {
             self.own = Own::of(plan, (uid, gid));
         }
         Ok(())
+    }
+}
+
+impl Relay {
+    fn new(plan: &Plan, relay: &model::Relay) -> Result<Relay, HostError> {
+        let told = |errno| HostError::new("keep the addresses of the relay's peers", errno);
+        let addresses: Vec<SocketAddr> = relay.peers.iter().copied().collect();
+        let peers = Peers::new(addresses.iter().copied()).map_err(told)?;
+        let places: Vec<_> = (0..addresses.len()).filter_map(|peer| peers.arguments(peer)).collect();
+        let ruleset = plan
+            .landlock
+            .as_ref()
+            .map(|landlock| ruleset::relay(landlock, relay).map(|built| (built, ruleset::flags(landlock))));
+        Ok(Relay {
+            peers,
+            ruleset: ruleset.transpose()?,
+            filter: filter::relay(&places, (CORD as u32, CHANNEL as u32))?,
+            addresses,
+        })
     }
 }
 
@@ -173,6 +211,8 @@ fn clone_flags(plan: &Plan) -> u64 {
                 Namespace::Mount => libc::CLONE_NEWNS as u64,
                 Namespace::Pid => libc::CLONE_NEWPID as u64,
                 Namespace::Network if plan.network == NetworkMode::Host => 0,
+                // A step of its own, after the relay was left behind.
+                Namespace::Network if plan.relay.is_some() => 0,
                 Namespace::Network => libc::CLONE_NEWNET as u64,
                 Namespace::Ipc => libc::CLONE_NEWIPC as u64,
                 Namespace::Uts => libc::CLONE_NEWUTS as u64,

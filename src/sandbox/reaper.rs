@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
 //! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup.
-//! It holds 0-2 (/dev/null), the cord, a signalfd and, where denied calls are told, their listener. It has the command's user and no rights, and runs under a filter
-//! of its own.
+//! Where there is a relay, it is told to finish when the command has ended, and waited for: the command's last words may
+//! still be in its hands. It holds 0-2 (/dev/null), the cord, a signalfd, the relay's channel and, where denied calls are
+//! told, their listener. It has the command's user and no rights, and runs under a filter of its own.
 
 use super::hearer::Hearer;
+use super::relay::FINISH;
 use super::report::Record;
 use crate::plan::model::Ends;
 use crate::sys::process;
@@ -15,15 +17,37 @@ use std::os::fd::RawFd;
 /// Length of a `struct signalfd_siginfo`.
 const SIGNAL_LENGTH: usize = 128;
 
+/// Whom a reaper waits for.
+pub(super) struct Wards {
+    /// The command.
+    pub(super) command: Pid,
+    /// When it is over.
+    pub(super) ends: Ends,
+    /// The relay, and the channel to it.
+    pub(super) relay: Option<(Pid, RawFd)>,
+}
+
+/// How far a session is.
+struct Session {
+    cord: RawFd,
+    kill: Option<RawFd>,
+    command: Option<Pid>,
+    ends: Ends,
+    relay: Option<(Pid, RawFd)>,
+    /// The command's, while the relay finishes.
+    status: Option<i32>,
+}
+
 /// Stays until the session is over. `kill` is `cgroup.kill` of a session without a PID namespace.
 /// `hearer` is there where denied calls are told.
 pub(super) fn run(
     (cord, kill): (RawFd, Option<RawFd>),
     signals: RawFd,
-    (command, ends): (Pid, Ends),
+    wards: Wards,
     mut hearer: Option<Hearer<'_>>,
 ) -> ! {
-    let mut command = Some(command);
+    let Wards { command, ends, relay } = wards;
+    let mut session = Session { cord, kill, command: Some(command), ends, relay, status: None };
     loop {
         let third = hearer.as_ref().map_or(-1, Hearer::descriptor);
         match process::poll_for_end(cord, signals, third) {
@@ -33,7 +57,7 @@ pub(super) fn run(
                 let mut signal = [0; SIGNAL_LENGTH];
                 // One SIGCHLD may stand for many; what matters is that the descriptor is empty again.
                 let _ = process::read(signals, &mut signal);
-                reap(cord, kill, &mut command, ends);
+                session.reap();
             }
             Ok(polled) => match &mut hearer {
                 Some(hearer) if polled.heard => hearer.hear(cord),
@@ -46,24 +70,42 @@ pub(super) fn run(
     }
 }
 
-/// Reaps whatever has ended. Ends the sandbox with the command, or with the last process.
-/// A command that was reaped is forgotten: its number may be another's, whose status is nobody's concern.
-fn reap(cord: RawFd, kill: Option<RawFd>, command: &mut Option<Pid>, ends: Ends) {
-    loop {
-        match process::reap_any() {
-            Ok(Some((pid, status))) if Some(pid) == *command => {
-                *command = None;
-                // A supervisor that is gone needs no record.
-                let _ = process::write(cord, &Record::Status(status).encode());
-                match ends {
-                    Ends::Command => end(kill, 0),
-                    Ends::Tree => {}
-                }
+impl Session {
+    /// Reaps whatever has ended. Ends the sandbox with the command, or with the last process.
+    fn reap(&mut self) {
+        loop {
+            match process::reap_any() {
+                Ok(Some((pid, status))) => self.reaped(pid, status),
+                Ok(None) => return,
+                // ECHILD: no process is left.
+                Err(_) => end(self.kill, 0),
             }
-            Ok(Some(_)) => {}
-            Ok(None) => return,
-            // ECHILD: no process is left.
-            Err(_) => end(kill, 0),
+        }
+    }
+
+    /// A process that was reaped is forgotten: its number may be another's, whose status is nobody's concern.
+    fn reaped(&mut self, pid: Pid, status: i32) {
+        if Some(pid) == self.command {
+            self.command = None;
+            match self.relay {
+                // Where it is gone already, its end was reaped before this, or is about to be.
+                Some((_, channel)) if process::write(channel, FINISH).is_ok() => self.status = Some(status),
+                Some(_) | None => self.tell(status),
+            }
+        } else if self.relay.is_some_and(|(relay, _)| relay == pid) {
+            self.relay = None;
+            if let Some(status) = self.status.take() {
+                self.tell(status);
+            }
+        }
+    }
+
+    fn tell(&self, status: i32) {
+        // A supervisor that is gone needs no record.
+        let _ = process::write(self.cord, &Record::Status(status).encode());
+        match self.ends {
+            Ends::Command => end(self.kill, 0),
+            Ends::Tree => {}
         }
     }
 }

@@ -4,29 +4,50 @@
 
 use super::HostError;
 use super::template::{PROC, SCRATCH};
-use crate::plan::model::{Access, Landlock, Plan, Proc, Root};
+use crate::plan::model::{Access, Landlock, Plan, Proc, Relay, Root};
 use crate::sys::lock::LOG_SUBDOMAINS_OFF;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Builds the ruleset; its descriptor is what a session enforces, with these flags.
 pub(super) fn build(plan: &Plan, landlock: &Landlock) -> Result<(OwnedFd, u32), HostError> {
-    let flags = if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 };
-    descriptor(plan, landlock).map(|ruleset| (ruleset, flags))
+    descriptor(plan, landlock).map(|ruleset| (ruleset, flags(landlock)))
 }
 
+/// The flags that a ruleset is enforced with.
+pub(super) fn flags(landlock: &Landlock) -> u32 {
+    if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 }
+}
+
+/// Builds that of the plan's relay: no file, no signal, no abstract socket, and of the TCP ports those of its peers.
+pub(super) fn relay(landlock: &Landlock, relay: &Relay) -> Result<OwnedFd, HostError> {
+    let knows = |abi: ABI| landlock.abi >= abi as u32;
+    let connect = knows(ABI::V4).then(|| relay.peers.iter().map(SocketAddr::port).collect());
+    let (bind, udp) = (knows(ABI::V4).then(BTreeSet::new), knows(ABI::V10).then(BTreeSet::new));
+    let own = Landlock { files: true, connect, bind, udp, ..landlock.clone() };
+    finish(&own, create(&own).map_err(|e| told(CREATE, &e))?)
+}
+
+const CREATE: &str = "create the Landlock ruleset";
+
 fn descriptor(plan: &Plan, landlock: &Landlock) -> Result<OwnedFd, HostError> {
-    let mut ruleset = create(landlock).map_err(|e| told("create the Landlock ruleset", &e))?;
+    let mut ruleset = create(landlock).map_err(|e| told(CREATE, &e))?;
     if landlock.files {
         ruleset = add_files(plan, landlock, ruleset)?;
     }
-    ruleset = add_ports(landlock, ruleset).map_err(|e| told("add a port to the Landlock ruleset", &e))?;
+    finish(landlock, ruleset)
+}
+
+fn finish(landlock: &Landlock, ruleset: RulesetCreated) -> Result<OwnedFd, HostError> {
+    let ruleset = add_ports(landlock, ruleset).map_err(|e| told("add a port to the Landlock ruleset", &e))?;
     Option::<OwnedFd>::from(ruleset)
-        .ok_or_else(|| HostError { doing: "create the Landlock ruleset".into(), why: "the kernel has none".into() })
+        .ok_or_else(|| HostError { doing: CREATE.into(), why: "the kernel has none".into() })
 }
 
 fn create(landlock: &Landlock) -> Result<RulesetCreated, RulesetError> {

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod mount;
 pub mod notify;
 pub mod probe;
+pub mod relay;
 pub mod process;
 pub mod signal;
 pub mod socket;

@@ -93,9 +93,12 @@ pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], pla
         }
         false => scene.listen(),
     };
+    // The port that attacks aim at is the host's choice.
+    let grants: Vec<String> = grants.iter().map(|grant| grant.replace("{port}", targets.fact("port"))).collect();
     let granted = |scene: Scene| grants.iter().fold(scene, |scene, grant| scene.set(grant));
     let server = start(granted(burdened(&policy, users)), "socket");
-    let limited = start(burdened(&policy, users).set(&format!("limits.time=\"{}s\"", few_seconds())), "limited");
+    let limited =
+        start(granted(burdened(&policy, users)).set(&format!("limits.time=\"{}s\"", few_seconds())), "limited");
     play(&Setting {
         name,
         connect: &|| server.connect(),

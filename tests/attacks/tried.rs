@@ -85,9 +85,15 @@ pub(super) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
         (other.line(), other)
     });
     let client = connect().send(format!("{facts} only={name}\n").as_bytes());
-    if name.ends_with(" by a client") && matches!(client, Client::Unix(_)) {
-        pass(&client);
-    }
+    let client = match (name.ends_with(" by a client"), &client) {
+        (true, Client::Unix(_)) => {
+            pass(&client);
+            client
+        }
+        // Where a relay is between, the command waits for something on a UNIX socket, and TCP can pass nothing.
+        (true, Client::Tcp(_)) => client.finish(),
+        (false, _) => client,
+    };
     let text = whatever(client);
     drop(other);
     let line = text.lines().find(|line| line.starts_with(name));

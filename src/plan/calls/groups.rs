@@ -89,6 +89,8 @@ pub(super) const GROUPS: &[Group] = &[
     ruled("network-client", "socket connect bind sendto setsockopt", rules::INTERNET),
     ruled("network-server", "socket connect bind listen accept accept4 sendto setsockopt", rules::INTERNET),
     ruled("unix-client", "socket socketpair connect sendto", rules::UNIX),
+    // After those that have all of it.
+    ruled("tcp-client", "socket connect setsockopt", rules::TCP),
     group(
         "threads-realtime",
         "sched_setscheduler sched_getscheduler sched_setparam sched_getparam sched_setattr sched_getattr

@@ -206,6 +206,13 @@ const fn kind(value: c_int) -> Condition {
     bits(1, 0xf, value as u32)
 }
 
+const SOCKET_TCP: Rule = &[
+    &[is(0, libc::AF_INET as u32), kind(libc::SOCK_STREAM), is(2, 0)],
+    &[is(0, libc::AF_INET as u32), kind(libc::SOCK_STREAM), is(2, libc::IPPROTO_TCP as u32)],
+    &[is(0, libc::AF_INET6 as u32), kind(libc::SOCK_STREAM), is(2, 0)],
+    &[is(0, libc::AF_INET6 as u32), kind(libc::SOCK_STREAM), is(2, libc::IPPROTO_TCP as u32)],
+];
+
 /// No MPTCP, SCTP or raw sockets: Landlock's port rules do not hold them.
 const SOCKET_INTERNET: Rule = &[
     &[is(0, libc::AF_INET as u32), kind(libc::SOCK_STREAM), is(2, 0)],
@@ -247,6 +254,10 @@ pub(super) const RESOLVE: &[(&str, Rule)] = &[
     ("setsockopt", SETSOCKOPT),
     ("setsockopt", SETSOCKOPT_INTERNET),
 ];
+
+/// `tcp-client`: what a forwarded peer needs, and no more.
+pub(super) const TCP: &[(&str, Rule)] =
+    &[("socket", SOCKET_TCP), ("setsockopt", SETSOCKOPT), ("setsockopt", SETSOCKOPT_INTERNET)];
 
 /// `network-client` and `network-server`.
 pub(super) const INTERNET: &[(&str, Rule)] =

@@ -263,6 +263,7 @@ fn in_words() {
         ("", "3 calls: write, execve, exit_group"),
         ("default", "189 calls: default"),
         ("default resolve", "192 calls: default, resolve"),
+        ("default tcp-client", "191 calls: default, tcp-client"),
         ("default network-client", "192 calls: default, network-client"),
         ("default network-client unix-client", "192 calls: default, network-client, unix-client"),
         ("default ioctl", "189 calls: default"),

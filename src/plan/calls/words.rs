@@ -62,13 +62,18 @@ fn groups_within(filter: &Filter) -> (Vec<&'static str>, BTreeSet<&'static str>)
     for group in groups::GROUPS {
         let grants = group.grants();
         let whole = grants.iter().all(|(call, rule)| within(filter, *call, rule));
-        if whole && grants.iter().any(|grant| !covered.contains(grant)) {
+        if whole && grants.iter().any(|grant| !covered.iter().any(|wider| is_part(grant, wider))) {
             words.push(group.name);
             calls.extend(grants.iter().map(|(call, _)| call.name()));
             covered.extend(grants);
         }
     }
     (words, calls)
+}
+
+/// Whether everything that one rule permits of a call the other permits too.
+fn is_part((call, rule): &(Sysno, Rule), (other, wider): &(Sysno, Rule)) -> bool {
+    call == other && (wider.is_empty() || !rule.is_empty() && rule.iter().all(|one| wider.contains(one)))
 }
 
 /// Whether the filter lets a call through wherever this rule does.

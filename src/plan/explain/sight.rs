@@ -72,6 +72,7 @@ fn path(path: &Path) -> String {
 pub(super) fn network(plan: &Plan, page: &mut Page) {
     let mode = match plan.network {
         NetworkMode::None => "its own, with no interface up",
+        NetworkMode::Loopback if plan.relay.is_some() => "its own, with loopback up and what is forwarded",
         NetworkMode::Loopback => "its own, with loopback up",
         NetworkMode::Host => "the host's",
     };
@@ -90,6 +91,15 @@ pub(super) fn network(plan: &Plan, page: &mut Page) {
         })
         .collect();
     page.pairs("", &pairs);
+    if let Some(relay) = &plan.relay {
+        let forward = origin(plan, "network.forward");
+        let mut pairs: Vec<Pair<'_>> = Vec::new();
+        for peer in &relay.peers {
+            let text = "the host's, by a relay that reaches no other".to_string();
+            pairs.push((format!("TCP {peer}"), text, forward));
+        }
+        page.pairs("forward", &pairs);
+    }
 }
 
 /// Who holds the command to its ports: Landlock, no one, the filter, or the namespace in which nothing is reached.
@@ -105,6 +115,7 @@ fn ports(plan: &Plan, listed: Option<&BTreeSet<u16>>, granted: Option<&Origin>, 
             "no port (system call filter)".to_string()
         }
         None if plan.network == NetworkMode::Host => "no port (no socket for it: system call filter)".to_string(),
+        None if plan.relay.is_some() && call == "connect" => "what is forwarded (network namespace)".to_string(),
         None => "no port (network namespace)".to_string(),
     }
 }

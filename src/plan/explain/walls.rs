@@ -70,7 +70,7 @@ const ALL: [Resource; 9] = [
     Resource::MessageQueues,
 ];
 
-/// Our reaper is counted with the command's tasks, so the kernel's numbers are one more than the policy's.
+/// Our reaper and relay are counted with the command's tasks, so the kernel's numbers are higher than the policy's.
 fn tasks(plan: &Plan) -> Option<Pair<'_>> {
     let counted = plan.resources.get(&Resource::Tasks).copied();
     let number = counted.or(plan.cgroup.tasks)?;
@@ -79,7 +79,7 @@ fn tasks(plan: &Plan) -> Option<Pair<'_>> {
         (Some(_), None) => "in its user namespace",
         (None, _) => "by pids.max",
     };
-    let own = u64::from(plan.init);
+    let own = plan.own_tasks();
     let text = format!("{}, whole session, counted {by}", number.saturating_sub(own));
     Some(("tasks".to_string(), text, origin(plan, "limits.tasks")))
 }

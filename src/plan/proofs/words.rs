@@ -95,6 +95,12 @@ fn breach(plan: &Plan, item: Item) -> String {
             format!("the system call {name} is not denied")
         }
         Proof::Reaper => "the reaper is not under its filter".to_string(),
+        Proof::Forward => {
+            let peer = plan.relay.iter().flat_map(|relay| &relay.peers).nth(index);
+            let peer = peer.map_or_else(|| format!("item {index}"), ToString::to_string);
+            format!("nothing listens at {peer} in its network namespace")
+        }
+        Proof::Relay => "the relay is not under its filter".to_string(),
         Proof::Lifeline => "it did not end when the supervisor let go".to_string(),
     }
 }
@@ -121,6 +127,8 @@ fn way_out(proof: Proof) -> String {
         | Proof::Descriptors
         | Proof::Session
         | Proof::Reaper
+        | Proof::Forward
+        | Proof::Relay
         | Proof::Lifeline => "",
     };
     let calls = proof.calls();

@@ -211,7 +211,9 @@ fn an_ordinary_user_needs_a_user_namespace_for_any_other() {
 #[test]
 fn a_step_that_would_do_nothing_is_not_taken() {
     let plan = planned(&listen(SH), &strict(), &root_on_618());
-    for step in [Step::Loopback, Step::Proc, Step::PidLimits, Step::WriteExecute] {
+    for step in
+        [Step::Loopback, Step::Proc, Step::PidLimits, Step::WriteExecute, Step::Relay, Step::Network, Step::Exchange]
+    {
         assert!(!plan.steps.contains(&step), "{}", step.name());
     }
     let mut policy = strict();

@@ -101,6 +101,15 @@ fn a_user_id_for_each_session_for_root_on_linux_618() {
 }
 
 #[test]
+fn two_forwarded_peers_for_root_on_debian_12() {
+    let mut policy = strict();
+    let peers = ["127.0.0.1:10026", "[::1]:25"].map(|peer| on(5, peer.parse().unwrap()));
+    policy.network.forward.extend(peers);
+    policy.syscalls.allow.push(on(8, "tcp-client".to_string()));
+    check("forward-root-debian-12", &listen(SH), &policy, &root_on_debian_12());
+}
+
+#[test]
 fn an_ordinary_users_loopback_on_a_unix_socket() {
     let mut policy = strict();
     policy.network.mode = Some(on(10, NetworkMode::Loopback));

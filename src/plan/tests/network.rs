@@ -6,6 +6,8 @@ use super::super::model::{Namespace, NetworkMode};
 use super::super::request::{Request, Transport};
 use super::{SH, planned, refused};
 use crate::host::Facts;
+use crate::host::facts::Resource;
+use crate::plan::Step;
 use crate::policy::Policy;
 use crate::policy::model::{Layer, Ports};
 use std::collections::BTreeSet;
@@ -151,4 +153,54 @@ fn the_mode_alone_decides_about_the_network_namespace() {
     assert!(namespaces(NetworkMode::Loopback, Some(&basic)));
     assert!(!namespaces(NetworkMode::Host, None));
     assert!(!namespaces(NetworkMode::Host, Some(&Namespace::ALL)));
+}
+
+/// Strict, with a forwarded peer and what speaks to it.
+fn forwarding() -> Policy {
+    let mut policy = strict();
+    policy.network.forward = vec![on(10, "127.0.0.1:10026".parse().unwrap())];
+    policy.syscalls.allow.push(on(14, "tcp-client".to_string()));
+    policy
+}
+
+#[test]
+fn a_forwarded_peer_needs_no_landlock_and_takes_the_connection_away() {
+    for (transport, exchanged) in [(Transport::Tcp, true), (Transport::Stdio, true), (Transport::Unix, false)] {
+        for landlock in [2, 7, 10] {
+            let plan = planned(&over(transport), &forwarding(), &abi(landlock));
+            assert_eq!(plan.network, NetworkMode::Loopback);
+            assert_eq!(plan.relay.as_ref().map(|relay| relay.connection), Some(exchanged));
+            assert_eq!(plan.steps.contains(&Step::Exchange), exchanged);
+            assert!(plan.steps.contains(&Step::Network) && !plan.steps.contains(&Step::Loopback));
+            let connect = plan.landlock.unwrap().connect;
+            assert_eq!(connect, (landlock >= 4).then(|| BTreeSet::from([10026])));
+        }
+    }
+}
+
+#[test]
+fn a_relay_is_no_task_of_the_commands() {
+    let mut policy = forwarding();
+    policy.limits.tasks = Some(on(20, 4));
+    let tasks = planned(&listen(SH), &policy, &root_on_618()).resources[&Resource::Tasks];
+    policy.network.forward.clear();
+    assert_eq!(tasks, planned(&listen(SH), &policy, &root_on_618()).resources[&Resource::Tasks] + 1);
+}
+
+#[test]
+fn a_forwarded_peer_is_refused_beside_the_hosts_network() {
+    let mut policy = forwarding();
+    policy.network.mode = Some(on(11, NetworkMode::Host));
+    let line = format!(
+        "{AT}:10: network.forward and network.mode = \"host\" exclude each other; switch one of them off, or leave it out"
+    );
+    assert_eq!(refused(&listen(SH), &policy, &root_on_618()), line);
+    policy = forwarding();
+    policy.syscalls.deny.push(on(15, "connect".to_string()));
+    let needs = "\"tcp-client\" or a wider group in syscalls.allow";
+    let line = format!("{AT}:10: network.forward needs {needs}; set {needs}, or leave it out");
+    assert_eq!(refused(&listen(SH), &policy, &root_on_618()), line);
+    policy = forwarding();
+    policy.network.forward = (1..=17).map(|port| on(10, ([127, 0, 0, 1], port).into())).collect();
+    assert!(refused(&listen(SH), &policy, &root_on_618()).contains("needs no more than 16 peers"));
 }

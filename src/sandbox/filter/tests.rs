@@ -213,6 +213,59 @@ fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
     assert!(passes(libc::SYS_kill, 9) && !passes(libc::SYS_kill, 19) && !passes(libc::SYS_ioctl, 0x5412));
 }
 
+#[test]
+fn a_relay_connects_to_its_peers_and_to_nothing_else() {
+    let peers = [(0x7f12_3456_7000, 16), (0x7f12_3456_7020, 28)];
+    let program = relay(&peers, (3, 4)).unwrap();
+    let answer = |call: libc::c_long, arguments: [u64; 6]| {
+        run(&program, Call { number: call as u32, architecture: ARCHITECTURE, arguments }).0 == libc::SECCOMP_RET_ALLOW
+    };
+    let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    for (place, length, allowed) in [
+        (0x7f12_3456_7000, 16, true),
+        (0x7f12_3456_7020, 28, true),
+        (0x7f12_3456_7000, 28, false),
+        (0x7f12_3456_7001, 16, false),
+        (0x7f13_3456_7000, 16, false),
+        (0x3456_7000, 16, false),
+        (0, 16, false),
+    ] {
+        assert_eq!(answer(libc::SYS_connect, [9, place, length, 0, 0, 0]), allowed, "{place:x} {length}");
+    }
+    for (call, arguments, allowed) in [
+        (libc::SYS_socket, [2, stream, 0, 0, 0, 0], true),
+        (libc::SYS_socket, [10, stream, 0, 0, 0, 0], true),
+        (libc::SYS_socket, [2, stream ^ 3, 0, 0, 0, 0], false),
+        (libc::SYS_socket, [1, stream, 0, 0, 0, 0], false),
+        (libc::SYS_socket, [2, stream, 262, 0, 0, 0], false),
+        (libc::SYS_recvmsg, [4, 0, 0, 0, 0, 0], true),
+        (libc::SYS_recvmsg, [5, 0, 0, 0, 0, 0], false),
+        (libc::SYS_write, [3, 0, 0, 0, 0, 0], true),
+        (libc::SYS_write, [4, 0, 0, 0, 0, 0], false),
+        (libc::SYS_setsockopt, [9, 1, 13, 0, 8, 0], true),
+        (libc::SYS_setsockopt, [9, 1, 36, 0, 4, 0], false),
+        (libc::SYS_fcntl, [9, 1, 0, 0, 0, 0], true),
+        (libc::SYS_fcntl, [9, 4, 0, 0, 0, 0], false),
+    ] {
+        assert_eq!(answer(call, arguments), allowed, "{call} {arguments:?}");
+    }
+    let allowed =
+        ["poll", "splice", "accept4", "pipe2", "close", "shutdown", "exit_group", "rt_sigreturn", "restart_syscall"];
+    let allowed = allowed.map(|name| name.parse::<syscalls::Sysno>().unwrap().id() as u32);
+    let asked = [
+        libc::SYS_connect,
+        libc::SYS_socket,
+        libc::SYS_recvmsg,
+        libc::SYS_write,
+        libc::SYS_setsockopt,
+        libc::SYS_fcntl,
+    ];
+    for number in (0..600).filter(|number| !asked.contains(&(*number as libc::c_long))) {
+        // Memory that holds the peers' addresses cannot be changed: no mmap, mprotect, mremap, munmap.
+        assert_eq!(answer(number as libc::c_long, [7; 6]), allowed.contains(&number), "{number}");
+    }
+}
+
 /// Runs `probe` under the filter in a process of its own. Only raw system calls may be made there: another thread of
 /// the tests may hold any lock.
 fn under(filter: &Filter, probe: fn() -> bool) -> WaitStatus {

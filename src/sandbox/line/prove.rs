@@ -14,6 +14,7 @@ use nix::libc;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::ffi::CStr;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 /// Where proofs are made on the way: before the first step that is not before this one.
@@ -82,7 +83,7 @@ impl Line<'_> {
                     let _ = sys::process::read(0, &mut [0]);
                     sys::process::exit(0)
                 }
-                Station::Command | Station::Reaper | Station::Outside => self.prove(*station),
+                Station::Command | Station::Reaper | Station::Relay | Station::Outside => self.prove(*station),
             }
         }
     }
@@ -142,7 +143,11 @@ impl Line<'_> {
                 None => Err(Errno::ENOENT),
             },
             // The first canary, which the reaper's filter answers as every other does.
-            Proof::Reaper => denied(0, libc::ENOSYS),
+            Proof::Reaper | Proof::Relay => denied(0, libc::ENOSYS),
+            Proof::Forward => match self.prepared.relay.as_ref().and_then(|relay| relay.addresses.get(index)) {
+                Some(peer) => is_listened_to(peer),
+                None => Err(Errno::ENOENT),
+            },
         }
     }
 
@@ -270,6 +275,17 @@ fn use_port(kind: usize, port: u16) -> Answer {
         Err(rustix::io::Errno::ACCESS) => Ok(true),
         // It came past Landlock, wherever it ended.
         Ok(()) | Err(_) => Ok(false),
+    }
+}
+
+/// Whether somebody listens there. The relay of a self-test takes no connection, so no peer hears of it.
+fn is_listened_to(peer: &SocketAddr) -> Answer {
+    let family = if peer.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(errno)?;
+    match rustix::net::connect(&socket, peer) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::CONNREFUSED) => Ok(false),
+        Err(error) => Err(errno(error)),
     }
 }
 
