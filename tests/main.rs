@@ -4,6 +4,7 @@
 //! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
 //! `SPAWNBOX_FAULTS=all` fails every system call in every way instead of a sample, or those whose words it holds;
+//! `SPAWNBOX_CLOCK=own` says that the host's clock may be set, as in the machines of ci/kernels;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
 //! `SPAWNBOX_ATTACKS=show` prints what came of every attack;
@@ -44,4 +45,5 @@ mod readme;
 mod manual;
 mod hostile;
 mod faults;
+mod clock;
 mod soak;

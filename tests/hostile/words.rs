@@ -64,7 +64,8 @@ fn a_thousand_clients_that_hang_up_leave_a_line_each_and_no_more() {
 }
 
 /// What the log says of time it reads from a clock that never goes back: a step of the host's clock ends no session, gives
-/// none more time, and stops no pause. Only the time of day on a line of syslog comes from the other clock.
+/// none more time, and stops no pause; `clock::` takes such steps. Only the time of day on a line of syslog comes from the
+/// other clock.
 #[test]
 fn no_limit_and_no_pause_asks_the_clock_that_can_be_set() {
     let mut files = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];

@@ -8,9 +8,10 @@ use std::io::Write;
 use std::path::Path;
 
 /// Ends a test early where the host lacks something: `needs!(root)`, `needs!(program "strace")`, `needs!(landlock 4)`,
-/// `needs!(kernel 6, 3)`, `needs!(cgroup)`, `needs!(controller "memory")`.
+/// `needs!(kernel 6, 3)`, `needs!(cgroup)`, `needs!(controller "memory")`, `needs!(clock)`.
 macro_rules! needs {
     (root) => { needs!(@ $crate::scene::needs::root()) };
+    (clock) => { needs!(@ $crate::scene::needs::clock()) };
     (cgroup) => { needs!(@ $crate::scene::needs::cgroup()) };
     (program $name:literal) => { needs!(@ $crate::scene::needs::program($name)) };
     (landlock $abi:literal) => { needs!(@ $crate::scene::needs::landlock($abi)) };
@@ -70,6 +71,12 @@ pub(crate) fn kernel(major: u32, minor: u32) -> Need {
 pub(crate) fn cgroup() -> Need {
     let there = host::is_root() && host::cgroup_root().is_some();
     Need { what: "cgroup".to_string(), there }
+}
+
+/// A clock that nobody else reads, which root may set: nothing tells a machine of one's own but whoever made it.
+pub(crate) fn clock() -> Need {
+    let own = std::env::var("SPAWNBOX_CLOCK").is_ok_and(|value| value == "own");
+    Need { what: "clock".to_string(), there: own && host::is_root() }
 }
 
 pub(crate) fn controller(name: &str) -> Need {
