@@ -49,6 +49,13 @@ fn no_attack_works_on_what_has_the_same_user_but_what_is_listed() {
 }
 
 #[test]
+fn no_attack_works_where_denied_calls_are_named_but_what_is_listed() {
+    needs!(root);
+    let named = ["syscalls.on-deny=report"];
+    setting::with_grants("strict/tcp", setting::Users::Each, &named, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
 fn no_attack_works_under_master_but_what_is_listed() {
     needs!(root);
     needs!(program "postfix");
