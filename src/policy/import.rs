@@ -47,13 +47,14 @@ pub fn import(format: Format, text: &str, call: &dyn Fn(&str) -> Option<String>)
         return Err(format!("it is longer than {MOST_BYTES} bytes"));
     }
     let mut draft = Draft::new(format, call);
-    match format {
-        Format::Oci => oci::read(text, &mut draft)?,
-        Format::Nsjail => nsjail::read(text, &mut draft)?,
-        Format::Xinetd => xinetd::read(text, &mut draft)?,
-        Format::Systemd => systemd::read(text, &mut draft)?,
-    }
-    Ok(draft.finish())
+    let read = match format {
+        Format::Oci => oci::read(text, &mut draft),
+        Format::Nsjail => nsjail::read(text, &mut draft),
+        Format::Xinetd => xinetd::read(text, &mut draft),
+        Format::Systemd => systemd::read(text, &mut draft),
+    };
+    // An error has words of the text in it, as a lost part has.
+    read.map(|()| draft.finish()).map_err(|why| line(&why))
 }
 
 /// A policy in the making.
