@@ -68,12 +68,13 @@
 //!   killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, the command's user, no right, and a filter that
 //!   allows it to wait, to write a record and to end; where the policy has denied calls named (`on-deny = "report"`), also
-//!   to take them from their listener, to look into the command's memory, to refuse them and to kill. It can let nothing
-//!   pass that the policy does not: the filter hands out only what is denied, and a listener without a reaper is an
-//!   error for whoever calls. Another process of that user on the host could stop it, but
-//!   neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it. One supervisor is
-//!   not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are. Where it is killed
-//!   too, a reaper that somebody has stopped stays until the next start, which kills what is in its control group.
+//!   to take them from their listener, to look into the command's memory, to refuse them and to kill. It answers with
+//!   errors alone. One that was taken over could let such a call of its own session pass, which the namespaces, Landlock
+//!   and the lack of rights still hold; a listener without a reaper is an error for whoever calls. Another process of that
+//!   user on the host could stop it, but neither the supervisor's time limit nor its sudden death, which end the tree, ask
+//!   anything of it. One supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those
+//!   that there are. Where it is killed too, a reaper that somebody has stopped stays until the next start, which kills
+//!   what is in its control group.
 //! * **The relay**, where a policy forwards peers of the host's network, is a process of the session there. It has the
 //!   command's user, no right and no file, moves bytes by splice(2) and never reads them, and its filter lets it connect
 //!   to the policy's peers alone: their addresses are in memory that it cannot change.

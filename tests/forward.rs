@@ -4,9 +4,11 @@
 
 use crate::scene::{Client, NOBODY, Scene, a_second, host, patience, scene};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
+use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Receiver, channel};
 
 /// A peer of the host: answers each client with how much it has said, and tells the test.
@@ -134,6 +136,18 @@ fn a_slow_client_hears_the_last_word() {
     // The command has ended by then, and its relay waits for the client.
     std::thread::sleep(a_second() / 2);
     assert_eq!(client.rest().len(), 300_000);
+}
+
+#[test]
+fn a_client_that_sends_urgent_data_is_cut_off() {
+    let server = forwarding(&["127.0.0.1:1"]).argv(&["/bin/cat"]).listen();
+    let client = server.connect();
+    let Client::Tcp(stream) = &client else { panic!("it listens on TCP") };
+    // What follows the urgent byte would wait for ever: splice(2) does not pass it.
+    send(stream.as_raw_fd(), b"x", MsgFlags::MSG_OOB).expect("the connection is there");
+    send(stream.as_raw_fd(), b"y", MsgFlags::empty()).expect("the connection is there");
+    assert_eq!(client.rest(), "");
+    server.logs("session=1 ");
 }
 
 #[test]

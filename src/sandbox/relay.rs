@@ -5,7 +5,7 @@
 //! Its filter lets it connect to the plan's peers and to nothing else: their addresses lie in memory that it cannot
 //! change, and the filter compares the pointer. It holds /dev/null, the channel, listeners of the session's network, and
 //! what it has accepted and connected. It ends with the reaper, or, told to finish, when what the command has said has
-//! reached its peers. Never allocates, decides nothing, and says nothing to anyone.
+//! reached its peers, or when they have had time enough. Never allocates, decides nothing, and says nothing to anyone.
 
 mod flow;
 
@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// Where a relay keeps its end of the channel.
 pub(super) const CHANNEL: RawFd = super::line::CORD + 1;
@@ -29,6 +30,10 @@ pub(super) const CONNECTION: &[u8] = b"c";
 /// On the channel: the command has ended.
 pub(super) const FINISH: &[u8] = b"f";
 
+/// How long what the command has said may take to its peers when the command has ended.
+const FINISHING: Duration = Duration::from_secs(30);
+/// Connections of the session that may wait for each peer.
+pub(super) const BACKLOG: i32 = 16;
 /// Connections at once, the command's own among them; more wait in the listeners' backlogs. Six descriptors each.
 const FLOWS: usize = 64;
 /// As many peers as a policy may name.
@@ -39,16 +44,18 @@ struct Relay<'a> {
     prepared: &'a prepare::Relay,
     listeners: [Option<OwnedFd>; PEERS],
     flows: [Option<Flow>; FLOWS],
-    /// The command has ended: what it has said is carried on, and nothing else.
-    finishing: bool,
+    /// The command has ended: what it has said is carried on until then, and nothing else.
+    finishing: Option<Instant>,
 }
 
 /// Carries bytes until there is nobody left to carry them for.
 pub(super) fn run(prepared: &prepare::Relay) -> ! {
     let mut relay =
-        Relay { prepared, listeners: [const { None }; PEERS], flows: [const { None }; FLOWS], finishing: false };
+        Relay { prepared, listeners: [const { None }; PEERS], flows: [const { None }; FLOWS], finishing: None };
     loop {
-        if relay.finishing && relay.flows.iter().all(Option::is_none) {
+        if let Some(deadline) = relay.finishing
+            && (relay.flows.iter().all(Option::is_none) || Instant::now() >= deadline)
+        {
             process::exit(0);
         }
         relay.turn();
@@ -59,7 +66,7 @@ pub(super) fn run(prepared: &prepare::Relay) -> ! {
 pub(super) fn wait() -> ! {
     loop {
         let mut entries = [entry(CHANNEL, 0)];
-        match relay::poll(&mut entries) {
+        match relay::poll(&mut entries, None) {
             Ok(()) | Err(Errno::EINTR) if entries[0].revents == 0 => {}
             Ok(()) | Err(_) => process::exit(0),
         }
@@ -87,14 +94,14 @@ impl Relay<'_> {
                 places.copy_from_slice(&[entry(near, for_near), entry(far, for_far)]);
             }
         }
-        match relay::poll(&mut entries) {
+        match relay::poll(&mut entries, self.finishing) {
             Ok(()) => {}
             Err(Errno::EINTR) => return,
             Err(errno) => process::exit(errno as i32),
         }
         for (places, flow) in entries[FIRST_FLOW..].chunks_exact(2).zip(&mut self.flows) {
-            let ready = places.iter().any(|place| place.revents != 0);
-            if ready && flow.as_mut().is_some_and(|flow| flow.carry() == Outcome::Over) {
+            let ready = places.iter().fold(0, |all, place| all | place.revents);
+            if ready != 0 && flow.as_mut().is_some_and(|flow| flow.carry(ready) == Outcome::Over) {
                 *flow = None;
             }
         }
@@ -147,13 +154,20 @@ impl Relay<'_> {
         }
     }
 
-    /// The command has ended. What it has said, also on connections that wait in a backlog, is carried to its end.
+    /// The command has ended. What it has said, also on connections that wait in a backlog, is carried to its end, if its
+    /// peers take it: one that does not read, or a process that the command has left and that goes on, must not keep the
+    /// session's place for as long as it likes.
     fn finish(&mut self) {
         for peer in 0..PEERS {
-            while self.flows.iter().any(Option::is_none) && self.accept(peer) {}
+            // As many as listen(2) lets wait.
+            for _ in 0..=BACKLOG {
+                if !self.flows.iter().any(Option::is_none) || !self.accept(peer) {
+                    break;
+                }
+            }
             self.listeners[peer] = None;
         }
-        self.finishing = true;
+        self.finishing = Some(Instant::now() + FINISHING);
         for flow in &mut self.flows {
             if flow.as_mut().is_some_and(|flow| flow.finish() == Outcome::Over) {
                 *flow = None;

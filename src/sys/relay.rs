@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 /// Room for one address; the kernel asks for no alignment beyond its first member's.
 const SLOT: usize = 32;
@@ -157,10 +158,12 @@ pub fn reset_on_close(socket: BorrowedFd<'_>) {
     unsafe { libc::syscall(libc::SYS_setsockopt, socket.as_raw_fd(), level, name, &linger, length) };
 }
 
-/// poll(2) without a time-out. Entries with a negative descriptor are left out.
-pub fn poll(entries: &mut [libc::pollfd]) -> Result<(), Errno> {
+/// poll(2), no longer than until `deadline`, if there is one. Entries with a negative descriptor are left out.
+pub fn poll(entries: &mut [libc::pollfd], deadline: Option<Instant>) -> Result<(), Errno> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_millis());
+    let timeout = left.map_or(-1, |left| i32::try_from(left).unwrap_or(i32::MAX));
     // SAFETY: the entries are alive and writable, and as many as we say.
-    checked(unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), -1) }).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_poll, entries.as_mut_ptr(), entries.len(), timeout) }).map(drop)
 }
 
 /// poll(2) of nothing, for a millisecond.

@@ -24,8 +24,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// Above the numbers at which a reaper keeps its descriptors, so that none of them takes the channel's place.
 const ABOVE: RawFd = 16;
-/// Connections that a listener keeps until the relay comes to them.
-const BACKLOG: i32 = 16;
 
 /// The kernel takes a new address of IPv6 into use a moment later, in a worker of its own: `addrconf_dad_work`,
 /// net/ipv6/addrconf.c. Two seconds of moments.
@@ -177,7 +175,7 @@ fn listen(peer: &SocketAddr) -> Result<OwnedFd, Errno> {
     for _ in 0..ATTEMPTS {
         match rustix::net::bind(&listener, peer) {
             Ok(()) => {
-                rustix::net::listen(&listener, BACKLOG).map_err(errno)?;
+                rustix::net::listen(&listener, relay::BACKLOG).map_err(errno)?;
                 return Ok(listener);
             }
             Err(rustix::io::Errno::ADDRNOTAVAIL) => sys::relay::rest(),

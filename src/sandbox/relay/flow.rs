@@ -83,8 +83,13 @@ impl Flow {
         }
     }
 
-    /// Carries what is ready, both ways.
-    pub(super) fn carry(&mut self) -> Outcome {
+    /// Carries what is ready, both ways; `events` is what poll(2) has said of either side.
+    pub(super) fn carry(&mut self, events: i16) -> Outcome {
+        // Splice(2) stops before an urgent byte and never takes it, while poll(2) says that there is something to read: the
+        // byte would keep a processor busy, and what follows it would be lost. No ordinary client sends one.
+        if events & libc::POLLPRI != 0 {
+            return self.break_off();
+        }
         // Whether it has failed is what the first splice says.
         self.state = Far::Connected;
         let (near, far) = (self.near.as_fd(), self.far.as_fd());
@@ -103,7 +108,7 @@ impl Flow {
         self.back.held = 0;
         match self.state {
             Far::Connecting => Outcome::Goes,
-            Far::Connected => self.carry(),
+            Far::Connected => self.carry(0),
         }
     }
 
@@ -119,7 +124,7 @@ impl Half {
     fn interests(&self) -> (i16, i16) {
         match (self.speaking, self.held) {
             (Speaking::Told, _) => (0, 0),
-            (Speaking::Yes, 0) => (libc::POLLIN, 0),
+            (Speaking::Yes, 0) => (libc::POLLIN | libc::POLLPRI, 0),
             (Speaking::Yes | Speaking::Ended, _) => (0, libc::POLLOUT),
         }
     }
