@@ -78,11 +78,13 @@ fn install_greylist(_: &Room) {
 
 pub(super) fn greylist() -> Service {
     let work = |server: &Server, log: &Log| {
-        ask(server, &question("size=9"), Then::Wait, "action=defer_if_permit Service is unavailable")?;
+        // Whom the database has not seen with another server.
+        let question = question("size=9").replace("a@open", &format!("{}@open", server.pid()));
+        ask(server, &question, Then::Wait, "action=defer_if_permit Service is unavailable")?;
         // It counts whole seconds, and lets pass from the second one on.
         let deadline = Instant::now() + 5 * a_second();
         loop {
-            match ask(server, &question("size=9"), Then::Wait, "\n\n") {
+            match ask(server, &question, Then::Wait, "\n\n") {
                 Ok(answer) if answer.contains("action=dunno") => return heard(log, "client_address=192.0.2.7"),
                 Ok(answer) if Instant::now() > deadline => return Err(format!("still {answer:?}")),
                 Ok(_) => std::thread::park_timeout(Duration::from_millis(200)),

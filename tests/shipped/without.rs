@@ -71,7 +71,7 @@ fn at<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
     parent(table, above)?.get_mut(*key)
 }
 
-/// Without any of its grants the service does not do its work, and the log says why.
+/// Without any of its grants the service does not do its work; with all, in a file written the same way, it does.
 pub(super) fn each_grant(service: &Service, log: &Log) {
     let mutants = mutants(service.policy);
     assert!(!mutants.is_empty(), "{} grants nothing of its own", service.policy);
@@ -90,4 +90,10 @@ pub(super) fn each_grant(service: &Service, log: &Log) {
         };
         println!("{} without {grant}: {said}", service.policy);
     }
+    // Last, since the log keeps what it has been told.
+    let whole = room();
+    let table: Table = toml::from_str(&text(service.policy)).expect("it is TOML");
+    let file = whole.file("whole.toml", &toml::to_string(&table).expect("it was TOML"));
+    let server = start(service, &file.display().to_string()).unwrap_or_else(|said| panic!("{said}"));
+    (service.work)(&server, log).unwrap_or_else(|why| panic!("{why}\n{}", server.log()));
 }
