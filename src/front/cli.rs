@@ -53,6 +53,7 @@ pub(super) enum Verb {
         spawnbox diff /etc/spawnbox/greylist.toml ./greylist.toml\n  \
         spawnbox diff compatible strict\n\n\
         + is allowed by NEW alone, - by OLD alone, ~ is another value.\n\
+        Another user or group counts as more.\n\
         Exit status: 0 nothing more is allowed, 1 this host cannot be looked at, 2 usage or policy,\n\
         3 NEW allows what OLD does not.")]
     Diff(Diff),

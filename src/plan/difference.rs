@@ -2,11 +2,14 @@
 //! What one plan lets a command do that another does not. A plan is taken apart into single permissions, each with an
 //! amount, and two lists of these are compared: nothing here knows which of two values is the stricter, but its row.
 
+mod covers;
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use super::calls::{self, Allowed};
 use super::explain::size;
-use super::model::{
-    Access, CgroupLimits, Denial, Denials, Ends, Ids, Namespace, NetworkMode, Plan, Proc, Root, StandardError,
-};
+use super::model::{CgroupLimits, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -38,8 +41,11 @@ pub struct Difference {
 
 /// Compares them.
 pub fn difference(old: &Plan, new: &Plan) -> Difference {
-    let (before, after) = (permissions(old), permissions(new));
+    fields::each_has_its_place(new);
+    let (before, after) = (permissions(old, new), permissions(new, old));
     let mut difference = Difference { changes: changes(old, new), ..Difference::default() };
+    difference.allows.extend(covers::files(new, old).into_iter().chain(covers::network(new, old)));
+    difference.takes.extend(covers::files(old, new).into_iter().chain(covers::network(old, new)));
     for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(name), after.get(name));
         let line = match (words(old), words(new)) {
@@ -116,11 +122,11 @@ fn words(amount: Option<&Amount>) -> Option<String> {
     }
 }
 
-/// Everything that a plan permits, but calls.
-fn permissions(plan: &Plan) -> Permissions {
+/// Everything that a plan permits, but calls and what lies in one another.
+fn permissions(plan: &Plan, other: &Plan) -> Permissions {
     let mut all = Permissions::new();
-    files(plan, &mut all);
-    network(plan, &mut all);
+    own_files(plan, other, &mut all);
+    user(plan, &mut all);
     limits(plan, &mut all);
     walls(plan, &mut all);
     all
@@ -137,26 +143,9 @@ fn allow_if(all: &mut Permissions, name: &str, there: bool) {
     }
 }
 
-fn files(plan: &Plan, all: &mut Permissions) {
-    match &plan.root {
-        Root::Host => allow(all, "files: the host's own, as far as the user's rights go"),
-        Root::Empty { binds, links, devices } => {
-            for bind in binds {
-                let path = bind.path.display();
-                allow(all, format!("read {path}"));
-                match bind.access {
-                    Access::Read => {}
-                    Access::Execute => allow(all, format!("execute {path}")),
-                    Access::Write => allow(all, format!("write {path}")),
-                }
-            }
-            for (link, end) in links {
-                allow(all, format!("link {} -> {}", link.display(), end.display()));
-            }
-            devices.iter().for_each(|device| allow(all, format!("device {}", device.name())));
-        }
-    }
-    for scratch in &plan.scratch {
+/// Scratch file systems and /proc; where the other plan has the host's own directory, a private one is no more than that.
+fn own_files(plan: &Plan, other: &Plan, all: &mut Permissions) {
+    for scratch in plan.scratch.iter().filter(|scratch| !covers::has_for_scratch(other, &scratch.path)) {
         let path = scratch.path.display();
         all.insert(format!("scratch {path}"), Amount::UpTo(scratch.size, size(scratch.size)));
         all.insert(format!("files in scratch {path}"), Amount::UpTo(scratch.inodes, scratch.inodes.to_string()));
@@ -168,25 +157,19 @@ fn files(plan: &Plan, all: &mut Permissions) {
     allow_if(all, "/proc: what else the user may see there", plan.proc == Proc::Full);
 }
 
-fn network(plan: &Plan, all: &mut Permissions) {
-    allow_if(all, "network: a loopback interface", plan.network == NetworkMode::Loopback);
-    let host = plan.network == NetworkMode::Host;
-    allow_if(all, "network: the host's", host);
-    for peer in plan.relay.iter().flat_map(|relay| &relay.peers) {
-        allow(all, format!("network: {peer} of the host's, by TCP"));
-    }
-    allow_if(all, "the connection itself, not by a relay", !plan.relay.as_ref().is_some_and(|relay| relay.connection));
-    let rules = plan.landlock.as_ref();
-    let keys = [
-        ("network.connect", "connect to TCP", rules.and_then(|rules| rules.connect.as_ref())),
-        ("network.bind", "bind TCP", rules.and_then(|rules| rules.bind.as_ref())),
-        ("network.udp", "send UDP to", rules.and_then(|rules| rules.udp.as_ref())),
-    ];
-    for (key, words, listed) in keys {
-        let written = plan.origins.get(key).is_some_and(|origin| *origin != crate::policy::Origin::Default);
-        match listed {
-            Some(ports) => ports.iter().for_each(|port| allow(all, format!("{words} port {port}"))),
-            None => allow_if(all, &format!("{words} any port"), host && written),
+/// Another user is neither more nor less, but reaches what the old one did not.
+fn user(plan: &Plan, all: &mut Permissions) {
+    match plan.identity.ids {
+        Ids::One { uid, gid } => {
+            allow(all, format!("act as uid {uid} in every session"));
+            allow(all, format!("act as gid {gid} in every session"));
+        }
+        Ids::Each { range, gid } => {
+            allow(all, format!("act as a uid of {range}, another in each session"));
+            match gid {
+                Some(gid) => allow(all, format!("act as gid {gid} in every session")),
+                None => allow(all, format!("act as a gid of {range}, another in each session")),
+            }
         }
     }
 }
@@ -232,6 +215,8 @@ fn walls(plan: &Plan, all: &mut Permissions) {
     for namespace in shared.filter(|one| !plan.namespaces.contains(one)) {
         allow(all, format!("share the host's {} namespace", namespace.name()));
     }
+    allow_if(all, "the connection itself, not by a relay", !plan.relay.as_ref().is_some_and(|relay| relay.connection));
+    allow_if(all, "what is known of the client, in the environment", plan.command.client_environment);
     allow_if(all, "see the host's name", plan.hostname == super::model::HostName::Host);
     let landlock = plan.landlock.as_ref();
     allow_if(all, "file accesses without Landlock", landlock.is_none_or(|rules| !rules.files));
@@ -260,19 +245,30 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         all.sort();
         all.join(" ")
     };
-    let user = |plan: &Plan| match plan.identity.ids {
-        Ids::One { uid, gid } => format!("{} (uid {uid}, gid {gid})", plan.identity.name),
-        Ids::Each { range, gid } => format!("ids {range}{}", gid.map_or(String::new(), |gid| format!(", gid {gid}"))),
+    let ignored = |plan: &Plan| {
+        let name = |signal: &i32| match nix::sys::signal::Signal::try_from(*signal) {
+            Ok(signal) => signal.as_str().to_string(),
+            Err(_) => signal.to_string(),
+        };
+        let names: Vec<String> = plan.command.ignore_signals.iter().map(name).collect();
+        if names.is_empty() { "none".to_string() } else { names.join(" ") }
+    };
+    let programs = |plan: &Plan| {
+        plan.command.programs.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" or ")
     };
     let named = |plan: &Plan| match plan.filter.as_ref().map(|filter| filter.denials) {
         Some(Denials::Told) => "yes".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
-    let rows: [(&str, Value<'_>); 8] = [
+    let rows: [(&str, Value<'_>); 12] = [
         ("runs", &argv),
-        ("as", &user),
+        ("looked for at", &programs),
         ("environment", &variables),
         ("directory", &|plan| plan.command.directory.to_string_lossy().into_owned()),
+        ("signals ignored", &ignored),
+        ("oom_score_adj", &|plan| plan.oom_score_adj.to_string()),
+        ("process id of its own", &|plan| if plan.pid_limits.unique_pid { "yes" } else { "no" }.to_string()),
+        ("ended as one where memory ends", &|plan| if plan.cgroup.as_one { "yes" } else { "no" }.to_string()),
         ("umask", &|plan| format!("{:03o}", plan.command.umask)),
         ("denied calls named in the log", &named),
         ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
@@ -283,63 +279,4 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         (old != new).then(|| format!("{name}: {new}, was {old}"))
     });
     differ.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::hosts::{compatible, entry, listen, on, root_on_618, strict};
-    use super::super::resolve;
-    use super::*;
-    use crate::policy::Policy;
-    use std::time::Duration;
-
-    fn plan(policy: &Policy) -> Plan {
-        resolve(&listen(&["sh"]), policy, &root_on_618()).unwrap()
-    }
-
-    #[test]
-    fn two_equal_plans_differ_in_nothing() {
-        let plan = plan(&strict());
-        assert_eq!(difference(&plan, &plan), Difference::default());
-        assert_eq!(difference(&plan, &plan).text(), "no difference\n");
-    }
-
-    #[test]
-    fn what_one_way_allows_the_other_way_takes() {
-        let (a, b) = (plan(&strict()), plan(&compatible()));
-        let (there, back) = (difference(&a, &b), difference(&b, &a));
-        assert_eq!((there.allows.len(), there.takes.len()), (back.takes.len(), back.allows.len()));
-        for line in ["files: the host's own, as far as the user's rights go", "share the host's ipc namespace"] {
-            assert!(there.allows.iter().any(|found| found == line), "{:?}", there.allows);
-            assert!(back.takes.iter().any(|found| found == line), "{:?}", back.takes);
-        }
-        assert!(there.takes.contains(&"read /usr/lib".to_string()) || !there.takes.is_empty());
-    }
-
-    #[test]
-    fn every_kind_of_change_has_its_line() {
-        let mut policy = strict();
-        policy.files.write.push(on(1, entry("/srv")));
-        policy.files.read.retain(|entry| entry.value.path != std::path::Path::new("/etc/localtime"));
-        policy.syscalls.allow.push(on(2, "chown".to_string()));
-        policy.syscalls.deny.push(on(3, "kill".to_string()));
-        policy.limits.time = Some(on(4, Duration::from_secs(7)));
-        policy.limits.open_files = None;
-        policy.limits.file_size = Some(on(5, 32 << 20));
-        policy.command.umask = Some(on(6, 0o22));
-        let text = difference(&plan(&strict()), &plan(&policy)).text();
-        for line in [
-            "+ read /srv",
-            "+ write /srv",
-            "+ limits.file-size: 32M, was 16M",
-            "+ limits.open-files: no limit, was 64",
-            "+ call chown",
-            "- link /etc/localtime -> /usr/share/zoneinfo/Europe/Berlin",
-            "- limits.time: 7s, was 1000s",
-            "- call kill",
-            "~ umask: 022, was 077",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
-        }
-    }
 }
