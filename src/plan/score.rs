@@ -3,7 +3,7 @@
 //! A way to compare policies and to see one grow weak; no measure of what an attacker needs.
 
 use super::calls;
-use super::model::{Denial, Ids, Namespace, NetworkMode, Plan, Root};
+use super::model::{Access, Denial, Ids, Namespace, NetworkMode, Plan, Proc, Root};
 use crate::host::facts::Resource;
 use crate::policy::Origin;
 use syscalls::x86_64::Sysno;
@@ -62,11 +62,39 @@ fn part(wall: &'static str, points: u32, most: u32, why: impl Into<String>) -> P
 
 fn files(plan: &Plan) -> Part {
     const MOST: u32 = 16;
-    match (&plan.root, plan.namespaces.contains(&Namespace::Mount)) {
-        (Root::Empty { .. }, _) => part("files", MOST, MOST, "an empty root with what the policy shows"),
-        (Root::Host, true) => part("files", 4, MOST, "the host's files, with mounts of its own"),
-        (Root::Host, false) => part("files", 0, MOST, "the host's files and mounts"),
-    }
+    let (most, root) = match (&plan.root, plan.namespaces.contains(&Namespace::Mount)) {
+        (Root::Empty { .. }, _) => (MOST, "an empty root with what the policy shows"),
+        (Root::Host, true) => (4, "the host's files, with mounts of its own"),
+        (Root::Host, false) => (0, "the host's files and mounts"),
+    };
+    let scratch = plan.scratch.iter().any(|scratch| scratch.execute);
+    let rows = [
+        ("what may be written of the host's", writable(&plan.root)),
+        ("programs may be written and run in scratch", u32::from(scratch)),
+        ("all of /proc", if plan.proc == Proc::Full { 2 } else { 0 }),
+    ];
+    let lost: Vec<&str> = rows.iter().filter(|(_, points)| *points > 0).map(|(name, _)| *name).collect();
+    let why = if lost.is_empty() { root.to_string() } else { format!("{root}; less for {}", lost.join(", ")) };
+    part("files", most.saturating_sub(rows.iter().map(|(_, points)| points).sum()), MOST, why)
+}
+
+/// The points that trees cost which the command may write: a whole directory of the host's root is worth more than
+/// what lies deeper. Never as much as the host's root costs.
+fn writable(root: &Root) -> u32 {
+    const MOST: u32 = 8;
+    let Root::Empty { binds, .. } = root else { return 0 };
+    let points = binds.iter().map(|bind| match bind.access {
+        Access::Read | Access::Execute => 0,
+        // The root is the first component.
+        Access::Write => {
+            if bind.path.components().count() <= 2 {
+                4
+            } else {
+                1
+            }
+        }
+    });
+    points.sum::<u32>().min(MOST)
 }
 
 /// Ports are worth less than a namespace: no address is held.
@@ -137,10 +165,16 @@ fn limits(plan: &Plan) -> Part {
 fn landlock(plan: &Plan) -> Part {
     const MOST: u32 = 9;
     let Some(rules) = &plan.landlock else { return part("landlock", 0, MOST, "off") };
-    // Where there is nothing to reach, no rule is needed.
+    // Where there is nothing to reach, no rule is needed: a key that is not written grants nothing.
     let closed = plan.network != NetworkMode::Host;
-    let ports = closed || rules.connect.is_some() || rules.bind.is_some();
-    let rows = [("files", rules.files, 5), ("signals and abstract sockets", rules.scopes, 2), ("ports", ports, 2)];
+    let held = |rule: bool, key| closed || rule || !is_written(plan, key);
+    let tcp = held(rules.connect.is_some(), "network.connect") && held(rules.bind.is_some(), "network.bind");
+    let rows = [
+        ("files", rules.files, 5),
+        ("signals and abstract sockets", rules.scopes, 2),
+        ("TCP ports", tcp, 1),
+        ("UDP ports", held(rules.udp.is_some(), "network.udp"), 1),
+    ];
     let lacking: Vec<&str> = rows.iter().filter(|(_, on, _)| !on).map(|(name, _, _)| *name).collect();
     let why = match lacking.is_empty() {
         true => format!("ABI {}", rules.abi),
@@ -184,10 +218,13 @@ fn memory(plan: &Plan) -> Part {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
+    use super::super::hosts::{
+        compatible, entry, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618,
+    };
     use super::super::resolve;
     use super::*;
     use crate::policy::model::{IdRange, Layer, Ports, User};
+    use std::collections::BTreeSet;
 
     #[test]
     fn all_walls_together_are_a_hundred() {
@@ -215,6 +252,9 @@ mod tests {
         weaker(&|policy| policy.limits.time = None);
         weaker(&|policy| policy.limits.file_size = None);
         weaker(&|policy| policy.network.mode = Some(on(1, NetworkMode::Host)));
+        weaker(&|policy| policy.files.write.push(on(1, entry("/var/lib/greylist"))));
+        weaker(&|policy| policy.files.scratch[0].value.execute = true);
+        weaker(&|policy| policy.files.proc = Some(on(1, Proc::Full)));
         weaker(&|policy| policy.syscalls.allow = vec![on(1, "all".to_string())]);
         weaker(&|policy| policy.syscalls.allow.push(on(1, "jit".to_string())));
         for policy in &mut ways {
@@ -226,10 +266,31 @@ mod tests {
             }
             assert!(points(policy) < whole, "{policy:?}");
         }
+        let mut shallow = strict();
+        shallow.files.write.push(on(1, entry("/srv")));
+        let mut deep = strict();
+        deep.files.write.push(on(1, entry("/var/lib/greylist")));
+        assert!(points(&shallow) < points(&deep) && points(&deep) < whole);
         let mut each = strict();
         each.command.user = Some(on(3, User::Range(IdRange { first: 61184, last: 61683 })));
         assert!(points(&each) > whole);
         let spawn = resolve(&master("policyd-spf", &["sh"]), &compatible(), &root_on_618()).unwrap();
         assert!(total(&score(&spawn)) < 50 && whole > 85, "{} {whole}", total(&score(&spawn)));
+    }
+
+    #[test]
+    fn each_right_that_holds_no_port_costs_its_points() {
+        let mut plan = resolve(&listen(&["sh"]), &compatible(), &root_on_618()).unwrap();
+        let points = |plan: &Plan| landlock(plan).points;
+        let rules = |plan: &mut Plan, connect, udp| {
+            let rules = plan.landlock.as_mut().unwrap();
+            (rules.connect, rules.bind, rules.udp) = (connect, Some(BTreeSet::new()), udp);
+        };
+        rules(&mut plan, Some(BTreeSet::from([25])), Some(BTreeSet::from([53])));
+        let all = points(&plan);
+        rules(&mut plan, None, Some(BTreeSet::from([53])));
+        assert_eq!(points(&plan), all - 1, "the other of the TCP rights is no reason for points");
+        rules(&mut plan, None, None);
+        assert_eq!(points(&plan), all - 2);
     }
 }
