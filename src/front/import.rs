@@ -6,7 +6,7 @@ use super::cli::{From, Import};
 use crate::host::HostError;
 use crate::plan::calls;
 use crate::policy::Mistake;
-use crate::policy::import::{Format, Imported, import as imported};
+use crate::policy::import::{Calls, Format, Imported, import as imported};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -20,13 +20,14 @@ const LOST: u8 = 3;
 pub(super) fn import(options: &Import) -> Result<ExitCode, Failure> {
     let text = read(&options.file)?;
     let format = options.from.map_or_else(|| guess(&text), format);
-    let Imported { policy, lost } = imported(format, &text, &calls::refused).map_err(|why| {
+    let words = Calls { allow: &calls::refused, deny: &calls::undeniable };
+    let Imported { policy, parts, .. } = imported(format, &text, words).map_err(|why| {
         let mistake = Mistake::new(format!("this is nothing that can be imported: {why}")).in_file(&options.file);
         Failure::Input(mistake.help("say what it is: --from oci, nsjail, xinetd or systemd").into())
     })?;
     // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(policy.as_bytes());
-    match lost.len() {
+    match parts {
         0 => Ok(ExitCode::SUCCESS),
         parts => {
             let parts = if parts == 1 { "1 part is".to_string() } else { format!("{parts} parts are") };
@@ -67,7 +68,7 @@ fn guess(text: &str) -> Format {
         Format::Oci
     } else if begins("[Service]") {
         Format::Systemd
-    } else if begins("service ") {
+    } else if begins("service ") || begins("service\t") {
         Format::Xinetd
     } else {
         Format::Nsjail

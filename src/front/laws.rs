@@ -4,7 +4,7 @@
 use super::address::{Address, UnixAddress};
 use crate::fuzz::assert_one_line;
 use crate::plan::calls;
-use crate::policy::import::{Format, import as imported};
+use crate::policy::import::{Calls, Format, import as imported};
 
 /// What is read is read again from its plain spelling.
 pub(crate) fn address(text: &str) {
@@ -28,8 +28,9 @@ fn spelled(address: &Address) -> String {
 
 /// Whatever it is: no more than a line about it, or a policy that can be read, whose every missing part is named.
 pub(crate) fn import(text: &str) {
+    let words = Calls { allow: &calls::refused, deny: &calls::undeniable };
     for format in [Format::Oci, Format::Nsjail, Format::Xinetd, Format::Systemd] {
-        match imported(format, text, &calls::refused) {
+        match imported(format, text, words) {
             Ok(found) => {
                 let policy = crate::policy::laws::policy(&found.policy);
                 assert!(policy.is_ok(), "{}\n{policy:?}", found.policy);

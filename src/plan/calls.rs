@@ -8,6 +8,7 @@
 
 mod answer;
 mod death;
+mod foreign;
 mod groups;
 mod list;
 mod memory;
@@ -20,6 +21,7 @@ mod words;
 
 pub use answer::{Pointer, denial, is_told, pointer};
 pub use death::keep_death_signal;
+pub use foreign::{refused, undeniable};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
 pub use remedy::remedy;
@@ -89,13 +91,6 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
     };
     let filter = if all { open(grants, soft) } else { closed(grants, &withheld, soft) };
     Ok(Filter { withheld: denied.into_iter().map(number).collect(), ..filter })
-}
-
-/// Why `name` cannot be a word of `syscalls.allow`, if it cannot.
-pub fn refused(name: &str) -> Option<String> {
-    let word = Sourced::new(name.to_string(), Origin::Default);
-    let error = granted(&word).err()?;
-    Some(error.reason.unwrap_or("no call or group has this name").to_string())
 }
 
 /// Where `jit` is granted, which also asks for memory that is writable and executable.

@@ -31,8 +31,10 @@ pub enum Format {
 pub struct Imported {
     /// The policy.
     pub policy: String,
-    /// The parts that are not in it, a line each.
+    /// The parts that are not in it, a line each; where they are too many, the last line counts the others.
     pub lost: Vec<String>,
+    /// How many they are.
+    pub parts: usize,
 }
 
 /// The most of a text that is read: anything longer is no configuration.
@@ -41,12 +43,21 @@ const MOST_BYTES: usize = 1 << 20;
 /// The most parts that are named; more would hide the first.
 const MOST_LOST: usize = 200;
 
-/// Reads `text`. `call` says why a name cannot be a word of `syscalls.allow`, if it cannot.
-pub fn import(format: Format, text: &str, call: &dyn Fn(&str) -> Option<String>) -> Result<Imported, String> {
+/// Why a name cannot be a word of a list of calls, if it cannot.
+#[derive(Clone, Copy)]
+pub struct Calls<'a> {
+    /// Of `syscalls.allow`.
+    pub allow: &'a dyn Fn(&str) -> Option<String>,
+    /// Of `syscalls.deny`.
+    pub deny: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Reads `text`.
+pub fn import(format: Format, text: &str, calls: Calls<'_>) -> Result<Imported, String> {
     if text.len() > MOST_BYTES {
         return Err(format!("it is longer than {MOST_BYTES} bytes"));
     }
-    let mut draft = Draft::new(format, call);
+    let mut draft = Draft::new(format, calls);
     let read = match format {
         Format::Oci => oci::read(text, &mut draft),
         Format::Nsjail => nsjail::read(text, &mut draft),
@@ -60,22 +71,31 @@ pub fn import(format: Format, text: &str, call: &dyn Fn(&str) -> Option<String>)
 /// A policy in the making.
 struct Draft<'a> {
     format: Format,
-    call: &'a dyn Fn(&str) -> Option<String>,
+    calls: Calls<'a>,
     /// Values by table and key, as TOML.
     values: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, BTreeSet<String>>,
+    /// The command's variables by name, both as TOML.
+    environment: BTreeMap<String, String>,
+    /// Whether the text has a list of calls that are allowed and no others, carried or not.
+    closed: bool,
     lost: Vec<String>,
+    /// How many parts more are lost than are named.
+    more: usize,
 }
 
 impl<'a> Draft<'a> {
-    fn new(format: Format, call: &'a dyn Fn(&str) -> Option<String>) -> Draft<'a> {
-        Draft { format, call, values: BTreeMap::new(), lists: BTreeMap::new(), lost: Vec::new() }
+    fn new(format: Format, calls: Calls<'a>) -> Draft<'a> {
+        let (values, lists, environment) = Default::default();
+        Draft { format, calls, values, lists, environment, closed: false, lost: Vec::new(), more: 0 }
     }
 
     /// A part that the policy has not: what it says, and why.
     fn lose(&mut self, part: &str, why: &str) {
         if self.lost.len() < MOST_LOST {
             self.lost.push(line(&format!("{part}: {why}")));
+        } else {
+            self.more += 1;
         }
     }
 
@@ -120,7 +140,15 @@ impl<'a> Draft<'a> {
 
     /// An entry of a list.
     fn add(&mut self, part: &str, key: &'static str, entry: &str) {
-        let entry = quote(entry);
+        self.entry(part, key, quote(entry));
+    }
+
+    /// A path that need not be there.
+    fn add_optional(&mut self, part: &str, key: &'static str, path: &str) {
+        self.entry(part, key, format!("{{ path = {}, optional = true }}", quote(path)));
+    }
+
+    fn entry(&mut self, part: &str, key: &'static str, entry: String) {
         match refused(key, &format!("[{entry}]")) {
             None => drop(self.lists.entry(key).or_default().insert(entry)),
             Some(why) => self.lose(part, &why),
@@ -131,13 +159,9 @@ impl<'a> Draft<'a> {
     fn variable(&mut self, part: &str, text: &str) {
         match text.split_once('=') {
             Some((name, value)) => {
-                let entry = format!("{} = {}", quote(name), quote(value));
-                match refused("command.environment", &format!("{{ {entry} }}")) {
-                    None => {
-                        let all = self.lists.entry("command.environment").or_default();
-                        all.retain(|other| !other.starts_with(&format!("{} = ", quote(name))));
-                        all.insert(entry);
-                    }
+                let (name, value) = (quote(name), quote(value));
+                match refused("command.environment", &format!("{{ {name} = {value} }}")) {
+                    None => drop(self.environment.insert(name, value)),
                     Some(why) => self.lose(part, &why),
                 }
             }
@@ -147,19 +171,26 @@ impl<'a> Draft<'a> {
 
     /// A call or a set of them, if a policy can have it.
     fn call(&mut self, part: &str, key: &'static str, name: &str) {
-        match (self.call)(name) {
+        let why = if key == "syscalls.deny" { (self.calls.deny)(name) } else { (self.calls.allow)(name) };
+        match why {
+            None if name.starts_with('@') && self.format != Format::Systemd => self.lose(part, "it is no call"),
             None => self.add(part, key, name),
-            // What cannot be allowed is denied anyway.
-            Some(_) if key == "syscalls.deny" => {}
             Some(why) => self.lose(part, &why),
         }
     }
 
     fn finish(mut self) -> Imported {
-        let lists = self.lists.get("syscalls.allow").is_some_and(|allowed| !allowed.contains("\"all\""));
-        if lists && self.format != Format::Xinetd {
-            let why = "the profile allows the calls of `default` besides; take `extends` out to have these alone";
-            self.lose("the list of calls as the only one", why);
+        if self.closed {
+            let why = match self.lists.get("syscalls.allow") {
+                Some(_) => "the profile allows the calls of `default` besides; take `extends` out to have these alone",
+                None => "no word of it could be carried, and the profile allows the calls of `default`",
+            };
+            // The first, as it is about all the calls.
+            self.lost.insert(0, line(&format!("the list of calls as the only one: {why}")));
+        }
+        let parts = self.lost.len() + self.more;
+        if self.more > 0 {
+            self.lost.push(format!("and {} more parts", self.more));
         }
         let (from, base) = match self.format {
             Format::Oci => ("a seccomp profile", "strict"),
@@ -171,11 +202,14 @@ impl<'a> Draft<'a> {
         let mut text = format!("# From {from}; what is not said here is that of the profile.\nversion = 1\n");
         let _ = writeln!(text, "extends = [\"{base}\"]");
         let list = |(key, entries): (&&'static str, &BTreeSet<String>)| {
-            let joined = entries.iter().cloned().collect::<Vec<_>>().join(", ");
-            (*key, if *key == "command.environment" { format!("{{ {joined} }}") } else { format!("[{joined}]") })
+            (*key, format!("[{}]", entries.iter().cloned().collect::<Vec<_>>().join(", ")))
         };
         let values = self.values.iter().map(|(key, value)| (*key, value.clone()));
-        let all: BTreeMap<&str, String> = values.chain(self.lists.iter().map(list)).collect();
+        let mut all: BTreeMap<&str, String> = values.chain(self.lists.iter().map(list)).collect();
+        if !self.environment.is_empty() {
+            let variables: Vec<_> = self.environment.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            all.insert("command.environment", format!("{{ {} }}", variables.join(", ")));
+        }
         let forced: Vec<String> =
             all.keys().filter(|key| key.starts_with("limits.")).map(|key| format!("\"{key}\"")).collect();
         if !forced.is_empty() {
@@ -191,7 +225,7 @@ impl<'a> Draft<'a> {
                 let _ = writeln!(text, "#  {lost}");
             }
         }
-        Imported { policy: text, lost: self.lost }
+        Imported { policy: text, lost: self.lost, parts }
     }
 }
 

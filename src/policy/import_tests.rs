@@ -9,9 +9,15 @@ fn call(name: &str) -> Option<String> {
     (!known.contains(&name)).then(|| "no call or group has this name".to_string())
 }
 
+fn deny(name: &str) -> Option<String> {
+    (!["chown", "@mount", "@aio"].contains(&name)).then(|| "it cannot be denied".to_string())
+}
+
+const CALLS: Calls<'static> = Calls { allow: &call, deny: &deny };
+
 /// The lines of the policy after its head, and what is lost.
 fn imported(format: Format, text: &str) -> (Vec<String>, Vec<String>) {
-    let Imported { policy, lost } = import(format, text, &call).unwrap();
+    let Imported { policy, lost, .. } = import(format, text, CALLS).unwrap();
     crate::policy::laws::policy(&policy).unwrap_or_else(|error| panic!("{policy}\n{error}"));
     let lines = policy.lines().skip(3).take_while(|line| !line.is_empty()).filter(|line| !line.starts_with(['#', 'o']));
     let lost = lost.into_iter().filter(|lost| !lost.starts_with("the list of calls as the only one: "));
@@ -40,12 +46,12 @@ fn what_is_nothing_of_the_kind_is_refused() {
         (Format::Xinetd, "defaults\n{\n}\n", "there is no service in it"),
         (Format::Systemd, "[Unit]\nDescription=x\n", "there is no [Service] in it"),
     ] {
-        let said = import(format, text, &call).unwrap_err();
+        let said = import(format, text, CALLS).unwrap_err();
         assert!(said.starts_with(why), "{text}: {said}");
     }
     let deep = "a {".repeat(100);
-    assert_eq!(import(Format::Nsjail, &deep, &call).unwrap_err(), "its messages are too deep in one another");
-    assert!(import(Format::Nsjail, &" ".repeat(2 << 20), &call).unwrap_err().starts_with("it is longer than"));
+    assert_eq!(import(Format::Nsjail, &deep, CALLS).unwrap_err(), "its messages are too deep in one another");
+    assert!(import(Format::Nsjail, &" ".repeat(2 << 20), CALLS).unwrap_err().starts_with("it is longer than"));
 }
 
 #[test]
@@ -129,15 +135,17 @@ fn an_nsjail_configuration_has_its_mounts_and_limits() {
 
 #[test]
 fn a_list_of_calls_beside_that_of_the_profile_is_named() {
-    let said = |text| import(Format::Systemd, text, &call).unwrap();
+    let said = |text| import(Format::Systemd, text, CALLS).unwrap();
     let with = said("[Service]\nSystemCallFilter=read\n");
     assert!(with.lost[0].starts_with("the list of calls as the only one: the profile allows"), "{:?}", with.lost);
-    assert_eq!(said("[Service]\nSystemCallFilter=~chown\n").lost, [""; 0]);
+    let none = said("[Service]\nSystemCallFilter=breakfast\n");
+    assert!(none.lost[0].starts_with("the list of calls as the only one: no word of it"), "{:?}", none.lost);
+    assert_eq!(said("[Service]\nSystemCallFilter=~chown\nSystemCallErrorNumber=EPERM\n").lost, [""; 0]);
 }
 
 #[test]
 fn limits_hold_as_they_were_written() {
-    let found = import(Format::Systemd, "[Service]\nLimitNOFILE=5000\n", &call).unwrap();
+    let found = import(Format::Systemd, "[Service]\nLimitNOFILE=5000\n", CALLS).unwrap();
     let policy = crate::policy::laws::policy(&found.policy).unwrap();
     assert_eq!(policy.limits.open_files.unwrap().value, 5000, "the profile has a smaller one");
 }
@@ -199,11 +207,12 @@ fn a_unit_of_systemd_has_its_sandbox() {
             "limits.open-files = 64",
             "syscalls.allow = [\"@system-service\"]",
             "syscalls.deny = [\"@mount\", \"chown\"]",
+            "syscalls.on-deny = \"kill\"",
         ],
         &[
             "After=network.target: it says when and where the service runs, which is not a policy's",
             "ProtectHome=no: it is so for every command here",
-            "ReadWritePaths=/var/lib/quota -/srv: a prefix, another place or a specifier is systemd's own",
+            "ReadWritePaths=-/srv: a prefix, another place, an escape or a specifier is systemd's own",
             "TasksMax=infinity: it is no whole number",
             "IPAddressAllow=localhost: there is no such key",
             "WantedBy=multi-user.target: it says when and where the service runs, which is not a policy's",
@@ -220,6 +229,9 @@ fn what_no_policy_can_have_is_named_with_the_reason() {
         ("LimitNOFILE=3", "must be at least 8"),
         ("MemoryMax=10%", "it is no size"),
         ("ExecStart=-/bin/x", "its prefix"),
+        ("ExecStart=/bin/x a\\x20b", "its prefix"),
+        ("Environment=A=%n", "an escape or a specifier"),
+        ("Environment=A=a\\nb", "an escape or a specifier"),
         ("Environment='a", "a quote is open"),
     ] {
         let (lines, lost) = imported(Format::Systemd, &format!("[Service]\n{line}\n"));
@@ -228,4 +240,142 @@ fn what_no_policy_can_have_is_named_with_the_reason() {
             "{lines:?} {lost:?}"
         );
     }
+}
+
+#[test]
+fn every_denied_call_is_denied_or_named() {
+    check(
+        Format::Systemd,
+        "[Service]\nSystemCallErrorNumber=EPERM\nSystemCallFilter=~@aio @privileged execve chown:ENOSYS\n",
+        &["syscalls.deny = [\"@aio\", \"chown\"]"],
+        &[
+            "SystemCallFilter=~@privileged: it cannot be denied",
+            "SystemCallFilter=~execve: it cannot be denied",
+            "SystemCallFilter=~chown:ENOSYS: an errno of its own for one call",
+        ],
+    );
+}
+
+#[test]
+fn an_empty_value_empties_what_was_there() {
+    check(
+        Format::Systemd,
+        "[Service]\nSystemCallFilter=read\nSystemCallFilter=\nReadWritePaths=/a\nReadWritePaths=\nReadWritePaths=/b\n\
+         BindReadOnlyPaths=/c\nBindPaths=\nReadOnlyPaths=/d\nBindReadOnlyPaths=\nEnvironment=A=1\nEnvironment=\n\
+         Environment=B=2\nExecStart=/bin/x\nExecStart=\nExecStart=/bin/y\nUser=a\nUser=\nFoo=1\nFoo=\n",
+        &[
+            "command.argv = [\"/bin/y\"]",
+            "command.environment = { \"B\" = \"2\" }",
+            "files.read = [\"/d\"]",
+            "files.write = [\"/b\"]",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn a_truth_value_is_read_as_systemd_reads_it() {
+    let key = "isolation.memory-deny-write-execute";
+    for value in ["1", "yes", "Y", "true", "t", "ON"] {
+        let unit = format!("[Service]\nMemoryDenyWriteExecute={value}\nProtectHome={value}\n");
+        check(Format::Systemd, &unit, &[&format!("{key} = true")], &[]);
+    }
+    for value in ["0", "no", "N", "false", "f", "OFF"] {
+        let unit = format!("[Service]\nMemoryDenyWriteExecute={value}\nProtectHome={value}\n");
+        let lost = format!("ProtectHome={value}: it is so for every command here");
+        check(Format::Systemd, &unit, &[&format!("{key} = false")], &[&lost]);
+    }
+    for line in ["MemoryDenyWriteExecute=si", "PrivateTmp=disconnected", "PrivateNetwork=no"] {
+        check(Format::Systemd, &format!("[Service]\n{line}\n"), &[], &[&format!("{line}: no key says this")]);
+    }
+}
+
+#[test]
+fn what_a_denied_call_meets_is_carried_or_named() {
+    let calls = "syscalls.allow = [\"read\"]";
+    let kill = "syscalls.on-deny = \"kill\"";
+    let unit = |lines: &str| format!("[Service]\n{lines}\n");
+    check(Format::Systemd, &unit("SystemCallFilter=read"), &[calls, kill], &[]);
+    check(Format::Systemd, &unit("SystemCallFilter=read\nSystemCallErrorNumber=kill"), &[calls, kill], &[]);
+    check(Format::Systemd, &unit("SystemCallFilter=read\nSystemCallErrorNumber=EPERM"), &[calls], &[]);
+    check(
+        Format::Systemd,
+        &unit("SystemCallErrorNumber=ENOSYS\nSystemCallFilter=read"),
+        &[calls],
+        &["SystemCallErrorNumber=ENOSYS: a denied call fails with EPERM here"],
+    );
+    let (lines, lost) = imported(Format::Systemd, &unit("SystemCallFilter=~chown"));
+    assert_eq!(lines, ["syscalls.deny = [\"chown\"]"]);
+    assert!(lost[0].contains("a denied call kills") && lost.len() == 1, "{lost:?}");
+    check(
+        Format::Oci,
+        r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["chown"], "action": "SCMP_ACT_KILL"},
+            {"names": ["@aio"], "action": "SCMP_ACT_ERRNO"},
+            {"names": ["chown"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "excludes": {"minKernel": "4.8"}},
+            {"action": "SCMP_ACT_ALLOW"}]}"#,
+        &["syscalls.deny = [\"chown\"]", "syscalls.on-deny = \"errno\""],
+        &[
+            "chown (SCMP_ACT_KILL): it kills for this call alone, and here the call fails",
+            "@aio (SCMP_ACT_ERRNO): it is no call",
+            "chown (SCMP_ACT_ERRNO): it fails with an errno of its own, and here with that of every call",
+            "read (SCMP_ACT_ALLOW): it is for older kernels",
+            "an entry of syscalls (SCMP_ACT_ALLOW): it names no call",
+        ],
+    );
+}
+
+#[test]
+fn a_dynamic_user_is_named_where_no_other_is() {
+    let (_, lost) = imported(Format::Systemd, "[Service]\nDynamicUser=yes\n");
+    assert!(lost[0].ends_with("user = { range = \"61184-65519\" } is its like"), "{lost:?}");
+    check(Format::Systemd, "[Service]\nDynamicUser=yes\nUser=a\n", &["command.user = \"a\""], &[]);
+    check(Format::Systemd, "[Service]\nDynamicUser=no\n", &[], &[]);
+}
+
+#[test]
+fn each_field_of_a_mount_is_carried_or_named() {
+    let mount = |fields: &str| format!("mount {{ src: '/a' dst: '/a' is_bind: true {fields} }}");
+    let left = |name: &str| format!("mount /a /a {name}: it has no like, so the mount is left out");
+    let wrong = "mount /a /a: what stands in it for true or false is neither";
+    for (fields, policy, lost) in [
+        ("", "files.execute = [\"/a\"]", None),
+        ("noexec: true", "files.read = [\"/a\"]", None),
+        ("noexec: T", "", Some(wrong.to_string())),
+        ("rw: 1 noexec: t", "files.write = [\"/a\"]", None),
+        ("mandatory: false", "files.execute = [{ path = \"/a\", optional = true }]", None),
+        ("nosuid: true", "files.execute = [\"/a\"]", Some("mount /a /a nosuid: there is no such key".to_string())),
+        ("prefix_src_env: 'HOME'", "", Some(left("prefix_src_env"))),
+        ("src_content: 'x'", "", Some(left("src_content"))),
+        ("is_symlink: true", "", Some(left("is_symlink"))),
+    ] {
+        let policy: Vec<&str> = Some(policy).filter(|line| !line.is_empty()).into_iter().collect();
+        check(Format::Nsjail, &mount(fields), &policy, &lost.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_parts_that_are_too_many_are_counted() {
+    let found = import(Format::Systemd, &format!("[Service]\n{}", "Foo=1\n".repeat(MOST_LOST + 7)), CALLS).unwrap();
+    assert_eq!((found.lost.len(), found.lost.last().unwrap().as_str()), (MOST_LOST + 1, "and 7 more parts"));
+    assert_eq!(found.parts, MOST_LOST + 7);
+    assert!(found.policy.ends_with("#  and 7 more parts\n"));
+}
+
+#[test]
+fn words_of_our_own_are_no_calls_of_others() {
+    use crate::plan::calls::{group_names, refused, undeniable};
+    for name in group_names().chain(["all", "breakfast"]) {
+        assert!(refused(name).is_some() && undeniable(name).is_some(), "{name}");
+    }
+    assert_eq!(undeniable("@aio"), None);
+    assert!(undeniable("execve").is_some_and(|why| why.contains("cannot be denied")));
+}
+
+#[test]
+fn a_service_of_xinetd_may_stand_after_a_tab() {
+    let (lines, lost) = imported(Format::Xinetd, "service\tfinger\n{\n\tserver = /a\n\tenv -= A=1\n}\n");
+    assert_eq!(lines, ["command.argv = [\"/a\"]", "description = \"finger\""]);
+    assert_eq!(lost, ["env -= A=1: it takes from what is said elsewhere"]);
 }

@@ -90,22 +90,60 @@ fn plain<'a>(fields: &'a [Field], name: &str) -> Option<&'a str> {
     })
 }
 
+/// A truth value as protocol buffers write it, or what stands where the field is not set; `None` if it is none.
+fn flag(fields: &[Field], name: &str, unset: Flag) -> Option<Flag> {
+    if !fields.iter().any(|field| field.name == name) {
+        return Some(unset);
+    }
+    match plain(fields, name)? {
+        "true" | "True" | "t" | "1" => Some(Flag::Yes),
+        "false" | "False" | "f" | "0" => Some(Flag::No),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    Yes,
+    No,
+}
+
 fn mount(fields: &[Field], draft: &mut Draft<'_>) {
     let (src, dst) = (plain(fields, "src").unwrap_or_default(), plain(fields, "dst").unwrap_or_default());
-    let (bind, write) = (plain(fields, "is_bind") == Some("true"), plain(fields, "rw") == Some("true"));
     let part = format!("mount {src} {dst}");
+    let mut plainly = true;
+    for field in fields {
+        match field.name.as_str() {
+            "src" | "dst" | "is_bind" | "rw" | "fstype" | "noexec" | "mandatory" => {}
+            name @ ("is_dir" | "nosuid" | "nodev") => draft.lose(&format!("{part} {name}"), "there is no such key"),
+            // It may say that something else is mounted, or somewhere else.
+            name => {
+                plainly = false;
+                draft.lose(&format!("{part} {name}"), "it has no like, so the mount is left out");
+            }
+        }
+    }
+    let flags = ["is_bind", "rw", "noexec"].map(|name| flag(fields, name, Flag::No));
+    let ([Some(bind), Some(write), Some(noexec)], Some(needed)) = (flags, flag(fields, "mandatory", Flag::Yes)) else {
+        return draft.lose(&part, "what stands in it for true or false is neither");
+    };
+    let add = if needed == Flag::Yes { Draft::add } else { Draft::add_optional };
     match plain(fields, "fstype") {
+        _ if !plainly => {}
         Some("proc") => draft.text(&part, "files.proc", "subset"),
         Some("tmpfs") => draft.lose(&part, "a scratch file system needs a size and a number of files: files.scratch"),
         Some(_) => draft.lose(&part, "there is no such file system"),
-        None if !bind => draft.lose(&part, "it is no bind mount"),
+        None if bind == Flag::No => draft.lose(&part, "it is no bind mount"),
         None if src != dst => draft.lose(&part, "a path has the same place inside as outside"),
         None if src.starts_with("/dev/") => draft.add(&part, "files.devices", &src["/dev/".len()..]),
-        None if write => {
-            draft.add(&part, "files.write", src);
-            draft.lose(&part, "what can be written cannot be executed");
+        None if write == Flag::Yes => {
+            add(draft, &part, "files.write", src);
+            if noexec == Flag::No {
+                draft.lose(&part, "what can be written cannot be executed");
+            }
         }
-        None => draft.add(&part, "files.execute", src),
+        None if noexec == Flag::Yes => add(draft, &part, "files.read", src),
+        None => add(draft, &part, "files.execute", src),
     }
 }
 
@@ -132,6 +170,7 @@ fn kafel(text: &str, draft: &mut Draft<'_>) {
     if !names.iter().all(is_name) {
         return draft.lose(part, "it has arguments or groups, and is no flat list of calls");
     }
+    draft.closed = true;
     match rest.trim() {
         "DEFAULT KILL" | "DEFAULT KILL_PROCESS" => draft.text(part, "syscalls.on-deny", "kill"),
         other => draft.lose(&format!("seccomp_string {other}"), "what is not allowed fails with an errno here"),

@@ -18,9 +18,11 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
         }
         other => draft.lose(&format!("defaultAction {other}"), "what is not allowed fails with an errno here"),
     }
+    draft.closed = !open;
     for (key, value) in object {
         match key.as_str() {
-            "defaultAction" | "syscalls" => {}
+            "defaultAction" => {}
+            "syscalls" if value.is_array() => {}
             // What Docker writes for its own sake.
             "archMap" | "architectures" if names(value, "SCMP_ARCH_X86_64") => {}
             "defaultErrnoRet" if value.as_u64() == Some(1) => {}
@@ -28,27 +30,43 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
         }
     }
     let entries = object.get("syscalls").and_then(Value::as_array).into_iter().flatten();
-    entries.for_each(|entry| one(entry, open, draft));
+    entries.for_each(|entry| one(entry, default, draft));
     Ok(())
 }
 
-fn one(entry: &Value, open: bool, draft: &mut Draft<'_>) {
+fn one(entry: &Value, default: &str, draft: &mut Draft<'_>) {
     let name = entry.get("name").and_then(Value::as_str).into_iter();
     let several = entry.get("names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let action = entry.get("action").and_then(Value::as_str).unwrap_or_default();
     let why = condition(entry);
-    for name in name.chain(several) {
+    let mut names = name.chain(several).peekable();
+    if names.peek().is_none() {
+        draft.lose(&format!("an entry of syscalls ({action})"), "it names no call");
+    }
+    for name in names {
         let part = format!("{name} ({action})");
-        match (action, open, why) {
-            (_, _, Some(why)) => draft.lose(&part, why),
-            ("SCMP_ACT_ALLOW", false, None) => draft.call(&part, "syscalls.allow", name),
-            ("SCMP_ACT_ALLOW", true, None) => {}
-            ("SCMP_ACT_ERRNO" | "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_KILL_PROCESS", _, None) => {
+        match (action, why) {
+            (_, Some(why)) => draft.lose(&part, why),
+            ("SCMP_ACT_ALLOW", None) if default == "SCMP_ACT_ALLOW" => {}
+            ("SCMP_ACT_ALLOW", None) => draft.call(&part, "syscalls.allow", name),
+            ("SCMP_ACT_ERRNO" | "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" | "SCMP_ACT_KILL_PROCESS", None) => {
                 draft.call(&part, "syscalls.deny", name);
+                match (kills(action), kills(default)) {
+                    (true, false) => draft.lose(&part, "it kills for this call alone, and here the call fails"),
+                    (false, true) => draft.lose(&part, "it fails for this call alone, and here the call kills"),
+                    (true, true) | (false, false) => {}
+                }
+                if entry.get("errnoRet").is_some_and(|errno| !kills(action) && errno.as_u64() != Some(1)) {
+                    draft.lose(&part, "it fails with an errno of its own, and here with that of every call");
+                }
             }
-            (_, _, None) => draft.lose(&part, "there is no such action"),
+            (_, None) => draft.lose(&part, "there is no such action"),
         }
     }
+}
+
+fn kills(action: &str) -> bool {
+    action.starts_with("SCMP_ACT_KILL")
 }
 
 /// Why an entry is not one that holds always.
@@ -71,6 +89,9 @@ fn condition(entry: &Value) -> Option<&'static str> {
         return Some("it is for another architecture");
     }
     let excludes = entry.get("excludes");
+    if excludes.is_some_and(|excludes| filled(excludes.get("minKernel"))) {
+        return Some("it is for older kernels");
+    }
     match excludes.is_some_and(|excludes| excludes.get("arches").is_some_and(|arches| names(arches, "amd64"))) {
         true => Some("it is for another architecture"),
         false => None,

@@ -2,42 +2,62 @@
 //! systemd.exec(5), systemd.resource-control(5) and ExecStart= of systemd.service(5).
 
 use super::{Draft, list, words};
+use std::collections::BTreeSet;
 
-/// What a command has here anyway, with the values for which that is so.
-const ALWAYS: &[&str] = &[
-    "NoNewPrivileges",
-    "PrivateDevices",
-    "PrivateUsers",
-    "PrivateIPC",
-    "ProtectHome",
-    "ProtectSystem",
-    "ProtectKernelTunables",
-    "ProtectKernelModules",
-    "ProtectKernelLogs",
-    "ProtectControlGroups",
-    "ProtectClock",
-    "ProtectHostname",
-    "ProtectProc",
-    "ProcSubset",
-    "RestrictNamespaces",
-    "RestrictRealtime",
-    "RestrictSUIDSGID",
-    "LockPersonality",
-    "RemoveIPC",
-    "DynamicUser",
+/// What a command has here anyway, with the words besides true for which that is so.
+const ALWAYS: &[(&str, &[&str])] = &[
+    ("NoNewPrivileges", &[]),
+    ("PrivateDevices", &[]),
+    ("PrivateUsers", &["self", "identity"]),
+    ("PrivateIPC", &[]),
+    ("ProtectHome", &["read-only", "tmpfs"]),
+    ("ProtectSystem", &["full", "strict"]),
+    ("ProtectKernelTunables", &[]),
+    ("ProtectKernelModules", &[]),
+    ("ProtectKernelLogs", &[]),
+    ("ProtectControlGroups", &["private", "strict"]),
+    ("ProtectClock", &[]),
+    ("ProtectHostname", &["private"]),
+    ("ProtectProc", &["noaccess", "invisible", "ptraceable"]),
+    ("ProcSubset", &["pid"]),
+    ("RestrictNamespaces", &[]),
+    ("RestrictRealtime", &[]),
+    ("RestrictSUIDSGID", &[]),
+    ("LockPersonality", &[]),
+    ("RemoveIPC", &[]),
 ];
+
+/// What several lines say together.
+#[derive(Default)]
+struct Unit {
+    /// The first list of calls, which says what holds of the calls in none.
+    filter: Option<Filter>,
+    /// Whether a line says what a denied call meets.
+    answered: bool,
+    dynamic: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    Allow,
+    Deny,
+}
 
 pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     let joined = text.replace("\\\n", " ");
-    let (mut section, mut found) = (String::new(), false);
+    let (mut section, mut found) = ("", false);
+    let mut lines = Vec::new();
     for line in joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name.to_string();
-            found |= section == "Service";
-            continue;
+        match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(name) => section = name,
+            None => lines.push((section, line)),
         }
-        match (section.as_str(), line.split_once('=')) {
-            ("Service", Some((key, value))) => one(key.trim(), value.trim(), draft),
+        found |= section == "Service";
+    }
+    let mut unit = Unit::default();
+    for (section, line) in standing(lines) {
+        match (section, line.split_once('=')) {
+            ("Service", Some((key, value))) => unit.one(key.trim(), value.trim(), draft),
             ("Unit", Some(("Description", value))) => draft.text(line, "description", value.trim()),
             ("Socket" | "Unit" | "Install", Some(_)) => {
                 draft.lose(line, "it says when and where the service runs, which is not a policy's");
@@ -45,48 +65,128 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
             _ => draft.lose(line, "there is no such key"),
         }
     }
+    unit.finish(draft);
     if found { Ok(()) } else { Err("there is no [Service] in it".to_string()) }
 }
 
-fn one(key: &str, value: &str, draft: &mut Draft<'_>) {
-    let part = format!("{key}={value}");
-    if ALWAYS.contains(&key) {
-        let off = matches!(value, "no" | "false" | "0" | "off" | "default");
-        return if off {
-            draft.lose(&part, "it is so for every command here")
-        };
-    }
-    match key {
-        "ExecStart" => command(&part, value, draft),
-        "User" => draft.text(&part, "command.user", value),
-        "Group" => draft.text(&part, "command.group", value),
-        "WorkingDirectory" => draft.text(&part, "command.directory", value),
-        "UMask" => draft.text(&part, "command.umask", value),
-        "Environment" => match words(value) {
-            Some(all) => all.iter().for_each(|variable| draft.variable(&part, variable)),
-            None => draft.lose(&part, "a quote is open"),
-        },
-        "ReadOnlyPaths" | "BindReadOnlyPaths" => paths(&part, "files.read", value, draft),
-        "ReadWritePaths" | "BindPaths" => paths(&part, "files.write", value, draft),
-        "ExecPaths" => paths(&part, "files.execute", value, draft),
-        // The profile has one of its own.
-        "PrivateTmp" if is_true(value) => {}
-        "PrivateNetwork" if is_true(value) => draft.text(&part, "network.mode", "none"),
-        "MemoryDenyWriteExecute" => {
-            draft.put(&part, "isolation.memory-deny-write-execute", is_true(value).to_string());
+/// The lines without those that a later one takes back: an empty value empties what the key has so far.
+fn standing<'a>(lines: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let mut emptied = BTreeSet::new();
+    let mut kept: Vec<_> = lines
+        .into_iter()
+        .rev()
+        .filter(|(section, line)| {
+            let Some((key, value)) = line.split_once('=') else { return true };
+            // Both are one list there.
+            let key = if key.trim() == "BindReadOnlyPaths" { "BindPaths" } else { key.trim() };
+            let stands = !value.trim().is_empty() && !emptied.contains(&(*section, key));
+            if value.trim().is_empty() {
+                emptied.insert((*section, key));
+            }
+            stands
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
+impl Unit {
+    fn one(&mut self, key: &str, value: &str, draft: &mut Draft<'_>) {
+        let part = format!("{key}={value}");
+        if let Some((_, words)) = ALWAYS.iter().find(|(always, _)| *always == key) {
+            return match boolean(value) {
+                Some(true) => {}
+                None if words.contains(&value) => {}
+                Some(false) | None => draft.lose(&part, "it is so for every command here"),
+            };
         }
-        "SystemCallFilter" => calls(&part, value, draft),
-        "SystemCallErrorNumber" if value == "EPERM" => {}
+        match (key, boolean(value)) {
+            ("DynamicUser", Some(true)) => self.dynamic = Some(part),
+            ("DynamicUser", Some(false)) => self.dynamic = None,
+            // The profile has one of its own.
+            ("PrivateTmp", Some(true)) => {}
+            ("PrivateNetwork", Some(true)) => draft.text(&part, "network.mode", "none"),
+            ("MemoryDenyWriteExecute", Some(deny)) => {
+                draft.put(&part, "isolation.memory-deny-write-execute", deny.to_string());
+            }
+            ("DynamicUser" | "PrivateTmp" | "PrivateNetwork" | "MemoryDenyWriteExecute", _) => {
+                draft.lose(&part, "no key says this");
+            }
+            ("SystemCallFilter", _) => self.calls(value, draft),
+            ("SystemCallErrorNumber", _) => {
+                self.answered = value != "kill";
+                if !matches!(value, "kill" | "EPERM") {
+                    draft.lose(&part, "a denied call fails with EPERM here");
+                }
+            }
+            _ => plain(key, value, &part, draft),
+        }
+    }
+
+    fn calls(&mut self, value: &str, draft: &mut Draft<'_>) {
+        let (filter, key, sign, value) = match value.strip_prefix('~') {
+            Some(rest) => (Filter::Deny, "syscalls.deny", "~", rest),
+            None => (Filter::Allow, "syscalls.allow", "", value),
+        };
+        self.filter.get_or_insert(filter);
+        for word in value.split_whitespace() {
+            let part = format!("SystemCallFilter={sign}{word}");
+            let (name, errno) = word.split_once(':').map_or((word, None), |(name, errno)| (name, Some(errno)));
+            if errno.is_some() {
+                draft.lose(&part, "an errno of its own for one call");
+            }
+            // In a list of what is allowed, such a call is one that is not.
+            if errno.is_none() || filter == Filter::Deny {
+                draft.call(&part, key, name);
+            }
+        }
+    }
+
+    fn finish(self, draft: &mut Draft<'_>) {
+        draft.closed = self.filter == Some(Filter::Allow);
+        let part = "SystemCallFilter= without SystemCallErrorNumber=";
+        match self.filter {
+            Some(Filter::Allow) if !self.answered => draft.text(part, "syscalls.on-deny", "kill"),
+            // More calls are denied here than the unit denies, and those are not to kill.
+            Some(Filter::Deny) if !self.answered => {
+                draft.lose(
+                    part,
+                    "a denied call kills; syscalls.on-deny = \"kill\" does so for all that the profile denies",
+                );
+            }
+            Some(Filter::Allow | Filter::Deny) | None => {}
+        }
+        if let Some(part) = self.dynamic.filter(|_| !draft.values.contains_key("command.user")) {
+            draft.lose(&part, "no account is made here; user = { range = \"61184-65519\" } is its like");
+        }
+    }
+}
+
+/// What one line says alone.
+fn plain(key: &str, value: &str, part: &str, draft: &mut Draft<'_>) {
+    match key {
+        "ExecStart" => command(part, value, draft),
+        "User" => draft.text(part, "command.user", value),
+        "Group" => draft.text(part, "command.group", value),
+        "WorkingDirectory" => draft.text(part, "command.directory", value),
+        "UMask" => draft.text(part, "command.umask", value),
+        "Environment" if value.contains(['\\', '%']) => draft.lose(part, "an escape or a specifier is systemd's own"),
+        "Environment" => match words(value) {
+            Some(all) => all.iter().for_each(|variable| draft.variable(part, variable)),
+            None => draft.lose(part, "a quote is open"),
+        },
+        "ReadOnlyPaths" | "BindReadOnlyPaths" => paths(key, "files.read", value, draft),
+        "ReadWritePaths" | "BindPaths" => paths(key, "files.write", value, draft),
+        "ExecPaths" => paths(key, "files.execute", value, draft),
         "SystemCallArchitectures" if value == "native" => {}
-        "CapabilityBoundingSet" | "AmbientCapabilities" if value.is_empty() => {}
-        "RuntimeMaxSec" => draft.text(&part, "limits.time", value),
-        "MemoryMax" => draft.bytes(&part, "limits.memory", value, 1),
-        "TasksMax" => draft.number(&part, "limits.tasks", value),
-        "CPUQuota" => draft.number(&part, "limits.cpu", value.trim_end_matches('%')),
+        "RuntimeMaxSec" => draft.text(part, "limits.time", value),
+        "MemoryMax" => draft.bytes(part, "limits.memory", value, 1),
+        "TasksMax" => draft.number(part, "limits.tasks", value),
+        "CPUQuota" => draft.number(part, "limits.cpu", value.trim_end_matches('%')),
         _ => match limit(key) {
-            Some((key, true)) => draft.bytes(&part, key, value, 1),
-            Some((key, false)) => draft.number(&part, key, value),
-            None => draft.lose(&part, "there is no such key"),
+            Some((key, true)) => draft.bytes(part, key, value, 1),
+            Some((key, false)) => draft.number(part, key, value),
+            None => draft.lose(part, "there is no such key"),
         },
     }
 }
@@ -109,13 +209,21 @@ fn limit(key: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-fn is_true(value: &str) -> bool {
-    matches!(value, "yes" | "true" | "1" | "on")
+/// A truth value as systemd reads it.
+fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "y" | "true" | "t" | "on" => Some(true),
+        "0" | "no" | "n" | "false" | "f" | "off" => Some(false),
+        _ => None,
+    }
 }
 
 fn command(part: &str, value: &str, draft: &mut Draft<'_>) {
-    if value.starts_with(['-', '@', ':', '+', '!']) || value.contains(['$', '%', ';']) {
-        return draft.lose(part, "its prefix, variable or specifier is systemd's own");
+    if value.starts_with(['-', '@', ':', '+', '!', '|']) || value.contains(['$', '%', ';', '\\']) {
+        return draft.lose(part, "its prefix, variable, escape or specifier is systemd's own");
+    }
+    if draft.values.contains_key("command.argv") {
+        return draft.lose(part, "there is one command already");
     }
     match words(value) {
         Some(argv) => draft.put(part, "command.argv", list(&argv)),
@@ -123,24 +231,12 @@ fn command(part: &str, value: &str, draft: &mut Draft<'_>) {
     }
 }
 
-fn paths(part: &str, key: &'static str, value: &str, draft: &mut Draft<'_>) {
+fn paths(name: &str, key: &'static str, value: &str, draft: &mut Draft<'_>) {
     for path in value.split_whitespace() {
-        match path.starts_with('/') && !path.contains([':', '%']) {
-            true => draft.add(part, key, path),
-            false => draft.lose(part, "a prefix, another place or a specifier is systemd's own"),
-        }
-    }
-}
-
-fn calls(part: &str, value: &str, draft: &mut Draft<'_>) {
-    let (key, value) = match value.strip_prefix('~') {
-        Some(rest) => ("syscalls.deny", rest),
-        None => ("syscalls.allow", value),
-    };
-    for name in value.split_whitespace() {
-        match name.contains(':') {
-            true => draft.lose(part, "an errno of its own for one call"),
-            false => draft.call(&format!("{part} ({name})"), key, name),
+        let part = format!("{name}={path}");
+        match path.starts_with('/') && !path.contains([':', '%', '\\', '"', '\'']) {
+            true => draft.add(&part, key, path),
+            false => draft.lose(&part, "a prefix, another place, an escape or a specifier is systemd's own"),
         }
     }
 }

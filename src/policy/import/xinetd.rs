@@ -7,7 +7,8 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut found = false;
     while let Some(line) = lines.next() {
-        let Some(name) = line.strip_prefix("service ").map(|name| name.trim_matches([' ', '\t', '{'])) else {
+        let name = line.strip_prefix("service").filter(|rest| rest.starts_with([' ', '\t']));
+        let Some(name) = name.map(|name| name.trim_matches([' ', '\t', '{'])) else {
             draft.lose(line, "it is outside of a service");
             continue;
         };
@@ -17,6 +18,9 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
         let mut service = Service::default();
         for line in lines.by_ref().skip_while(|line| *line == "{").take_while(|line| *line != "}") {
             match line.split_once('=') {
+                Some((key, _)) if !found && key.ends_with('-') => {
+                    draft.lose(line, "it takes from what is said elsewhere")
+                }
                 Some((key, value)) if !found => {
                     service.one(key.trim_end_matches(['+', '-', ' ', '\t']), value.trim(), draft)
                 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether a name of another program can be a word of `[syscalls]`; never what it stands for.
+
+use super::{CallError, denied, granted, groups};
+use crate::policy::{Origin, Sourced};
+
+/// Why a name of another program cannot be a word of `syscalls.allow`, if it cannot.
+pub fn refused(name: &str) -> Option<String> {
+    foreign(name, |word| granted(&word).err())
+}
+
+/// Why a name of another program cannot be a word of `syscalls.deny`, if it cannot.
+pub fn undeniable(name: &str) -> Option<String> {
+    foreign(name, |word| denied(&[word]).err())
+}
+
+/// Our own words mean nothing there, least of all `all`.
+fn foreign(name: &str, error: impl FnOnce(Sourced<String>) -> Option<CallError>) -> Option<String> {
+    if name == "all" || groups::GROUPS.iter().any(|group| group.name == name) {
+        return Some("it is a word of policies alone, and no call".to_string());
+    }
+    let error = error(Sourced::new(name.to_string(), Origin::Default))?;
+    Some(error.reason.unwrap_or("no call or group has this name").to_string())
+}
