@@ -2,10 +2,12 @@
 //! The subscriber: everyone else only says tracing events.
 //! A line goes to one [`Sink`]; it is cut and cleaned here, so that no text can look like a second line.
 
+mod rate;
 mod room;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 
+pub use rate::Rate;
 pub use room::Room;
 
 use std::fmt::{self, Write as _};

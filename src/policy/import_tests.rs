@@ -364,16 +364,6 @@ fn the_parts_that_are_too_many_are_counted() {
 }
 
 #[test]
-fn words_of_our_own_are_no_calls_of_others() {
-    use crate::plan::calls::{group_names, refused, undeniable};
-    for name in group_names().chain(["all", "breakfast"]) {
-        assert!(refused(name).is_some() && undeniable(name).is_some(), "{name}");
-    }
-    assert_eq!(undeniable("@aio"), None);
-    assert!(undeniable("execve").is_some_and(|why| why.contains("cannot be denied")));
-}
-
-#[test]
 fn a_service_of_xinetd_may_stand_after_a_tab() {
     let (lines, lost) = imported(Format::Xinetd, "service\tfinger\n{\n\tserver = /a\n\tenv -= A=1\n}\n");
     assert_eq!(lines, ["command.argv = [\"/a\"]", "description = \"finger\""]);

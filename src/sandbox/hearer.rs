@@ -5,6 +5,7 @@
 //! It only ever refuses, so nothing that changes meanwhile can let a call pass. Nothing here allocates.
 
 use super::denied::{self, Denied};
+use crate::log::Rate;
 use crate::plan::calls::{self, Pointer};
 use crate::plan::model::{Denial, Filter};
 use crate::sys::notify::{self, Notice};
@@ -18,8 +19,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Hearer<'a> {
     filter: &'a Filter,
     state: State,
-    answers: Budget,
-    reports: Budget,
+    answers: Rate,
+    reports: Rate,
     untold: u32,
 }
 
@@ -33,14 +34,6 @@ enum State {
     Deaf,
 }
 
-/// So many at once, and then one in so much time.
-struct Budget {
-    left: u32,
-    most: u32,
-    each: Duration,
-    counted: Instant,
-}
-
 impl<'a> Hearer<'a> {
     /// For the command of `filter`, which sends its listener over `channel`.
     pub(super) fn new(filter: &'a Filter, channel: RawFd) -> Hearer<'a> {
@@ -50,8 +43,8 @@ impl<'a> Hearer<'a> {
             state: State::Awaiting(channel),
             // A program that makes a call in vain for each of its files is slow, and goes on as it would unheard. One that
             // does nothing else must not keep this process, and the supervisor behind it, busy.
-            answers: Budget { left: 1000, most: 1000, each: Duration::from_millis(100), counted: now },
-            reports: Budget { left: 50, most: 50, each: Duration::from_secs(1), counted: now },
+            answers: Rate::new(1000, Duration::from_millis(100), now),
+            reports: Rate::new(50, Duration::from_secs(1), now),
             untold: 0,
         }
     }
@@ -93,8 +86,9 @@ impl<'a> Hearer<'a> {
     }
 
     fn answer(&mut self, cord: RawFd, listener: RawFd, notice: &Notice) {
-        let last = !self.answers.take();
-        if last || self.reports.take() {
+        let now = Instant::now();
+        let last = !self.answers.take(now);
+        if last || self.reports.take(now) {
             let denied = Denied::new(notice.call, notice.arguments, self.untold, last);
             self.untold = 0;
             let mut room = [0; denied::LONGEST];
@@ -134,18 +128,5 @@ fn named(denied: Denied, listener: RawFd, notice: &Notice) -> Denied {
     match notify::read_memory(notice.pid, notice.arguments[argument], &mut bytes[..most]) {
         Ok(length) if notify::is_valid(process::fixed(listener), notice.id) => denied.named(&bytes[..length]),
         Ok(_) | Err(_) => denied,
-    }
-}
-
-impl Budget {
-    fn take(&mut self) -> bool {
-        let now = Instant::now();
-        let since = now.saturating_duration_since(self.counted);
-        let more = u32::try_from(since.as_nanos() / self.each.as_nanos()).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_add(more).min(self.most);
-        self.counted = if self.left == self.most { now } else { self.counted + self.each * more };
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
     }
 }

@@ -6,10 +6,11 @@
 mod lines;
 mod rate;
 
+pub(super) use crate::log::Rate;
 #[cfg(any(test, fuzzing))]
 pub(crate) use lines::law;
 pub(super) use lines::quoted;
-pub(super) use rate::{Pace, Rate};
+pub(super) use rate::Pace;
 
 use crate::plan::model::StandardError;
 use lines::{Line, Lines};

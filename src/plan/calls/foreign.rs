@@ -22,3 +22,17 @@ fn foreign(name: &str, error: impl FnOnce(Sourced<String>) -> Option<CallError>)
     let error = error(Sourced::new(name.to_string(), Origin::Default))?;
     Some(error.reason.unwrap_or("no call or group has this name").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_our_own_are_no_calls_of_others() {
+        for name in groups::GROUPS.iter().map(|group| group.name).chain(["all", "breakfast"]) {
+            assert!(refused(name).is_some() && undeniable(name).is_some(), "{name}");
+        }
+        assert_eq!(undeniable("@aio"), None);
+        assert!(undeniable("execve").is_some_and(|why| why.contains("cannot be denied")));
+    }
+}
