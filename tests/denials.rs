@@ -106,3 +106,10 @@ fn where_somebody_listens_already_calls_fail_unnamed_and_that_is_said() {
 fn nobody_hears_for_a_command_that_is_process_1() {
     told("strict").set("isolation.init=false").shell("true").run().exits(2).says("needs isolation.init = true");
 }
+
+#[test]
+fn the_descriptors_that_it_takes_are_asked_for_before_the_first_session() {
+    let files = |number: u32| told("strict").set(&format!("limits.open-files={number}")).shell("true").run();
+    files(11).exits(2).says("needs limits.open-files of at least 12");
+    files(12).exits(0);
+}

@@ -196,6 +196,7 @@ fn a_relay_that_is_stopped_holds_a_session_no_longer_than_its_limit() {
 fn what_cannot_stand_beside_it_is_refused() {
     for (setting, says) in [
         ("network.mode=host", "network.forward and network.mode = \"host\" exclude each other"),
+        ("isolation.unique-pid=true", "network.forward and isolation.unique-pid = true exclude each other"),
         ("isolation.init=false", "network.forward needs isolation.init = true"),
         ("connection.ends=tree", "network.forward needs connection.ends = \"command\""),
         ("limits.open-files=9", "network.forward needs limits.open-files of at least 16"),

@@ -42,6 +42,10 @@ fn stands(policy: &Policy, first: First, filter: Option<&Filter>, origin: &Origi
     if policy.network.mode.as_ref().is_some_and(|mode| mode.value == NetworkMode::Host) {
         return Err(Refusal::new(Slip::Excludes { key, other: "network.mode = \"host\"" }, origin));
     }
+    // The number would be the relay's, which is the first process that the reaper makes.
+    if policy.isolation.unique_pid.as_ref().is_some_and(|unique| unique.value) {
+        return Err(Refusal::new(Slip::Excludes { key, other: "isolation.unique-pid = true" }, origin));
+    }
     // What ends in the relay's hands has to reach its peer after the command has ended, and somebody has to wait for that.
     if first == First::Command {
         return needs("isolation.init = true");

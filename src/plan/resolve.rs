@@ -123,6 +123,9 @@ fn filter(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> R
     }
 }
 
+/// What the command holds when its filter makes the listener, before it gives that away.
+const OPEN_FILES: u64 = 12;
+
 /// Who hears of denied calls. Where nobody can, they are denied all the same, and that is said.
 fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> Result<Denials, Refusal> {
     let Some(on_deny) = &policy.syscalls.on_deny else { return Ok(Denials::Silent) };
@@ -131,6 +134,12 @@ fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> 
         // The command does not hear itself.
         (OnDeny::Report, First::Command) => {
             let slip = Slip::Needs { key: "syscalls.on-deny = \"report\"", needs: "isolation.init = true" };
+            Err(Refusal::new(slip, &on_deny.origin))
+        }
+        (OnDeny::Report, First::Reaper)
+            if policy.limits.open_files.as_ref().is_some_and(|limit| limit.value < OPEN_FILES) =>
+        {
+            let slip = Slip::Needs { key: "syscalls.on-deny = \"report\"", needs: "limits.open-files of at least 12" };
             Err(Refusal::new(slip, &on_deny.origin))
         }
         (OnDeny::Report, First::Reaper) if !facts.listener.works() => {
