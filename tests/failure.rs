@@ -108,7 +108,9 @@ fn way(step: Step) -> Way {
     let every = scene("strict").set("network.mode=loopback").set("files.proc=subset").set("isolation.unique-pid=true");
     let every = match step {
         Step::Relay | Step::Network | Step::Exchange => {
-            every.set("network.forward=[\"127.0.0.1:25\"]").set("syscalls.allow=[\"network-client\"]")
+            // Which excludes the one that is set above.
+            let every = every.set("isolation.unique-pid=false").set("network.forward=[\"127.0.0.1:25\"]");
+            every.set("syscalls.allow=[\"network-client\"]")
         }
         _ => every,
     };
