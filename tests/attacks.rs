@@ -3,10 +3,10 @@
 //! a policy looks. All that a command can try is tried by `programs/attack` in each setting; `attacks/open.txt` lists what
 //! is known to work there.
 
-mod aim;
-mod tried;
+pub(crate) mod aim;
+pub(crate) mod tried;
 mod outside;
-mod open;
+pub(crate) mod open;
 mod setting;
 mod peers;
 
@@ -26,7 +26,7 @@ fn attacked(setting: &setting::Setting<'_>) -> Vec<String> {
     open::judge(setting.name, &all)
 }
 
-fn as_listed(wrong: &[String]) {
+pub(crate) fn as_listed(wrong: &[String]) {
     assert!(wrong.is_empty(), "not as attacks/open.txt has it:\n{}", wrong.join("\n"));
 }
 

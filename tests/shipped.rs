@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policies that are shipped: under each the real program does its real work over a connection, and cannot any more
-//! where one grant that the policy makes is taken away.
+//! where one grant that the policy makes is taken away; and what is in its place under the same policy gets no further
+//! than what the policy grants.
 
 mod service;
 mod table;
 mod talk;
+mod twin;
 mod without;
 
 use crate::scene::{Server, arguments};
@@ -30,41 +32,52 @@ fn start(service: &Service, policy: &str) -> Result<Server, String> {
     arguments(&words).listen_if_it_can().map_err(|(_, said)| said)
 }
 
-/// Each with its service, and what is missing without it.
+/// Each with its service, what is missing without one of its grants, and what is open to a command that was taken over.
 macro_rules! shipped {
-    ($($name:ident ($($program:literal)*) $does:ident $fails:ident;)*) => { $(
-        #[test]
-        fn $does() {
-            needs!(root);
-            $(needs!(program $program);)*
-            table::$name().furnished(|service, log| {
-                let server = start(service, service.policy).unwrap_or_else(|said| panic!("{said}"));
-                let done = (service.work)(&server, log);
-                done.unwrap_or_else(|why| panic!("{why}\n{}\n{}", server.log(), log.text()));
-            });
-        }
+    ($($name:ident ($($program:literal)*) $does:ident;)*) => { $(
+        mod $name {
+            use super::*;
 
-        #[test]
-        fn $fails() {
-            needs!(root);
-            $(needs!(program $program);)*
-            table::$name().furnished(without::each_grant);
+            #[test]
+            fn $does() {
+                needs!(root);
+                $(needs!(program $program);)*
+                table::$name().furnished(|service, log| {
+                    let server = start(service, service.policy).unwrap_or_else(|said| panic!("{said}"));
+                    let done = (service.work)(&server, log);
+                    done.unwrap_or_else(|why| panic!("{why}\n{}\n{}", server.log(), log.text()));
+                });
+            }
+
+            #[test]
+            fn needs_each_grant() {
+                needs!(root);
+                $(needs!(program $program);)*
+                table::$name().furnished(without::each_grant);
+            }
+
+            #[test]
+            fn taken_over_reaches_what_is_granted_and_no_more() {
+                needs!(root);
+                $(needs!(program $program);)*
+                table::$name().furnished(|service, _| twin::attacks(service));
+            }
         }
     )* };
 }
 
 shipped! {
-    policyd_spf ("policyd-spf") policyd_spf_checks_a_sender policyd_spf_needs_each_grant;
-    policyd_spf_perl ("postfix-policyd-spf-perl") policyd_spf_in_perl_checks_a_sender policyd_spf_in_perl_needs_each_grant;
-    greylist ("/usr/share/doc/postfix/examples/smtpd-policy/greylist.pl") greylist_lets_pass_who_comes_again greylist_needs_each_grant;
-    tcp_table () tcp_table_answers tcp_table_needs_each_grant;
-    socketmap () socketmap_answers socketmap_needs_each_grant;
-    smtp_filter () smtp_filter_passes_a_message_on smtp_filter_needs_each_grant;
-    spamc ("spamc") spamc_brings_a_message_back_with_its_verdict spamc_needs_each_grant;
-    quota () quota_refuses_mail_for_a_full_mailbox quota_needs_each_grant;
-    git_daemon ("/usr/bin/git") git_daemon_lets_clone git_daemon_needs_each_grant;
-    fingerd ("in.fingerd" "finger") fingerd_says_who_is_who fingerd_needs_each_grant;
-    challenge ("cc") the_challenge_can_be_solved the_challenge_needs_each_grant;
+    policyd_spf ("policyd-spf") checks_a_sender;
+    policyd_spf_perl ("postfix-policyd-spf-perl") checks_a_sender;
+    greylist ("/usr/share/doc/postfix/examples/smtpd-policy/greylist.pl") lets_pass_who_comes_again;
+    tcp_table () answers;
+    socketmap () answers;
+    smtp_filter () passes_a_message_on;
+    spamc ("spamc") brings_a_message_back_with_its_verdict;
+    quota () refuses_mail_for_a_full_mailbox;
+    git_daemon ("/usr/bin/git") lets_clone;
+    fingerd ("in.fingerd" "finger") says_who_is_who;
+    challenge ("cc") can_be_solved;
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// The targets. Dropping them removes them.
-pub(super) struct Targets {
+pub(crate) struct Targets {
     child: Child,
     facts: String,
     reached: Receiver<()>,
@@ -16,7 +16,7 @@ pub(super) struct Targets {
 
 impl Targets {
     /// Makes them in a new directory of this room.
-    pub(super) fn make(room: &Room) -> Targets {
+    pub(crate) fn make(room: &Room) -> Targets {
         let directory = room.directory("targets");
         let mut child = Command::new(program("attack"))
             .arg("targets")
@@ -36,19 +36,19 @@ impl Targets {
     }
 
     /// What a command is told in its first line, with the process id of its server.
-    pub(super) fn facts(&self, server: u32) -> String {
+    pub(crate) fn facts(&self, server: u32) -> String {
         format!("{} server={server}", self.facts)
     }
 
     /// A fact that a judge needs too.
-    pub(super) fn fact(&self, name: &str) -> &str {
+    pub(crate) fn fact(&self, name: &str) -> &str {
         let start = format!("{name}=");
         let found = self.facts.split(' ').find_map(|word| word.strip_prefix(&start));
         found.unwrap_or_else(|| panic!("no {name} in {}", self.facts))
     }
 
     /// Whether a command has reached the port since this was last asked.
-    pub(super) fn were_reached(&self) -> bool {
+    pub(crate) fn were_reached(&self) -> bool {
         self.reached.recv_timeout(Duration::from_secs(3)).is_ok()
     }
 }
@@ -61,7 +61,7 @@ impl Drop for Targets {
 }
 
 /// Every attempt that the program knows: its name, and on which connection it is made.
-pub(super) fn attempts() -> Vec<(String, String)> {
+pub(crate) fn attempts() -> Vec<(String, String)> {
     let output = Command::new(program("attack")).arg("list").output().expect("the attack program runs");
     let text = String::from_utf8(output.stdout).expect("names are text");
     let pair = |line: &str| line.split_once(" | ").map(|(name, when)| (name.to_string(), when.to_string()));
@@ -69,7 +69,7 @@ pub(super) fn attempts() -> Vec<(String, String)> {
 }
 
 /// Reads to the end, or to where the connection was reset or fell silent.
-pub(super) fn whatever(mut from: impl Read) -> String {
+pub(crate) fn whatever(mut from: impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = from.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()

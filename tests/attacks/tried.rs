@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// What came of an attack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Open,
     Blocked,
     /// It cannot be tried in this setting.
@@ -20,7 +20,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Verdict::Open => "open",
             Verdict::Blocked => "blocked",
@@ -31,20 +31,20 @@ impl Verdict {
 
 /// An attack and what came of it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) name: String,
-    pub(super) verdict: Verdict,
-    pub(super) why: String,
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) why: String,
 }
 
 /// An attack that the judge has an answer to.
-pub(super) fn found(name: &str, open: bool, why: impl Into<String>) -> Found {
+pub(crate) fn found(name: &str, open: bool, why: impl Into<String>) -> Found {
     let verdict = if open { Verdict::Open } else { Verdict::Blocked };
     Found { name: name.to_string(), verdict, why: why.into() }
 }
 
 /// Tries everything, each connection of which `connect` makes.
-pub(super) fn everything(connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Vec<Found> {
+pub(crate) fn everything(connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Vec<Found> {
     let all = attempts();
     let client = connect().send(format!("{facts}\n").as_bytes());
     let mut lines = BufReader::new(client).lines();
@@ -79,7 +79,7 @@ fn parse(line: &str) -> Option<Found> {
 }
 
 /// One of them, on a connection of its own.
-pub(super) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Found {
+pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts: &str, targets: &Targets) -> Found {
     let other = name.starts_with("another: ").then(|| {
         let mut other = connect().send(format!("{facts} do=leave\n").as_bytes());
         (other.line(), other)
@@ -116,7 +116,7 @@ pub(super) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
 }
 
 /// Waits for something that comes soon, if it comes.
-pub(super) fn until(so: impl Fn() -> bool) -> bool {
+pub(crate) fn until(so: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + patience() / 10;
     while !so() {
         if Instant::now() >= deadline {
