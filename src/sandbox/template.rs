@@ -3,19 +3,21 @@
 //! Each session is cloned with a copy of it, so the cost of a session does not grow with the host's mounts.
 //! Runs in the launcher only; after [`enter`] nothing of the host can be reached by name.
 
+mod place;
+
 use super::HostError;
 use crate::plan::model::{Access, Bind, Device, Plan, Proc, Root};
 use crate::sys;
 use nix::errno::Errno;
 use nix::libc;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use place::{Kind, attach, link, make};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// Parent of the scratch mount points in an empty root. The Landlock rule is on this directory: the kernel's walk
 /// skips a mount point's own inode and honours its parent's, so that one prepared ruleset serves every session.
@@ -198,53 +200,6 @@ fn empty_root(workshop: &str) -> Result<OwnedFd, HostError> {
     make().map_err(|e| refused("mount an empty root directory".to_string(), e))
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Directory,
-    File,
-}
-
-/// Makes `path` below `root` and whatever is missing on the way. What is there stays as it is.
-fn make(root: &OwnedFd, path: &Path, kind: Kind) -> Result<(), HostError> {
-    let told = |e| refused(format!("make {} in the new root", path.display()), e);
-    let mut names: Vec<&OsStr> = path.components().filter_map(name).collect();
-    let last = names.pop();
-    let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 3).map_err(told)?;
-    for name in names {
-        existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        directory = rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(told)?;
-    }
-    let Some(name) = last else { return Ok(()) };
-    match kind {
-        Kind::Directory => existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told),
-        Kind::File => {
-            // O_CREAT alone, and only if nothing is there: a device node must not be opened.
-            if rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                return Ok(());
-            }
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::openat(&directory, name, flags, Mode::from(0o444)).map(drop).map_err(told)
-        }
-    }
-}
-
-fn attach(root: &OwnedFd, path: &Path, kind: Kind, tree: BorrowedFd<'_>) -> Result<(), HostError> {
-    make(root, path, kind)?;
-    let target = path.strip_prefix("/").unwrap_or(path);
-    rustix::mount::move_mount(tree, "", root, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(|e| refused(format!("move {} into the new root", path.display()), e))
-}
-
-fn link(root: &OwnedFd, path: &Path, text: &Path) -> Result<(), HostError> {
-    if let Some(parent) = path.parent() {
-        make(root, parent, Kind::Directory)?;
-    }
-    let target = path.strip_prefix("/").unwrap_or(path);
-    existing(rustix::fs::symlinkat(text, root, target))
-        .map_err(|e| refused(format!("link {} to {}", path.display(), text.display()), e))
-}
-
 /// Makes `root` the root directory and lets go of the host's.
 fn exchange(root: &OwnedFd) -> Result<(), HostError> {
     let leave = || -> Result<(), Errno> {
@@ -257,20 +212,6 @@ fn exchange(root: &OwnedFd) -> Result<(), HostError> {
         sys::mount::set_own_attributes(root.as_fd(), attributes)
     };
     leave().map_err(|e| HostError::new("change to the new root directory", e))
-}
-
-fn name(component: Component<'_>) -> Option<&OsStr> {
-    match component {
-        Component::Normal(name) => Some(name),
-        _ => None,
-    }
-}
-
-fn existing(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
-    match result {
-        Err(rustix::io::Errno::EXIST) => Ok(()),
-        other => other,
-    }
 }
 
 fn errno(errno: rustix::io::Errno) -> Errno {

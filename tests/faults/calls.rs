@@ -32,7 +32,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "sendmsg" => With(&[ENOMEM, ENOBUFS, EAGAIN, ETOOMANYREFS, EPIPE, ECONNRESET]),
         "recvmsg" => With(&[ENOMEM, ENOBUFS, EINTR, EAGAIN]),
         "recvfrom" => With(&[ENOMEM, ENOBUFS, EINTR, EAGAIN]),
-        "mkdirat" | "mkdir" => With(&[ENOMEM, EAGAIN, ENOSPC, EACCES, EIO]),
+        "mkdirat" | "mkdir" => With(&[ENOMEM, EAGAIN, ENOSPC, EACCES, EEXIST, EIO]),
         "unlinkat" | "rmdir" => With(&[EBUSY, ENOMEM, EACCES, EIO]),
         "read" | "pread64" => With(&[EIO, EINTR, ENOMEM]),
         "write" => With(&[EINTR, EAGAIN, ENOSPC, EIO, EPIPE]),
