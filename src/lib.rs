@@ -33,6 +33,7 @@
 //! | --- | --- |
 //! | [`front`] | master, listen, run: each turns its world into a request and listeners |
 //! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
+//! | [`observe`] | a command run openly, and what it asks the kernel for |
 //! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
 //! | [`plan`] | the table of steps, what is refused, what is decided, and its explanation |
 //! | [`policy`] | policy files: types, ownership, spans, profiles |
@@ -93,6 +94,7 @@
 
 pub mod front;
 pub mod supervise;
+pub mod observe;
 pub mod sandbox;
 pub mod plan;
 pub mod policy;

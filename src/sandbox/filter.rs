@@ -86,6 +86,13 @@ pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
     }
 }
 
+/// Compiles the filter of a command that is only watched: what it denies is handed to the listener instead, and so is each
+/// call of another architecture.
+pub fn watching(filter: &Filter) -> Result<Program, HostError> {
+    let leaves = leaves(&Filter { denials: Denials::Told, ..filter.clone() }).map_err(refused)?;
+    finished([head(libc::SECCOMP_RET_USER_NOTIF), tree(&leaves)].concat())
+}
+
 /// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
 pub fn reaper(denials: Denials) -> Result<Program, HostError> {
     let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
@@ -144,7 +151,10 @@ fn program(filter: &Filter) -> Result<Program, HostError> {
 }
 
 fn program_of(leaves: &[Leaf]) -> Result<Program, HostError> {
-    let program = [head(), tree(leaves)].concat();
+    finished([head(libc::SECCOMP_RET_KILL_PROCESS), tree(leaves)].concat())
+}
+
+fn finished(program: Program) -> Result<Program, HostError> {
     if program.len() > LONGEST {
         return Err(refused(format!("it has {} instructions, and the kernel takes {LONGEST}", program.len())));
     }
@@ -166,15 +176,15 @@ fn only(calls: &BTreeMap<u32, Verdict>) -> Result<Vec<Leaf>, BackendError> {
     Ok(leaves)
 }
 
-/// Kills on another architecture and on x32; leaves the call's number in the accumulator.
-fn head() -> Program {
+/// Answers so on another architecture and on x32; leaves the call's number in the accumulator.
+fn head(foreign: u32) -> Program {
     vec![
         load(std::mem::offset_of!(libc::seccomp_data, arch)),
         jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
-        answer(libc::SECCOMP_RET_KILL_PROCESS),
+        answer(foreign),
         load(std::mem::offset_of!(libc::seccomp_data, nr)),
         jump(libc::BPF_JSET, X32, 0, 1),
-        answer(libc::SECCOMP_RET_KILL_PROCESS),
+        answer(foreign),
     ]
 }
 

@@ -26,6 +26,8 @@ pub struct Notice {
     pub pid: Pid,
     /// Its number.
     pub call: u32,
+    /// The architecture whose number that is, as linux/audit.h has them.
+    pub architecture: u32,
     /// Its arguments.
     pub arguments: [u64; 6],
 }
@@ -44,7 +46,8 @@ pub fn receive(listener: BorrowedFd<'_>) -> Result<Notice, Errno> {
     let result = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut room) };
     Errno::result(result)?;
     let libc::seccomp_notif { id, pid, data, .. } = room.notice;
-    Ok(Notice { id, pid: Pid::from_raw(pid as i32), call: data.nr as u32, arguments: data.args })
+    let (call, architecture) = (data.nr as u32, data.arch);
+    Ok(Notice { id, pid: Pid::from_raw(pid as i32), call, architecture, arguments: data.args })
 }
 
 /// Whether the call still waits: only then is what was read of its process's memory that of who made it.
@@ -57,6 +60,13 @@ pub fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
 /// Lets the call fail with this errno. ENOENT: nobody waits any more.
 pub fn refuse(listener: BorrowedFd<'_>, id: u64, errno: i32) -> Result<(), Errno> {
     answer(listener, libc::seccomp_notif_resp { id, val: 0, error: -errno, flags: 0 })
+}
+
+/// Lets the call be made as if nobody had asked. Whoever made it may have changed meanwhile what its arguments point at, so
+/// what was seen of it proves nothing. ENOENT: nobody waits any more.
+pub fn resume(listener: BorrowedFd<'_>, id: u64) -> Result<(), Errno> {
+    let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+    answer(listener, libc::seccomp_notif_resp { id, val: 0, error: 0, flags })
 }
 
 fn answer(listener: BorrowedFd<'_>, mut answer: libc::seccomp_notif_resp) -> Result<(), Errno> {

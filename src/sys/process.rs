@@ -91,6 +91,13 @@ pub fn close_from(first: RawFd) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// close_range(2) with `CLOSE_RANGE_CLOEXEC`: what is open from `first` on stays so until execve(2).
+pub fn close_on_exec_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes numbers only; nothing is closed here.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    checked(result).map(drop)
+}
+
 /// close(2), whose errors say nothing about the descriptor: it is closed.
 pub fn close(descriptor: RawFd) {
     // SAFETY: a number only; the caller owns what it stands for and will not use it again.
