@@ -15,6 +15,7 @@
 mod scene;
 
 mod refusals;
+mod complaints;
 mod check;
 mod startling;
 mod connection;

@@ -6,6 +6,8 @@ mod entries;
 mod libraries;
 mod program;
 
+pub(super) use program::say_what_is_missing;
+
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;
 use crate::host::{Facts, HostError, Machine};

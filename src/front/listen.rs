@@ -3,6 +3,7 @@
 
 use super::address::Address;
 use super::arrange::{Arrangement, Failure};
+use super::check::say_what_is_missing;
 use super::cli::{Listen, What};
 use super::socket::Bound;
 use crate::plan::request::{Front, Transport};
@@ -21,6 +22,9 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
         if !addresses.is_empty() {
             plans.push((arrangement.plan(transport, &facts)?, addresses));
         }
+    }
+    if let Some((plan, _)) = plans.first() {
+        say_what_is_missing(plan);
     }
     // The mode of a socket is the one that was written.
     umask(Mode::empty());

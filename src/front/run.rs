@@ -2,6 +2,7 @@
 //! `spawnbox run`: one command, with standard input as its connection, and its end as our exit status.
 
 use super::arrange::{Arrangement, Failure};
+use super::check::say_what_is_missing;
 use super::cli::Run;
 use super::given::Given;
 use crate::plan::Step;
@@ -68,6 +69,7 @@ pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let Given { connection, client, transport } = Given::take().map_err(Failure::Host)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
+    say_what_is_missing(&plan);
     let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
     let service = supervisor.add(plan, Vec::new()).map_err(Failure::Host)?;
     supervisor.begin(service, connection, client);

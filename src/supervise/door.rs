@@ -6,9 +6,11 @@ use super::client::Client;
 use super::outcome::{self, Limit, Outcome, Usage};
 use super::passer::PassError;
 use crate::host::{HostError, errno_text};
+use crate::plan::model::Denials;
 use crate::plan::{Plan, explain};
 use crate::sandbox::SetupError;
 use nix::errno::Errno;
+use nix::libc;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -152,8 +154,17 @@ impl Ended<'_> {
             (None, Outcome::Lost(_)) if self.usage.out_of_memory.is_some() => None,
             (None, Outcome::Lost(_)) => Some("the sandbox's first process died without a word".to_string()),
             (None, Outcome::Foreign) => Some("the sandbox sent a report that no child of ours writes".to_string()),
+            (None, Outcome::Signaled(libc::SIGSYS)) if self.is_silent() => {
+                let names = "syscalls.on-deny = \"report\" has the log name it";
+                Some(format!("so ends a process that makes a call which the policy denies; {names}"))
+            }
             (None, Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimeLimit | Outcome::Stopped) => None,
         }
+    }
+
+    /// Whether calls are denied that the log does not name.
+    fn is_silent(&self) -> bool {
+        self.plan.filter.as_ref().is_some_and(|filter| filter.denials == Denials::Silent)
     }
 }
 

@@ -5,8 +5,14 @@
 //! Where the index of the loader (ld.so.cache) alone knows a place, the library is not found here and nothing is said:
 //! what is told must be true.
 
-use goblin::elf::Elf;
+use goblin::container::Ctx;
+use goblin::elf::program_header::PT_INTERP;
+use goblin::elf::{Elf, ProgramHeader};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Where the loader looks last, see ld.so(8); with Debian's directories for one architecture.
@@ -14,6 +20,8 @@ const DEFAULT: [&str; 6] =
     ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 /// A file that is larger is no program that anyone starts for a connection.
 const LARGEST: u64 = 512 << 20;
+/// Where linkers put the headers of a program and the name of its loader: within its first page.
+const BEGINNING: u64 = 4096;
 /// More files than any program has libraries.
 const MOST: usize = 1024;
 
@@ -44,6 +52,20 @@ pub(super) fn of(program: &Path) -> Vec<Needed> {
         }
     }
     found
+}
+
+/// The loader of `program` alone, as the kernel finds it: by what stands at its beginning, however large it is.
+pub(super) fn loader(program: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    File::open(program).ok()?.take(BEGINNING).read_to_end(&mut start).ok()?;
+    let header = Elf::parse_header(&start).ok()?;
+    let elf = Elf::lazy_parse(header).ok()?;
+    let context = Ctx::new(elf.header.container().ok()?, elf.header.endianness().ok()?);
+    let (first, count) = (usize::try_from(elf.header.e_phoff).ok()?, usize::from(elf.header.e_phnum));
+    let headers = ProgramHeader::parse(&start, first, count, context).ok()?;
+    let named = headers.iter().find(|header| header.p_type == PT_INTERP)?;
+    let name = start.get(named.file_range())?.split(|byte| *byte == 0).next()?;
+    Some(PathBuf::from(OsStr::from_bytes(name)))
 }
 
 /// What a file needs, and where what it needs is looked for too.
@@ -100,8 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn a_program_names_its_loader_at_its_beginning() {
+        let named = loader(Path::new("/bin/sh"));
+        assert_eq!(named, of(Path::new("/bin/sh")).into_iter().next().map(|needed| needed.path));
+        assert!(named.is_some());
+    }
+
+    #[test]
     fn what_is_no_program_needs_nothing() {
         for file in ["/etc/passwd", "/", "/no/such", "/dev/null"] {
+            assert_eq!(loader(Path::new(file)), None, "{file}");
             assert_eq!(of(Path::new(file)), [], "{file}");
         }
     }

@@ -2,10 +2,10 @@
 //! Whether the program of a plan can be executed, so far as that can be seen without doing it.
 //! Looks at files from outside the sandbox, where a program has the same path as inside.
 
-use super::libraries;
+use super::libraries::{self, Needed};
 use crate::plan::Plan;
 use crate::plan::model::{Access, Identity, Ids, Root};
-use crate::policy::Mistake;
+use crate::policy::{InputError, Mistake};
 use std::ffi::{CStr, OsStr};
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -16,12 +16,38 @@ use std::path::{Path, PathBuf};
 /// `BINPRM_BUF_SIZE`: what the kernel reads of a script's first line (Linux, include/uapi/linux/binfmts.h).
 const FIRST_LINE: u64 = 256;
 
+/// Says before the first session why none will begin, though the program is there: of a script whose interpreter, or a
+/// program whose loader, is not in the sandbox, the kernel says that the program itself is not there.
+pub(in crate::front) fn say_what_is_missing(plan: &Plan) {
+    // In a chroot directory the same names are other files.
+    if plan.chroot.is_some() {
+        return;
+    }
+    let programs = plan.command.programs.iter().map(|program| path(program));
+    let Some(program) =
+        programs.filter(|path| path.is_absolute() && !is_private(plan, path)).find(|path| path.is_file())
+    else {
+        return;
+    };
+    for line in missing(plan, program).map(InputError::from).iter().flat_map(InputError::lines) {
+        tracing::warn!("{}: no session can begin: {line}", plan.service);
+    }
+}
+
+fn missing(plan: &Plan, program: &Path) -> Option<Mistake> {
+    let interpreter = match (interpreter(program), script(plan, program)) {
+        (_, Some(mistake)) => return Some(mistake),
+        (found, None) => found.unwrap_or_else(|| program.to_path_buf()),
+    };
+    let loader = libraries::loader(&interpreter).filter(|loader| !shows(&plan.root, loader))?;
+    Some(not_shown(&Needed { path: loader, by: interpreter }))
+}
+
 /// What is wrong with the program, if anything.
 pub(super) fn check(plan: &Plan) -> Option<Mistake> {
     let paths: Vec<&Path> = plan.command.programs.iter().map(|program| path(program)).collect();
     // A relative path is relative to a directory that Postfix chooses, and a private file system is empty from outside.
-    let unseen = |path: &&Path| !path.is_absolute() || plan.scratch.iter().any(|own| path.starts_with(&own.path));
-    if paths.iter().any(unseen) {
+    if paths.iter().any(|path| !path.is_absolute() || is_private(plan, path)) {
         return None;
     }
     let found = paths.iter().find_map(|path| Some((*path, std::fs::metadata(path).ok()?)));
@@ -35,27 +61,39 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
         let mistake = Mistake::new(format!("{} is nothing that {who} may execute", program.display()));
         return Some(mistake.help(format!("its mode is {:04o}", metadata.mode() & 0o7777)));
     }
-    let Some(interpreter) = interpreter(program) else { return hidden(plan, program) };
+    let executed = interpreter(program).unwrap_or_else(|| program.to_path_buf());
+    script(plan, program).or_else(|| hidden(plan, &executed))
+}
+
+/// Whether each session has a file of its own by this name.
+fn is_private(plan: &Plan, path: &Path) -> bool {
+    plan.scratch.iter().any(|own| path.starts_with(&own.path))
+}
+
+/// What is wrong with the interpreter of a script.
+fn script(plan: &Plan, program: &Path) -> Option<Mistake> {
+    let interpreter = interpreter(program)?;
     let needs = format!("{} needs {}, ", program.display(), interpreter.display());
     if std::fs::metadata(&interpreter).is_err() {
-        return Some(
-            Mistake::new(format!("{needs}which this host does not have")).help("it is in the first line, after #!"),
-        );
+        let mistake = Mistake::new(format!("{needs}which this host does not have"));
+        return Some(mistake.help("it is in the first line, after #!"));
     }
-    if !shows(&plan.root, &interpreter) {
-        let help = format!("add it: files.execute = [\"{}\"]", interpreter.display());
-        return Some(Mistake::new(format!("{needs}which the policy does not let it execute")).help(help));
-    }
-    hidden(plan, &interpreter)
+    let help = format!("add it: files.execute = [\"{}\"]", interpreter.display());
+    let hidden = || Mistake::new(format!("{needs}which the policy does not let it execute")).help(help);
+    (!shows(&plan.root, &interpreter)).then(hidden)
 }
 
 /// The first of the program's loader and libraries that the policy does not show. Without it the kernel says that the
 /// program itself is not there, or the loader ends it.
 fn hidden(plan: &Plan, program: &Path) -> Option<Mistake> {
     let needed = libraries::of(program).into_iter().find(|needed| !shows(&plan.root, &needed.path))?;
+    Some(not_shown(&needed))
+}
+
+fn not_shown(needed: &Needed) -> Mistake {
     let place = needed.path.parent().unwrap_or(&needed.path).display();
     let words = format!("{} needs {}, which the policy does not show", needed.by.display(), needed.path.display());
-    Some(Mistake::new(words).help(format!("add its directory: files.execute = [\"{place}\"]")))
+    Mistake::new(words).help(format!("add its directory: files.execute = [\"{place}\"]"))
 }
 
 fn path(text: &CStr) -> &Path {

@@ -6,6 +6,7 @@ use super::accounts::Host;
 use super::fatal::Fatal;
 use super::start::Start;
 use crate::front::arrange::say_untested;
+use crate::front::check::say_what_is_missing;
 use crate::front::install::units::{self, Units};
 use crate::host::{self, Elsewhere};
 use crate::plan::request::{Front, Transport};
@@ -73,6 +74,7 @@ fn supervisor(start: &Start, transport: Transport, listeners: Vec<Listener>) -> 
         Choice::DefaultFile => tracing::info!("{}", under(&format!(" ({DIRECTORY}/default.toml)"))),
         Choice::Nobody => tracing::info!("{}; {better}", under("")),
     }
+    say_what_is_missing(&plan);
     let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
     let number = supervisor.add(plan, listeners)?;
     Ok((supervisor, number))
