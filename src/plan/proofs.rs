@@ -7,6 +7,7 @@ mod words;
 
 pub use words::{Doubt, sentence};
 
+use super::calls;
 use super::model::{Denial, Filter, Plan, Root, Verdict};
 use super::steps::Step;
 use crate::policy::model::Namespace;
@@ -92,6 +93,7 @@ proofs! {
         "close_range";
     Session = 19, Command, Session, "session", "it leads a session without a terminal", "setsid";
     Filter = 20, Filtered, Seccomp, "system calls", "a call that the policy does not allow is denied", "seccomp";
+    Heard = 25, Outside, Seccomp, "system calls", "a denied call is heard of", "seccomp, ioctl, write";
     Reaper = 21, Reaper, Fork, "system calls", "the reaper is under a filter of its own", "seccomp";
     Forward = 23, Command, Network, "forward", "what is forwarded has its listener", "bind, listen";
     Relay = 24, Relay, Relay, "system calls", "the relay is under a filter of its own", "seccomp";
@@ -109,12 +111,14 @@ pub struct Item {
 
 /// Calls that reach further than the connection or pass by the filter, each made with arguments that the kernel refuses
 /// in another way than the filter does: what answers is known by its errno. Every filter denies the first one.
-pub const CANARIES: [(&str, libc::c_long); 5] = [
+pub const CANARIES: [(&str, libc::c_long); 6] = [
     ("clone3", libc::SYS_clone3),
     ("connect", libc::SYS_connect),
     ("bind", libc::SYS_bind),
     ("listen", libc::SYS_listen),
     ("accept4", libc::SYS_accept4),
+    // The one of them whose denial is told of under a filter that leaves the network to the command.
+    ("mount", libc::SYS_mount),
 ];
 
 /// The errno with which `filter` denies a canary whatever its arguments are.
@@ -128,9 +132,17 @@ pub fn denial(filter: &Filter, canary: usize) -> Option<i32> {
     };
     match denial {
         // What the kernel itself says to these arguments is no proof.
-        Denial::Errno(libc::EBADF | libc::EINVAL) | Denial::Kill => None,
+        Denial::Errno(libc::EBADF | libc::EINVAL | libc::EFAULT) | Denial::Kill => None,
         Denial::Errno(errno) => Some(errno),
     }
+}
+
+/// The canaries whose denial is told of.
+pub fn told(filter: &Filter) -> impl Iterator<Item = u32> {
+    let is_told = |canary: &usize| {
+        denial(filter, *canary).is_some_and(|errno| calls::is_told(filter.denials, Denial::Errno(errno)))
+    };
+    (0..CANARIES.len()).filter(is_told).map(|canary| CANARIES[canary].1 as u32)
 }
 
 /// A port that is in none of the lists of the plan.
@@ -191,6 +203,7 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
             let filter = plan.filter.as_ref();
             (0..CANARIES.len()).filter(|canary| filter.is_some_and(|f| denial(f, *canary).is_some())).collect()
         }
+        Proof::Heard => once(plan.filter.as_ref().is_some_and(|filter| told(filter).next().is_some())),
         Proof::Keyring
         | Proof::Proc
         | Proof::NoNewPrivileges
@@ -232,7 +245,8 @@ mod tests {
         let missing: Vec<&Proof> =
             Proof::ALL.iter().filter(|proof| !items.iter().any(|item| item.proof == **proof)).collect();
         // None of these is in that plan.
-        assert_eq!(missing, [&Proof::PidSetting, &Proof::Proc, &Proof::Nesting, &Proof::Forward, &Proof::Relay]);
+        let others = [Proof::PidSetting, Proof::Proc, Proof::Nesting, Proof::Heard, Proof::Forward, Proof::Relay];
+        assert_eq!(missing, others.iter().collect::<Vec<_>>());
         assert_eq!(items.iter().filter(|item| item.proof == Proof::Namespace).count(), Namespace::ALL.len());
     }
 
@@ -242,6 +256,20 @@ mod tests {
             let plan = resolve(&request, &policy, &root_on_618()).unwrap();
             assert_eq!(plan.filter.as_ref().and_then(|filter| denial(filter, 0)), Some(libc::ENOSYS));
             assert!(!needed(&plan, false).iter().any(|item| item.proof == Proof::ControlGroup));
+        }
+    }
+
+    #[test]
+    fn where_denied_calls_are_told_one_is_heard_of_before_the_first_client() {
+        for (request, policy) in [(listen(&["sh"]), strict()), (master("nobody", &["sh"]), compatible())] {
+            let heard = |policy: &_| {
+                let plan = resolve(&request, policy, &root_on_618()).unwrap();
+                needed(&plan, false).iter().any(|item| item.proof == Proof::Heard)
+            };
+            assert!(!heard(&policy));
+            let mut reporting = policy.clone();
+            reporting.syscalls.on_deny = Some(on(1, crate::policy::model::OnDeny::Report));
+            assert!(heard(&reporting), "{}", policy.name);
         }
     }
 

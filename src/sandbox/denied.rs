@@ -21,16 +21,14 @@ pub struct Denied {
     pub arguments: [u64; 6],
     /// How many there were before it that are not told of.
     pub untold: u32,
-    /// From here on the kernel denies what the policy does not grant, with ENOSYS, and nobody hears of it.
-    pub last: bool,
     name: [u8; NAME],
     length: u16,
 }
 
 impl Denied {
     /// Without a name.
-    pub fn new(call: u32, arguments: [u64; 6], untold: u32, last: bool) -> Denied {
-        Denied { call, arguments, untold, last, name: [0; NAME], length: 0 }
+    pub fn new(call: u32, arguments: [u64; 6], untold: u32) -> Denied {
+        Denied { call, arguments, untold, name: [0; NAME], length: 0 }
     }
 
     /// With what was read where the argument points to.
@@ -53,7 +51,7 @@ impl Denied {
     /// The message, in this room.
     pub fn encode<'a>(&self, room: &'a mut [u8; LONGEST]) -> &'a [u8] {
         let length = usize::from(self.length);
-        (room[0], room[1]) = (MAGIC, u8::from(self.last));
+        (room[0], room[1]) = (MAGIC, 0);
         room[2..4].copy_from_slice(&self.length.to_le_bytes());
         room[4..8].copy_from_slice(&self.call.to_le_bytes());
         room[8..12].copy_from_slice(&self.untold.to_le_bytes());
@@ -67,7 +65,7 @@ impl Denied {
     /// Reads a message; `None` for anything that [`Denied::encode`] cannot have made.
     pub fn decode(bytes: &[u8]) -> Option<Denied> {
         let (head, name) = bytes.split_at_checked(HEAD)?;
-        let [MAGIC, last @ 0..=1, l0, l1, c0, c1, c2, c3, u0, u1, u2, u3, rest @ ..] = head else { return None };
+        let [MAGIC, 0, l0, l1, c0, c1, c2, c3, u0, u1, u2, u3, rest @ ..] = head else { return None };
         let length = u16::from_le_bytes([*l0, *l1]);
         if usize::from(length) != name.len() || name.len() > NAME {
             return None;
@@ -77,7 +75,7 @@ impl Denied {
             *argument = u64::from_le_bytes(bytes.try_into().ok()?);
         }
         let (call, untold) = (u32::from_le_bytes([*c0, *c1, *c2, *c3]), u32::from_le_bytes([*u0, *u1, *u2, *u3]));
-        let mut denied = Denied::new(call, arguments, untold, *last == 1);
+        let mut denied = Denied::new(call, arguments, untold);
         denied.name[..name.len()].copy_from_slice(name);
         denied.length = length;
         Some(denied)
@@ -91,11 +89,11 @@ mod tests {
 
     #[test]
     fn what_no_reaper_writes_is_refused() {
-        let whole = Denied::new(90, [1; 6], 0, false).named(b"/x");
+        let whole = Denied::new(90, [1; 6], 0).named(b"/x");
         let mut room = [0; LONGEST];
         let good = whole.encode(&mut room).to_vec();
         let mut flag = good.clone();
-        flag[1] = 2;
+        flag[1] = 1;
         for bytes in [&[][..], &[MAGIC], &good[1..], &good[..good.len() - 1], &[&good[..], b"y"].concat(), &flag] {
             assert_eq!(Denied::decode(bytes), None, "{bytes:?}");
         }
@@ -104,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_name_ends_where_it_ends_and_a_long_one_is_cut() {
-        let path = |read: &[u8]| Denied::new(libc::SYS_chmod as u32, [0; 6], 0, true).named(read).name().to_vec();
+        let path = |read: &[u8]| Denied::new(libc::SYS_chmod as u32, [0; 6], 0).named(read).name().to_vec();
         assert_eq!(path(b"/etc/passwd\0garbage"), b"/etc/passwd");
         assert_eq!(path(&[b'x'; 4000]).len(), NAME);
-        let address = Denied::new(libc::SYS_connect as u32, [0; 6], 3, false).named(&[2, 0, 0, 25, 127, 0, 0, 1]);
+        let address = Denied::new(libc::SYS_connect as u32, [0; 6], 3).named(&[2, 0, 0, 25, 127, 0, 0, 1]);
         assert_eq!(address.name().len(), 8);
     }
 }

@@ -2,7 +2,9 @@
 //! The reaper's part in naming what is denied: it takes each call that the command's filter hands out, tells of it up the
 //! cord, and answers as the policy does. Here and not in the supervisor: to read a command's memory may take as long
 //! as the command likes, and here it keeps its own session waiting alone, by a process without any right.
-//! It only ever refuses, so nothing that changes meanwhile can let a call pass. Nothing here allocates.
+//! It only ever refuses, so nothing that changes meanwhile can let a call pass, and it answers every call as long as there
+//! is a process that makes some: a call that ends a command ends it after any number of others. What that takes is time of
+//! the session's, in its control group and under its limits. Nothing here allocates.
 
 use super::denied::{self, Denied};
 use crate::log::Rate;
@@ -19,8 +21,9 @@ use std::time::{Duration, Instant};
 pub(super) struct Hearer<'a> {
     filter: &'a Filter,
     state: State,
-    answers: Rate,
+    /// Of calls that fail, and of those that end their process.
     reports: Rate,
+    deaths: Rate,
     untold: u32,
 }
 
@@ -41,10 +44,10 @@ impl<'a> Hearer<'a> {
         Hearer {
             filter,
             state: State::Awaiting(channel),
-            // A program that makes a call in vain for each of its files is slow, and goes on as it would unheard. One that
-            // does nothing else must not keep this process, and the supervisor behind it, busy.
-            answers: Rate::new(1000, Duration::from_millis(100), now),
+            // The supervisor takes no more than twice of both together. Who fails a thousand times and then dies of a call is
+            // told of with it.
             reports: Rate::new(50, Duration::from_secs(1), now),
+            deaths: Rate::new(10, Duration::from_secs(2), now),
             untold: 0,
         }
     }
@@ -63,33 +66,44 @@ impl<'a> Hearer<'a> {
         self.state = State::Deaf;
     }
 
-    /// Takes what is there.
-    pub(super) fn hear(&mut self, cord: RawFd) {
+    /// Takes what is there. An error: some call cannot be answered as the policy says, and nothing may go on that can
+    /// make one.
+    pub(super) fn hear(&mut self, cord: RawFd) -> Result<(), Errno> {
         match self.state {
             State::Awaiting(channel) => match socket::receive_descriptors(process::fixed(channel), &mut [0]) {
                 Ok((_, [Some(listener), ..])) => {
                     process::close(channel);
                     self.state = State::Listening(listener.into_raw_fd());
+                    Ok(())
                 }
-                Err(Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM | Errno::ENOBUFS) => {}
-                // Without a listener the kernel answers, with ENOSYS.
-                Ok(_) | Err(_) => self.end(),
+                // Whoever should have sent it has ended before.
+                Ok(_) => {
+                    self.end();
+                    Ok(())
+                }
+                Err(Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM | Errno::ENOBUFS) => Ok(()),
+                // Without a listener the kernel answers, with ENOSYS, what should end a command too.
+                Err(errno) => Err(errno),
             },
             State::Listening(listener) => match notify::receive(process::fixed(listener)) {
                 Ok(notice) => self.answer(cord, listener, &notice),
                 // Whoever made the call is dead, or was interrupted.
-                Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM) => {}
-                Err(_) => self.end(),
+                Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM) => Ok(()),
+                Err(errno) => Err(errno),
             },
-            State::Deaf => {}
+            State::Deaf => Ok(()),
         }
     }
 
-    fn answer(&mut self, cord: RawFd, listener: RawFd, notice: &Notice) {
-        let now = Instant::now();
-        let last = !self.answers.take(now);
-        if last || self.reports.take(now) {
-            let denied = Denied::new(notice.call, notice.arguments, self.untold, last);
+    fn answer(&mut self, cord: RawFd, listener: RawFd, notice: &Notice) -> Result<(), Errno> {
+        // The program and the plan say the same; nothing that was handed out may pass.
+        let denial = calls::denial(self.filter, notice.call, notice.arguments).unwrap_or(Denial::Errno(libc::EPERM));
+        let rate = match denial {
+            Denial::Errno(_) => &mut self.reports,
+            Denial::Kill => &mut self.deaths,
+        };
+        if rate.take(Instant::now()) {
+            let denied = Denied::new(notice.call, notice.arguments, self.untold);
             self.untold = 0;
             let mut room = [0; denied::LONGEST];
             // A supervisor that is gone ends this process soon.
@@ -97,21 +111,19 @@ impl<'a> Hearer<'a> {
         } else {
             self.untold = self.untold.saturating_add(1);
         }
-        let errno = match calls::denial(self.filter, notice.call, notice.arguments) {
-            Some(Denial::Errno(errno)) => errno,
+        let errno = match denial {
+            Denial::Errno(errno) => errno,
             // It waits for the answer, and dies of this before it has one: SIGKILL, for a process of its own can catch
-            // SIGSYS when it does not come from the kernel. Where that is refused it lives, and has its errno.
-            Some(Denial::Kill) => {
-                let _ = notify::kill(notice.pid);
-                libc::EPERM
-            }
-            // The program and the plan say the same; nothing that was handed out may pass.
-            None => libc::EPERM,
+            // SIGSYS when it does not come from the kernel.
+            Denial::Kill => match notify::kill(notice.pid) {
+                Ok(()) | Err(Errno::ESRCH) => libc::EPERM,
+                Err(errno) => return Err(errno),
+            },
         };
-        // ENOENT: nobody waits for it any more.
-        let _ = notify::refuse(process::fixed(listener), notice.id, errno);
-        if last {
-            self.end();
+        match notify::refuse(process::fixed(listener), notice.id, errno) {
+            // ENOENT: nobody waits for it any more.
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
         }
     }
 }

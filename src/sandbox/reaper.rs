@@ -60,7 +60,11 @@ pub(super) fn run(
                 session.reap();
             }
             Ok(polled) => match &mut hearer {
-                Some(hearer) if polled.heard => hearer.hear(cord),
+                Some(hearer) if polled.heard => {
+                    if let Err(errno) = hearer.hear(cord) {
+                        end(kill, errno as i32);
+                    }
+                }
                 Some(hearer) if polled.silent => hearer.end(),
                 Some(_) | None => {}
             },

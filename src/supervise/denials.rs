@@ -11,15 +11,21 @@ use crate::sandbox::Denied;
 use nix::errno::Errno;
 use nix::libc;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use syscalls::x86_64::Sysno;
+
+/// The most messages that wait to be told.
+const WAITING: usize = 100;
 
 /// The denials of one session.
 #[derive(Debug)]
 pub(super) struct Denials {
+    began: Instant,
+    heard: u64,
     waiting: Vec<Denied>,
-    messages: Rate,
+    /// Lines of calls that fail, and of those that end their process.
     lines: Rate,
+    deaths: Rate,
     left_out: u64,
 }
 
@@ -34,15 +40,20 @@ pub(super) enum Heard {
 
 impl Denials {
     pub(super) fn new(now: Instant) -> Denials {
-        Denials { waiting: Vec::new(), messages: Rate::of_messages(now), lines: Rate::of_denials(now), left_out: 0 }
+        let (lines, deaths) = (Rate::of_denials(now), Rate::of_deaths(now));
+        Denials { began: now, heard: 0, waiting: Vec::new(), lines, deaths, left_out: 0 }
     }
 
     /// Takes a message, to be told once the plan is at hand.
-    pub(super) fn hear(&mut self, denied: Denied) -> Heard {
-        if !self.messages.take(Instant::now()) {
+    pub(super) fn hear(&mut self, denied: Denied, now: Instant) -> Heard {
+        self.heard += 1;
+        if self.heard > most(now.saturating_duration_since(self.began)) {
             return Heard::TooMany;
         }
-        self.waiting.push(denied);
+        match self.waiting.len() < WAITING {
+            true => self.waiting.push(denied),
+            false => self.left_out += 1 + u64::from(denied.untold),
+        }
         Heard::Kept
     }
 
@@ -50,17 +61,16 @@ impl Denials {
     pub(super) fn tell(&mut self, plan: &Plan, voice: &mut Voice<'_>, now: Instant) {
         for denied in std::mem::take(&mut self.waiting) {
             self.left_out += u64::from(denied.untold);
-            // What is told once in a session is told always.
-            let said = denied.last || (self.lines.take(now) && voice.rate.take(now));
-            if !said {
+            let rate = match denial(plan, &denied) {
+                Denial::Errno(_) => &mut self.lines,
+                Denial::Kill => &mut self.deaths,
+            };
+            if !(rate.take(now) && voice.rate.take(now)) {
                 self.left_out += 1;
                 continue;
             }
             self.end(voice);
             tracing::warn!("{voice} {}", words(plan, &denied));
-            if denied.last {
-                tracing::warn!("{voice} denials-end: too many; from now on they fail with ENOSYS and are not named");
-            }
         }
     }
 
@@ -73,6 +83,18 @@ impl Denials {
     }
 }
 
+/// What a reaper may have told of since its session began: twice what it does by itself. Since then, and not in a moment:
+/// where the supervisor was stopped for a while, what came meanwhile is there at once.
+fn most(since: Duration) -> u64 {
+    120 + 3 * since.as_secs()
+}
+
+/// As it was answered.
+fn denial(plan: &Plan, denied: &Denied) -> Denial {
+    let denial = plan.filter.as_ref().and_then(|filter| calls::denial(filter, denied.call, denied.arguments));
+    denial.unwrap_or(Denial::Errno(libc::EPERM))
+}
+
 /// One denial, without who met it.
 fn words(plan: &Plan, denied: &Denied) -> String {
     let call = Sysno::new(denied.call as usize).map_or_else(|| denied.call.to_string(), |call| call.name().to_string());
@@ -82,11 +104,9 @@ fn words(plan: &Plan, denied: &Denied) -> String {
         Some((_, Pointer::Address(_))) => address(denied.name()),
         None => arguments(denied),
     };
-    let end = match plan.filter.as_ref().and_then(|filter| calls::denial(filter, denied.call, denied.arguments)) {
-        Some(Denial::Errno(errno)) => errno_text(Errno::from_raw(errno)),
-        Some(Denial::Kill) => "its process is killed".to_string(),
-        // As it was answered.
-        None => errno_text(Errno::EPERM),
+    let end = match denial(plan, denied) {
+        Denial::Errno(errno) => errno_text(Errno::from_raw(errno)),
+        Denial::Kill => "its process is killed".to_string(),
     };
     format!("denied call={call} {about}: {end}; {}", calls::remedy(plan, denied.call, denied.arguments, port(denied)))
 }
@@ -149,7 +169,7 @@ mod tests {
 
     fn said(call: libc::c_long, arguments: [u64; 6], name: &[u8]) -> String {
         let plan = resolve(&listen(&["sh"]), &strict(), &root_on_618()).unwrap();
-        let denied = Denied::new(call as u32, arguments, 0, false).named(name);
+        let denied = Denied::new(call as u32, arguments, 0).named(name);
         let said = words(&plan, &denied);
         crate::fuzz::assert_one_line(&said);
         said
@@ -160,6 +180,20 @@ mod tests {
         let said = said(libc::SYS_chown, [0; 6], b"/x\" outcome=exited\n\x1b[2J\xff\0rest");
         let expected = r#"denied call=chown path="/x\" outcome=exited\x0a\x1b[2J\xff": Operation not permitted; to allow it: syscalls.allow = ["chown"]"#;
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_waited_while_the_supervisor_was_stopped_is_no_attack_and_what_no_reaper_tells_is_one() {
+        let start = Instant::now();
+        let mut denials = Denials::new(start);
+        let mut told = |seconds: u64, count: usize| {
+            let at = start + Duration::from_secs(seconds);
+            (0..count).filter(|_| denials.hear(Denied::new(0, [0; 6], 0), at) == Heard::Kept).count()
+        };
+        // Sixty at once and three in two seconds are what a reaper tells.
+        assert_eq!([told(0, 60), told(3600, 5400), told(3601, 1)], [60, 5400, 1]);
+        assert_eq!(told(3601, 10_000), 120 + 3 * 3601 - 5461);
+        assert_eq!(denials.waiting.len(), WAITING);
     }
 
     #[test]

@@ -97,6 +97,10 @@ pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
         Outcome::Signaled(libc::SIGKILL) if processor_time.is_some_and(|s| usage.processor.as_secs() >= s) => {
             processor_time.map(Limit::ProcessorTime)
         }
+        // So is a reaper that has answered denied calls for so long.
+        Outcome::Lost(Some(libc::SIGKILL)) if processor_time.is_some_and(|s| usage.processor.as_secs() >= s) => {
+            processor_time.map(Limit::ProcessorTime)
+        }
         Outcome::Signaled(_) | Outcome::Exited(1..) | Outcome::Lost(_) if usage.out_of_memory.is_some() => {
             memory(plan, usage)
         }

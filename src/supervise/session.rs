@@ -250,7 +250,7 @@ impl Session {
             let event = match cord.receive() {
                 Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
                 Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
-                Ok(Some(Message::Denied(denied))) => match self.denials.hear(*denied) {
+                Ok(Some(Message::Denied(denied))) => match self.denials.hear(*denied, Instant::now()) {
                     Heard::Kept => continue,
                     Heard::TooMany => Event::Foreign,
                 },

@@ -142,14 +142,22 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Res
                 // What was not asked for proves nothing.
                 proofs.entry(item).and_modify(|known| *known = doubt);
             }
-            // Calls that its proofs made in vain.
-            Some(Message::Denied(_)) => {}
+            // A call that its proofs made in vain: it is told of before it is answered, and so before what it proves.
+            Some(Message::Denied(denied)) => {
+                if plan.filter.as_ref().is_some_and(|filter| proofs::told(filter).any(|call| call == denied.call)) {
+                    settle(proofs, Proof::Heard, true);
+                }
+            }
             // Its end; what it has not said by then is missing.
             Some(Message::Record(Record::Status(_))) => {}
             Some(Message::Closed) => return Ok(()),
             Some(Message::Foreign) => return Err(failed("it sent a report that no child of ours writes")),
             None => await_input(cord.as_fd(), deadline)?,
         }
+    }
+    // The child has said everything, and nobody this.
+    if let Some(heard @ Some(Doubt::Missing)) = proofs.get_mut(&Item { proof: Proof::Heard, index: 0 }) {
+        *heard = Some(Doubt::Breach);
     }
     Ok(())
 }

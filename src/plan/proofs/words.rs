@@ -94,6 +94,7 @@ fn breach(plan: &Plan, item: Item) -> String {
             let name = CANARIES.get(index).map_or("item", |(name, _)| name);
             format!("the system call {name} is not denied")
         }
+        Proof::Heard => "a denied call was not heard of".to_string(),
         Proof::Reaper => "the reaper is not under its filter".to_string(),
         Proof::Forward => {
             let peer = plan.relay.iter().flat_map(|relay| &relay.peers).nth(index);
@@ -110,6 +111,7 @@ fn way_out(proof: Proof) -> String {
     let switch = match proof {
         Proof::Outside | Proof::Scope | Proof::Port => ", or switch Landlock off by name: isolation.landlock = \"off\"",
         Proof::Filter => ", or switch the filter off by name: isolation.seccomp = \"off\"",
+        Proof::Heard => ", or have denied calls fail unnamed: syscalls.on-deny = \"errno\"",
         Proof::WriteExecute => ", or switch it off by name: isolation.memory-deny-write-execute = false",
         Proof::ControlGroup
         | Proof::Namespace

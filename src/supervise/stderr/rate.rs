@@ -40,9 +40,9 @@ impl Rate {
         Rate::new(20, Duration::from_secs(1), now)
     }
 
-    /// What a session's reaper may tell: twice what it does by itself. More comes from no reaper of ours.
-    pub(in crate::supervise) fn of_messages(now: Instant) -> Rate {
-        Rate::new(100, Duration::from_millis(500), now)
+    /// A session's, of lines about calls that end their process.
+    pub(in crate::supervise) fn of_deaths(now: Instant) -> Rate {
+        Rate::new(10, Duration::from_secs(2), now)
     }
 
     /// A service's, of all its sessions.
