@@ -43,7 +43,10 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
     }
     for name in &names {
         match policy(name, &machine, options.min_score).map_err(Failure::Host)? {
-            Ok(line) => said.good(&line),
+            Ok((line, notes)) => {
+                said.good(&line);
+                notes.iter().for_each(|note| said.note(note));
+            }
             Err(reports) => said.bad(&reports),
         }
     }
@@ -121,8 +124,11 @@ impl Said {
     }
 }
 
-/// The line for a policy that is good.
-fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<String, Reports>, HostError> {
+/// The line for a policy that is good, and what else is true of it.
+type Good = (String, Vec<String>);
+
+/// Whether the policy is good.
+fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<Good, Reports>, HostError> {
     let policy = match load(word, &[]) {
         Ok(policy) => policy,
         Err(error) => return Ok(Err(vec![error])),
@@ -140,7 +146,8 @@ fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<St
         }
     }
     let without = if own { "" } else { ", for a command that is named elsewhere" };
-    Ok(if reports.is_empty() { Ok(format!("{word}: ok{without}")) } else { Err(reports) })
+    let good = || (format!("{word}: ok{without}"), policy.stand_ins().collect());
+    Ok(if reports.is_empty() { Ok(good()) } else { Err(reports) })
 }
 
 /// What is wrong with the policy for connections of this kind. A refusal ends a plan, so what was refused is taken out

@@ -85,6 +85,9 @@ fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
     // As many digits as log lines show.
     let hash: String = plan.policy_hash.chars().take(12).collect();
     page.row("policy", format!("{}, sha256 {hash}", plan.policy), None);
+    if !plan.read_from.is_empty() {
+        page.row("", format!("read from {}", plan.read_from.join(", ")), None);
+    }
     let front = match plan.front {
         Front::Master => "Postfix master(8)",
         Front::Listen => "its own listening sockets",

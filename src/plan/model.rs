@@ -22,6 +22,8 @@ pub struct Plan {
     pub policy: String,
     /// SHA-256 of its files, hexadecimal.
     pub policy_hash: String,
+    /// Its files, in the order in which they were read.
+    pub read_from: Vec<String>,
     /// One line for people.
     pub description: Option<String>,
     /// Which front door connections come through.

@@ -89,6 +89,17 @@ impl InputError {
         }
     }
 
+    /// The same mistakes at `span` of `source`, which made them: each as `with` leaves it. One that has a place of its own
+    /// keeps it.
+    pub(super) fn put_at(mut self, source: &Source, span: Range<usize>, with: impl Fn(Mistake) -> Mistake) -> Self {
+        let place = |mistake: Mistake| match mistake.place {
+            Place::Nowhere => mistake.at(source, span.clone()),
+            Place::Text(..) | Place::Origin(_) | Place::Path(_) => mistake,
+        };
+        self.mistakes = self.mistakes.into_iter().map(|mistake| with(place(mistake))).collect();
+        self
+    }
+
     /// Every mistake, for a program.
     pub fn told(&self) -> impl Iterator<Item = Told> {
         self.mistakes.iter().map(Mistake::told)

@@ -14,6 +14,7 @@ pub mod origin;
 pub mod diagnose;
 pub mod source;
 pub mod load;
+mod search;
 mod shipped;
 mod trust;
 mod file;

@@ -239,6 +239,20 @@ impl Policy {
         }
     }
 
+    /// What was read, in that order; of a file with a built-in policy's name, that it is used instead.
+    pub fn read_from(&self) -> impl Iterator<Item = String> {
+        self.sources.iter().map(|source| match source.stands_for() {
+            Some(builtin) => format!("{} (not the built-in {builtin})", source.title()),
+            None => source.title(),
+        })
+    }
+
+    /// A line for each file that is used instead of the built-in policy whose name it has.
+    pub fn stand_ins(&self) -> impl Iterator<Item = String> {
+        let told = |source: &Source, builtin| format!("{} is used, and not the built-in {builtin}", source.title());
+        self.sources.iter().filter_map(move |source| Some(told(source, source.stands_for()?)))
+    }
+
     /// The policy without the entries of lists, and the accounts, that were written at `origin`: for whoever looks for
     /// more mistakes behind one of them.
     pub fn without(mut self, origin: &Origin) -> Policy {

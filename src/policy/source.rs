@@ -25,6 +25,8 @@ pub struct Source {
     text: Arc<str>,
     /// Where each line starts.
     lines: Arc<[usize]>,
+    /// The built-in policy whose place it takes.
+    instead_of: Option<&'static str>,
     /// How many characters begin before every [`STRIDE`]th byte: a file may be one line, with a value at every other byte.
     characters: Arc<[usize]>,
 }
@@ -44,7 +46,30 @@ impl Source {
             characters.push(before);
             before += starts(block);
         }
-        Source { name, text, lines, characters: characters.into() }
+        Source { name, text, lines, instead_of: None, characters: characters.into() }
+    }
+
+    /// The same, which takes the place of a built-in policy.
+    pub(super) fn instead_of(self, builtin: Option<&'static str>) -> Self {
+        Source { instead_of: builtin, ..self }
+    }
+
+    /// The built-in policy that has its name, and for which it stands.
+    pub fn stands_for(&self) -> Option<&'static str> {
+        self.instead_of
+    }
+
+    /// Whether it is a part of the program.
+    pub(super) fn is_builtin(&self) -> bool {
+        matches!(self.name, Name::Builtin(_))
+    }
+
+    /// The name by which a policy in a file is known.
+    pub(super) fn stem(&self) -> Option<&str> {
+        match &self.name {
+            Name::File(path) => path.file_name()?.to_str()?.strip_suffix(".toml"),
+            Name::Builtin(_) | Name::CommandLine => None,
+        }
     }
 
     /// The text.

@@ -4,8 +4,12 @@
 
 use super::instance::Postfix;
 use super::private::{Log, in_private, replace_policies};
+use crate::scene::host::eventually;
 use crate::scene::stage::room;
-use crate::scene::{Client, patience};
+use crate::scene::{Client, arguments, patience};
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::io::Write;
 
 /// Says whether the host's /root is in sight, as it is under `compatible`.
 const LOOK: &str = "user=nobody argv=/bin/sh -c { test -e /root && echo seen || echo hidden }";
@@ -91,5 +95,38 @@ fn a_default_that_cannot_be_read_is_never_passed_over() {
         assert_eq!(look(postfix, "plain"), "");
         let line = log.says_all(&["postfix/spawnbox[", "]: fatal: "]);
         assert!(line.contains("/etc/spawnbox/default.toml:3:1") && line.contains("unknown key `raed`"), "{line}");
+    });
+}
+
+#[test]
+fn what_a_policy_extends_by_name_is_read_anew_at_each_start_and_told() {
+    needs!(root);
+    needs!(program "postfix");
+    let policies = [
+        ("own.toml", "extends = [\"common\"]"),
+        ("common.toml", "extends = [\"strict\"]"),
+        ("strict.toml", "extends = [\"strict\"]"),
+    ];
+    services(&policies, &[("own", "")], |postfix, log| {
+        assert_eq!(look(postfix, "own"), "hidden\n");
+        let instead = "/etc/spawnbox/strict.toml is used, and not the built-in strict";
+        arguments(&["check", "own"])
+            .run()
+            .exits(0)
+            .stdout(&format!("own: ok, for a command that is named elsewhere\n    note: {instead}\n"));
+        arguments(&["explain", "--json", "--policy", "own", "--", "sh"]).run().exits(0).prints(
+            "read from /etc/spawnbox/own.toml, /etc/spawnbox/common.toml, \
+             /etc/spawnbox/strict.toml (not the built-in strict), built-in strict.toml",
+        );
+        // Not made where it is not there: this must be the scene's own /etc.
+        let common = File::options().append(true).open("/etc/spawnbox/common.toml");
+        common.and_then(|mut file| file.write_all(b"[files]\nraed = []\n")).expect("it is the scene's");
+        let place = "/etc/spawnbox/common.toml:4:1";
+        arguments(&["check", "own"]).run().says(&format!("--> {place}")).exits(2);
+        let running = postfix.daemons("own");
+        postfix.signal(Signal::SIGHUP);
+        eventually("the old daemon ends", patience(), || running.iter().all(|id| !postfix.daemons("own").contains(id)));
+        assert_eq!(look(postfix, "own"), "");
+        log.says(&format!("fatal: {place}: unknown key `raed`"));
     });
 }

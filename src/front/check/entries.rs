@@ -56,6 +56,7 @@ fn one(entry: &Entry, directory: &str, chroot: ChrootDefault, said: &mut Said) {
     }
     let Foreseen { policy, choice, .. } = &foreseen;
     said.good(&format!("{}: ok, policy {} ({})", entry.title(), policy.name, by(*choice, &entry.service)));
+    policy.stand_ins().for_each(|line| said.note(&line));
     if *choice == Choice::Nobody {
         said.note(&better(entry, &foreseen));
     }
