@@ -3,7 +3,9 @@
 //! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
 
 use crate::plan::model::StandardError;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::sandbox::HostError;
+use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Descriptors that are not a session's.
 const OWN: u64 = 64;
@@ -23,8 +25,12 @@ pub(super) struct OpenFiles {
 
 impl OpenFiles {
     /// Raises the soft limit to the hard one.
-    pub(super) fn raise() -> OpenFiles {
-        let before = getrlimit(Resource::Nofile);
+    pub(super) fn raise() -> Result<OpenFiles, HostError> {
+        // rustix takes a filter's refusal of this for a bug.
+        let (soft, hard) = getrlimit(Number::RLIMIT_NOFILE)
+            .map_err(|errno| HostError::new("read the own limit on open files", errno))?;
+        let value = |limit| (limit != RLIM_INFINITY).then_some(limit);
+        let before = Rlimit { current: value(soft), maximum: value(hard) };
         let raised = Rlimit { current: before.maximum, maximum: before.maximum };
         // Refused only by a filter; then fewer sessions fit.
         let now = match setrlimit(Resource::Nofile, raised) {
@@ -33,7 +39,7 @@ impl OpenFiles {
         };
         // Without /proc nothing is known of them, and accept(2) says when there is no more room.
         let taken = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
-        OpenFiles { before, now, taken }
+        Ok(OpenFiles { before, now, taken })
     }
 
     /// The limit that we were started with, and a launcher gets.

@@ -100,7 +100,7 @@ impl Supervisor {
             events: VecDeque::new(),
             passing: Passing::default(),
             slice: slices::shared(place)?,
-            files: OpenFiles::raise(),
+            files: OpenFiles::raise()?,
             rights: Rights::Own,
             strays: Strays::default(),
             strays_at: None,

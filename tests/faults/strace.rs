@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -44,17 +45,37 @@ impl fmt::Display for Injection {
 /// How often each call was made, from the first to the last of those that are of interest.
 pub(super) type Counts = BTreeMap<String, (usize, usize)>;
 
-/// Every failure of every call that was recorded.
+/// How many of the calls of one name are tried. A proof at the start asks for each number that a descriptor can have.
+const OF_ONE_NAME: usize = 60;
+
+/// Every failure of every call that was recorded; of a call that is made very often, see [`thinned`].
 pub(super) fn every(counts: &Counts, errnos: impl Fn(&str) -> &'static [Errno]) -> Vec<Injection> {
     let of_call = |(call, &(first, last)): (&String, &(usize, usize))| {
         let (call, errnos) = (call.clone(), errnos(call));
+        let made = (first..=last).count();
+        let tried = thinned((first..=last).collect());
+        if tried.len() < made && !errnos.is_empty() {
+            let _ = writeln!(std::io::stderr(), "faults: {call}: {} of its {made} calls", tried.len());
+        }
         let of_one = move |when| {
             let call = call.clone();
             errnos.iter().map(move |&errno| Injection { call: call.clone(), when, errno })
         };
-        (first..=last).flat_map(of_one)
+        tried.into_iter().flat_map(of_one)
     };
     counts.iter().flat_map(of_call).collect()
+}
+
+/// Of too many: a third of those that may be from the beginning, one from the end, and the rest spread between.
+fn thinned(all: Vec<usize>) -> Vec<usize> {
+    const THIRD: usize = OF_ONE_NAME / 3;
+    if all.len() <= OF_ONE_NAME {
+        return all;
+    }
+    let (begin, rest) = all.split_at(THIRD);
+    let (between, end) = rest.split_at(rest.len() - THIRD);
+    let spread = between.iter().step_by(between.len().div_ceil(THIRD));
+    begin.iter().chain(spread).chain(end).copied().collect()
 }
 
 /// strace, attached to one process.

@@ -256,7 +256,8 @@ fn has_flags(path: &CStr, flags: u64) -> Answer {
 fn is_closed_by_exec(number: RawFd) -> bool {
     match rustix::io::fcntl_getfd(sys::process::fixed(number)) {
         Ok(flags) => flags.contains(rustix::io::FdFlags::CLOEXEC),
-        Err(_) => true,
+        // No other answer says that there is none.
+        Err(error) => error == rustix::io::Errno::BADF,
     }
 }
 
