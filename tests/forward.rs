@@ -19,6 +19,11 @@ struct Peer {
 
 impl Peer {
     fn at(address: &str) -> Peer {
+        Peer::slow(address, std::time::Duration::ZERO)
+    }
+
+    /// One that lets each client wait before it listens to it.
+    fn slow(address: &str, pause: std::time::Duration) -> Peer {
         let listener = TcpListener::bind(format!("{address}:0")).expect("loopback is there");
         let address = listener.local_addr().expect("it is bound").to_string();
         let (tell, heard) = channel();
@@ -26,6 +31,7 @@ impl Peer {
             for client in listener.incoming() {
                 let Ok(mut client) = client else { return };
                 let mut said = Vec::new();
+                std::thread::sleep(pause);
                 // A client that breaks off has said what it has said.
                 let _ = client.read_to_end(&mut said);
                 let _ = writeln!(client, "heard {}", said.len());
@@ -79,6 +85,28 @@ fn what_a_command_says_last_reaches_its_peer() {
         speaks(forwarding(&[&peer.address]), lines, peer.port()).run().exits(0);
         assert_eq!(peer.heard.recv_timeout(patience()).expect("it was connected to").len(), 3_000_000);
     }
+}
+
+#[test]
+fn what_a_command_says_last_reaches_a_peer_that_is_slow() {
+    needs!(program "bash");
+    // The command has ended by then, and most of it waits in the session's sockets.
+    let peer = Peer::slow("127.0.0.1", a_second() / 2);
+    for _ in 0..5 {
+        let lines = "for n in 1 2 3; do printf '%01000000d' 0; done";
+        speaks(forwarding(&[&peer.address]), lines, peer.port()).run().exits(0);
+        assert_eq!(peer.heard.recv_timeout(patience()).expect("it was connected to").len(), 3_000_000);
+    }
+}
+
+#[test]
+fn a_process_that_the_command_leaves_behind_does_not_hold_the_session() {
+    needs!(program "bash");
+    let peer = Peer::at("127.0.0.1");
+    let began = std::time::Instant::now();
+    speaks(forwarding(&[&peer.address]), "/bin/sleep 1000 & printf '%01000000d' 0", peer.port()).run().exits(0);
+    assert_eq!(peer.heard.recv_timeout(patience()).expect("it was connected to").len(), 1_000_000);
+    assert!(began.elapsed() < 10 * a_second(), "the session lasted for as long as the relay has");
 }
 
 #[test]
@@ -192,6 +220,126 @@ fn a_relay_that_is_stopped_holds_a_session_no_longer_than_its_limit() {
     }
     server.logs("outcome=time-limit");
     drop(client);
+}
+
+/// The relay of the only session of a server: the process that has stayed in the host's network.
+fn relay_of(server: u32) -> u32 {
+    let host = host::namespace(std::process::id(), "net");
+    let relays: Vec<u32> = session_of(server).into_iter().filter(|pid| host::namespace(*pid, "net") == host).collect();
+    assert_eq!(relays.len(), 1, "one process is in the host's network");
+    relays[0]
+}
+
+#[test]
+fn a_relay_that_ends_before_its_session_is_said() {
+    needs!(root);
+    for signal in [Signal::SIGKILL, Signal::SIGXCPU] {
+        let server = forwarding(&["127.0.0.1:1"]).probe("say ready , line").listen();
+        let mut client = server.connect();
+        assert_eq!(client.line(), "ready");
+        kill(Pid::from_raw(relay_of(server.pid()) as i32), signal).expect("the relay lives");
+        let line = server.logs(" relay=signaled ");
+        assert!(
+            line.contains(&format!("session=1 relay=signaled signal={signal}: what the policy forwards")),
+            "{line}"
+        );
+        assert_eq!(client.rest(), "", "the connection is cut off");
+        server.logs("outcome=exited");
+    }
+}
+
+#[test]
+fn a_relay_is_held_to_the_limits_of_each_process() {
+    needs!(root);
+    let limits = ["processor-time=7s", "address-space=300M", "open-files=20", "file-size=3M"];
+    let scene = limits.iter().fold(forwarding(&["127.0.0.1:1"]), |scene, limit| scene.set(&format!("limits.{limit}")));
+    let server = scene.probe("say ready , line").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let relay = relay_of(server.pid());
+    let text = std::fs::read_to_string(format!("/proc/{relay}/limits")).expect("the relay lives");
+    let limit = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).expect("the kernel lists it");
+        line[name.len()..].split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(limit("Max cpu time"), "7 8");
+    assert_eq!(limit("Max address space"), format!("{0} {0}", 300 << 20));
+    assert_eq!(limit("Max file size"), format!("{0} {0}", 3 << 20));
+    // Not the command's: what sixty-four connections take.
+    assert_eq!(limit("Max open files"), "412 412");
+}
+
+/// A peer that greets whoever comes, and ends.
+fn greeter() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let _ = writeln!(client, "hello");
+        }
+    });
+    port
+}
+
+/// Lets a process of the session have this many descriptors: its own user may, where root has no CAP_SYS_RESOURCE.
+fn limit_files(process: u32, most: u64) {
+    let words = ["--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--pid", &process.to_string()];
+    let mut command = std::process::Command::new("setpriv");
+    let status = command.args(words).arg(format!("--nofile={most}:412")).status().expect("setpriv is there");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_relay_without_a_descriptor_ends_who_comes_and_keeps_no_processor_busy() {
+    needs!(root);
+    needs!(program "bash");
+    let port = greeter();
+    let hear = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && read -r line <&3 && echo $line");
+    let ask = format!("read -r _; ({hear}) 2>/dev/null || echo ended");
+    let server = forwarding(&[&format!("127.0.0.1:{port}")])
+        .argv(&["/bin/bash", "-c", &format!("exec 2>&1; echo ready; {ask}; {ask}; {ask}")])
+        .listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let relay = relay_of(server.pid());
+    let open = host::descriptors(relay) as u64;
+
+    // With the one that it has kept for this.
+    limit_files(relay, open);
+    client = client.send(b"\n");
+    assert_eq!(client.line(), "ended");
+    limit_files(relay, 412);
+    client = client.send(b"\n");
+    assert_eq!(client.line(), "hello");
+
+    // With none but up to its channel's: whoever comes waits until there is one.
+    limit_files(relay, 5);
+    client = client.send(b"\n");
+    let before = host::ticks(relay);
+    std::thread::sleep(a_second());
+    assert!(host::ticks(relay) < before + 20, "it turns round and round");
+    limit_files(relay, 412);
+    assert_eq!(client.line(), "hello");
+}
+
+#[test]
+fn a_session_does_not_begin_beside_a_relay_that_is_not_confined() {
+    needs!(root);
+    needs!(cgroup);
+    // The relay is the first to make each of these calls, or alone in making them.
+    for (refusal, says) in [
+        ("session:seccomp=ENOMEM", "cannot make the relay's process (filter): Cannot allocate memory"),
+        ("session:landlock_restrict_self=E2BIG", "cannot make the relay's process (Landlock): Argument list too long"),
+        ("session:prlimit64@1:11=EPERM", "cannot set the resource limit pending-signals 64: Operation not permitted"),
+        ("session:prctl@0:24=EPERM", "cannot drop a capability for good (CAP_CHOWN): Operation not permitted"),
+        ("session:prctl@0:1=EPERM", "cannot give up every right (parent-death signal): Operation not permitted"),
+        ("session:dup3=EBUSY", "cannot make the relay's process (channel): Device or resource busy"),
+    ] {
+        let outcome = forwarding(&["127.0.0.1:1"]).failing(refusal).shell("echo never").run();
+        assert_eq!(outcome.stdout, "", "the command ran: {outcome}");
+        outcome.says(says).exits(125);
+    }
 }
 
 #[test]

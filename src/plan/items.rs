@@ -30,7 +30,17 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
         Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,
         Step::Relay => {
-            part(&["socketpair", "clone", "parent-death signal", "channel", "Landlock", "filter", "listener"], index)
+            const PARTS: [&str; 8] = [
+                "socketpair",
+                "clone",
+                "parent-death signal",
+                "channel",
+                "Landlock",
+                "filter",
+                "open files",
+                "its word that it is confined",
+            ];
+            part(&PARTS, index)
         }
         Step::Network => Words::Part(network(plan, index)),
         Step::Exchange => part(&["domain", "more than one", "non-blocking", "socketpair", "sendmsg"], index),

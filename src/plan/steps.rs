@@ -82,7 +82,7 @@ steps! {
         "enter a user namespace", "after the ids, so that it belongs to the command's user and maps no one else";
     Relay = 85, Reaper, "socketpair fcntl clone close",
         "make the relay's process", "it stays in the host's network, which the next step leaves";
-    Network = 86, Reaper, "unshare socket ioctl bind poll listen sendmsg close",
+    Network = 86, Reaper, "unshare socket ioctl bind poll listen sendmsg close recvfrom",
         "enter a network namespace of its own with the forwarded peers",
         "after the relay is there, while the right to configure it is";
     Limits = 90, Reaper, "prlimit64",

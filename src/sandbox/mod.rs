@@ -28,6 +28,7 @@ pub use cord::{Cord, Message};
 pub use denied::Denied;
 pub use launcher::{Launcher, Reply};
 pub use line::AFTER_CLONE;
+pub use relay::UNDELIVERED;
 pub use report::{Record, Seen, SetupError};
 pub use users::{Claim, Users};
 

@@ -3,7 +3,7 @@
 //! Decides nothing: every value is the plan's. After this nothing allocates.
 
 use super::line::CORD;
-use super::relay::CHANNEL;
+use super::relay::{CHANNEL, DESCRIPTORS};
 use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
@@ -82,6 +82,8 @@ pub(super) struct Relay {
     pub(super) peers: Peers,
     /// Its Landlock ruleset, with the flags that it is enforced with.
     pub(super) ruleset: Option<(OwnedFd, u32)>,
+    /// Descriptors that it may have open.
+    pub(super) open_files: u64,
     /// Its filter.
     pub(super) filter: filter::Program,
 }
@@ -186,6 +188,7 @@ impl Relay {
         Ok(Relay {
             peers,
             ruleset: ruleset.transpose()?,
+            open_files: relay_open_files(),
             filter: filter::relay(&places, (CORD as u32, CHANNEL as u32))?,
             addresses,
         })
@@ -279,6 +282,12 @@ fn user_limits(plan: &Plan) -> Vec<(CString, CString)> {
 fn processor_time_end(seconds: u64) -> u64 {
     let in_force = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CPU);
     seconds.saturating_add(1).min(in_force.map_or(seconds, |(_, hard)| hard))
+}
+
+/// What its table can take, but never above the hard limit that is in force: it serves fewer at once then.
+fn relay_open_files() -> u64 {
+    let in_force = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    DESCRIPTORS.min(in_force.map_or(DESCRIPTORS, |(_, hard)| hard))
 }
 
 fn program(plan: &Plan, path: &CString) -> Program {

@@ -92,13 +92,20 @@ impl Session {
         if Some(pid) == self.command {
             self.command = None;
             match self.relay {
-                // Where it is gone already, its end was reaped before this, or is about to be.
-                Some((_, channel)) if process::write(channel, FINISH).is_ok() => self.status = Some(status),
-                Some(_) | None => self.tell(status),
+                Some((_, channel)) => {
+                    // Where it is gone already, its end is about to be reaped.
+                    let _ = process::write(channel, FINISH);
+                    self.status = Some(status);
+                }
+                None => self.tell(status),
             }
         } else if self.relay.is_some_and(|(relay, _)| relay == pid) {
             self.relay = None;
-            if let Some(status) = self.status.take() {
+            let finished = self.status.take();
+            if status != 0 || finished.is_none() {
+                let _ = process::write(self.cord, &Record::Relay(status).encode());
+            }
+            if let Some(status) = finished {
                 self.tell(status);
             }
         }

@@ -8,6 +8,7 @@
 //! reached its peers, or when they have had time enough. Never allocates, decides nothing, and says nothing to anyone.
 
 mod flow;
+mod watch;
 
 use super::prepare;
 use crate::plan;
@@ -19,10 +20,15 @@ use nix::libc;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
+use watch::{Watch, Whose};
 
 /// Where a relay keeps its end of the channel.
 pub(super) const CHANNEL: RawFd = super::line::CORD + 1;
 
+/// On the channel, and the only word that a relay says: it is confined. [`Record::Setup`] instead where it could not be.
+///
+/// [`Record::Setup`]: super::report::Record::Setup
+pub(super) const READY: &[u8] = b"r";
 /// On the channel: a listener, in the order of the peers.
 pub(super) const LISTENER: &[u8] = b"l";
 /// On the channel: the command's end of a pair, and the connection.
@@ -34,10 +40,17 @@ pub(super) const FINISH: &[u8] = b"f";
 const FINISHING: Duration = Duration::from_secs(30);
 /// Connections of the session that may wait for each peer.
 pub(super) const BACKLOG: i32 = 16;
-/// Connections at once, the command's own among them; more wait in the listeners' backlogs. Six descriptors each.
+/// Connections at once, the command's own among them; more wait in the listeners' backlogs.
 const FLOWS: usize = 64;
 /// As many peers as a policy may name.
 const PEERS: usize = plan::model::Relay::MOST_PEERS;
+/// The descriptors that it ever has open: up to the channel's, the reserve, a listener for each peer, six for each
+/// connection and for the next one.
+pub(super) const DESCRIPTORS: u64 = (CHANNEL as usize + 2 + PEERS + 6 * (FLOWS + 1)) as u64;
+/// Its status where it had not delivered all that it was to when its time was over.
+pub const UNDELIVERED: i32 = 75;
+/// How long it accepts nobody where it can give nobody an end.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a relay holds.
 struct Relay<'a> {
@@ -46,17 +59,33 @@ struct Relay<'a> {
     flows: [Option<Flow>; FLOWS],
     /// The command has ended: what it has said is carried on until then, and nothing else.
     finishing: Option<Instant>,
+    /// Given up for a moment where the limit on descriptors is reached, so that whoever waits gets an end.
+    reserve: Option<OwnedFd>,
+    /// Nobody is accepted until then.
+    paused: Option<Instant>,
+}
+
+/// What came of accepting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepted {
+    /// Whoever waited has a connection, or an end.
+    One,
+    /// Nobody waits, or whoever does waits on.
+    None,
 }
 
 /// Carries bytes until there is nobody left to carry them for.
 pub(super) fn run(prepared: &prepare::Relay) -> ! {
-    let mut relay =
-        Relay { prepared, listeners: [const { None }; PEERS], flows: [const { None }; FLOWS], finishing: None };
+    let (listeners, flows) = ([const { None }; PEERS], [const { None }; FLOWS]);
+    let mut relay = Relay { prepared, listeners, flows, finishing: None, reserve: None, paused: None };
+    relay.reserve = relay::stream(Family::V4).ok();
     loop {
-        if let Some(deadline) = relay.finishing
-            && (relay.flows.iter().all(Option::is_none) || Instant::now() >= deadline)
-        {
-            process::exit(0);
+        if let Some(deadline) = relay.finishing {
+            match relay.flows.iter().all(Option::is_none) {
+                true => process::exit(0),
+                false if Instant::now() >= deadline => process::exit(UNDELIVERED),
+                false => {}
+            }
         }
         relay.turn();
     }
@@ -65,7 +94,7 @@ pub(super) fn run(prepared: &prepare::Relay) -> ! {
 /// Does nothing until the reaper ends.
 pub(super) fn wait() -> ! {
     loop {
-        let mut entries = [entry(CHANNEL, 0)];
+        let mut entries = [libc::pollfd { fd: CHANNEL, events: 0, revents: 0 }];
         match relay::poll(&mut entries, None) {
             Ok(()) | Err(Errno::EINTR) if entries[0].revents == 0 => {}
             Ok(()) | Err(_) => process::exit(0),
@@ -73,46 +102,58 @@ pub(super) fn wait() -> ! {
     }
 }
 
-fn entry(fd: RawFd, events: i16) -> libc::pollfd {
-    libc::pollfd { fd: if events == 0 && fd != CHANNEL { -1 } else { fd }, events, revents: 0 }
-}
-
 impl Relay<'_> {
     /// Waits for anything, and carries on what is ready.
     fn turn(&mut self) {
-        const FIRST_FLOW: usize = 1 + PEERS;
-        let mut entries = [entry(-1, 0); FIRST_FLOW + 2 * FLOWS];
-        entries[0] = entry(CHANNEL, libc::POLLIN);
-        if self.flows.iter().any(Option::is_none) {
-            for (place, listener) in entries[1..].iter_mut().zip(&self.listeners) {
-                *place = listener.as_ref().map_or(entry(-1, 0), |listener| entry(listener.as_raw_fd(), libc::POLLIN));
-            }
+        if self.paused.is_some_and(|end| Instant::now() >= end) {
+            self.paused = None;
         }
-        for (places, flow) in entries[FIRST_FLOW..].chunks_exact_mut(2).zip(&self.flows) {
-            if let Some(flow) = flow {
-                let ([near, far], [for_near, for_far]) = (flow.sockets(), flow.interests());
-                places.copy_from_slice(&[entry(near, for_near), entry(far, for_far)]);
-            }
-        }
-        match relay::poll(&mut entries, self.finishing) {
+        let mut watch = self.watch();
+        let patience = self.flows.iter().flatten().filter_map(Flow::patience);
+        let deadline = [self.finishing, self.paused].into_iter().flatten().chain(patience).min();
+        match watch.wait(deadline) {
             Ok(()) => {}
             Err(Errno::EINTR) => return,
             Err(errno) => process::exit(errno as i32),
         }
-        for (places, flow) in entries[FIRST_FLOW..].chunks_exact(2).zip(&mut self.flows) {
-            let ready = places.iter().fold(0, |all, place| all | place.revents);
-            if ready != 0 && flow.as_mut().is_some_and(|flow| flow.carry(ready) == Outcome::Over) {
-                *flow = None;
+        for (index, place) in self.flows.iter_mut().enumerate() {
+            let carry = |flow: &mut Flow| match (watch.ready(Whose::Flow(index)), flow.patience()) {
+                (0, Some(end)) if Instant::now() >= end => flow.lose_patience(),
+                (0, _) => Outcome::Goes,
+                (ready, _) => flow.carry(ready),
+            };
+            if place.as_mut().is_some_and(|flow| carry(flow) == Outcome::Over) {
+                *place = None;
             }
         }
         for peer in 0..PEERS {
-            if entries[1 + peer].revents != 0 {
+            if watch.ready(Whose::Listener(peer)) != 0 {
                 self.accept(peer);
             }
         }
-        if entries[0].revents != 0 {
+        if watch.ready(Whose::Channel) != 0 {
             self.hear();
         }
+    }
+
+    fn watch(&self) -> Watch {
+        let mut watch = Watch::new();
+        watch.add(Whose::Channel, CHANNEL, libc::POLLIN);
+        if self.paused.is_none() && self.flows.iter().any(Option::is_none) {
+            for (peer, listener) in self.listeners.iter().enumerate() {
+                if let Some(listener) = listener {
+                    watch.add(Whose::Listener(peer), listener.as_raw_fd(), libc::POLLIN);
+                }
+            }
+        }
+        for (index, flow) in self.flows.iter().enumerate() {
+            if let Some(flow) = flow {
+                let ([near, far], [for_near, for_far]) = (flow.sockets(), flow.interests());
+                watch.add(Whose::Flow(index), near, for_near);
+                watch.add(Whose::Flow(index), far, for_far);
+            }
+        }
+        watch
     }
 
     /// Takes what comes down the channel. Its end is the reaper's.
@@ -134,23 +175,52 @@ impl Relay<'_> {
     }
 
     /// Takes one connection of the command's, and makes the one to its peer.
-    fn accept(&mut self, peer: usize) -> bool {
-        let Some(listener) = &self.listeners[peer] else { return false };
-        let Ok(near) = relay::accept(listener.as_fd()) else { return false };
+    fn accept(&mut self, peer: usize) -> Accepted {
+        if self.flows.iter().all(Option::is_some) {
+            return Accepted::None;
+        }
+        let Some(listener) = &self.listeners[peer] else { return Accepted::None };
+        let near = match relay::accept(listener.as_fd()) {
+            Ok(near) => near,
+            // Whoever was there has gone.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => return Accepted::None,
+            // One more stays in the backlog, and the listener stays ready.
+            Err(_) => return self.turn_away(peer),
+        };
         let address: Option<&SocketAddr> = self.prepared.addresses.get(peer);
         let far = address.map(Family::of).ok_or(Errno::EINVAL).and_then(relay::stream);
         match far.and_then(|far| self.prepared.peers.connect(peer, far.as_fd()).map(|()| far)) {
             Ok(far) => self.add(near, far, flow::Far::Connecting),
             Err(_) => relay::reset_on_close(near.as_fd()),
         }
-        true
+        Accepted::One
+    }
+
+    /// There is no descriptor for another connection: it is accepted by that of the reserve, and reset. Where the kernel
+    /// refuses even that, nobody is accepted for a while, so that a listener which stays ready keeps no processor busy.
+    fn turn_away(&mut self, peer: usize) -> Accepted {
+        let Some(listener) = &self.listeners[peer] else { return Accepted::None };
+        self.reserve = None;
+        let accepted = relay::accept(listener.as_fd());
+        if let Ok(near) = &accepted {
+            relay::reset_on_close(near.as_fd());
+        }
+        let turned_away = accepted.is_ok();
+        drop(accepted);
+        self.reserve = relay::stream(Family::V4).ok();
+        match turned_away {
+            true => Accepted::One,
+            false => {
+                self.paused = Some(Instant::now() + PAUSE);
+                Accepted::None
+            }
+        }
     }
 
     fn add(&mut self, near: OwnedFd, far: OwnedFd, state: flow::Far) {
-        let place = self.flows.iter_mut().find(|place| place.is_none());
-        // Else both ends are closed, which the command sees.
-        if let (Some(place), Some(flow)) = (place, Flow::new(near, far, state)) {
-            *place = Some(flow);
+        // There is a place: nobody is accepted without one, and the command's own connection comes first.
+        if let Some(place) = self.flows.iter_mut().find(|place| place.is_none()) {
+            *place = Flow::new(near, far, state);
         }
     }
 
@@ -161,7 +231,7 @@ impl Relay<'_> {
         for peer in 0..PEERS {
             // As many as listen(2) lets wait.
             for _ in 0..=BACKLOG {
-                if !self.flows.iter().any(Option::is_none) || !self.accept(peer) {
+                if self.accept(peer) == Accepted::None {
                     break;
                 }
             }

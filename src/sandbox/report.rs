@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a child can say: a step that failed, how the command ended, what a self-test saw. Eight bytes, so that nothing is allocated.
+//! What a child can say: a step that failed, how the command ended, what a self-test saw, that a relay is gone. Eight
+//! bytes, so that nothing is allocated.
 //! The words are the supervisor's; no text crosses from a sandbox.
 
 use crate::plan::Step;
@@ -11,6 +12,8 @@ pub const LENGTH: usize = 8;
 const MAGIC: u8 = 0x5b;
 /// Of a proof, whose codes are not those of steps.
 const PROOF_MAGIC: u8 = 0x5c;
+/// Of a relay, which is no step's and no command's.
+const RELAY_MAGIC: u8 = 0x5d;
 
 /// What a child says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Record {
     Status(i32),
     /// What a self-test saw.
     Proof(Seen),
+    /// The relay ended with this wait status, before all that was its to carry.
+    Relay(i32),
 }
 
 /// What a self-test saw of one thing.
@@ -57,6 +62,7 @@ impl Record {
             Record::Setup(error) => (MAGIC, error.step as u8, error.index, error.errno as i32),
             Record::Status(status) => (MAGIC, 0, 0, status),
             Record::Proof(Seen { item, value }) => (PROOF_MAGIC, item.proof as u8, item.index, value),
+            Record::Relay(status) => (RELAY_MAGIC, 0, 0, status),
         };
         let (i, v) = (index.to_le_bytes(), value.to_le_bytes());
         [magic, code, i[0], i[1], v[0], v[1], v[2], v[3]]
@@ -69,6 +75,9 @@ impl Record {
         let value = i32::from_le_bytes([v0, v1, v2, v3]);
         if magic == PROOF_MAGIC {
             return Some(Record::Proof(Seen { item: Item { proof: Proof::from_code(code)?, index }, value }));
+        }
+        if magic == RELAY_MAGIC {
+            return (code == 0 && index == 0).then_some(Record::Relay(value));
         }
         if magic != MAGIC {
             return None;

@@ -23,6 +23,7 @@ mod shown;
 mod session;
 mod stderr;
 mod denials;
+mod relay;
 mod quiet;
 mod admit;
 mod listener;

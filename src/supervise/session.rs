@@ -8,6 +8,7 @@ mod words;
 use super::client::Client;
 use super::denials::{Denials, Heard};
 use super::outcome::Usage;
+use super::relay::RelayEnd;
 use super::stderr::{self, Stderr};
 use super::turn::{Event, State};
 use super::watch::{Token, Watch};
@@ -51,6 +52,8 @@ pub(super) struct Session {
     stderr: Option<Stderr>,
     /// What its reaper tells of denied calls.
     pub(super) denials: Denials,
+    /// How its relay ended, and whether that was told.
+    pub(super) relay: RelayEnd,
     /// When its standard error is looked at again.
     pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
@@ -103,6 +106,7 @@ impl Session {
             first: None,
             stderr: None,
             denials: Denials::new(began),
+            relay: RelayEnd::Untold,
             resume: None,
             refused: None,
         };
@@ -251,6 +255,10 @@ impl Session {
                 Ok(Some(Message::Record(Record::Status(status)))) => Event::Status(status),
                 Ok(Some(Message::Record(Record::Setup(error)))) => Event::Setup(error),
                 Ok(Some(Message::Denied(denied))) => match self.denials.hear(*denied, Instant::now()) {
+                    Heard::Kept => continue,
+                    Heard::TooMany => Event::Foreign,
+                },
+                Ok(Some(Message::Record(Record::Relay(status)))) => match self.relay.hear(status) {
                     Heard::Kept => continue,
                     Heard::TooMany => Event::Foreign,
                 },

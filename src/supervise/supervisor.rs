@@ -250,6 +250,7 @@ impl Supervisor {
             if let Some(service) = self.services.get_mut(session.service) {
                 let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
                 session.denials.tell(&service.plan, &mut voice, Instant::now());
+                session.relay.tell(&voice);
             }
         }
     }

@@ -150,6 +150,7 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Res
             }
             // Its end; what it has not said by then is missing.
             Some(Message::Record(Record::Status(_))) => {}
+            Some(Message::Record(Record::Relay(_))) => return Err(failed("its relay ended before it was told to")),
             Some(Message::Closed) => return Ok(()),
             Some(Message::Foreign) => return Err(failed("it sent a report that no child of ours writes")),
             None => await_input(cord.as_fd(), deadline)?,

@@ -4,14 +4,15 @@
 //!
 //! The relay is made before the namespace is left, so it needs no descriptor of the host's namespace and no right to join
 //! it, which an ordinary user has not. It takes the line's own steps for identity and rights, and a ruleset and a filter
-//! of its own; only then does it receive the listeners, and later the connection, over a channel that ends with the reaper
-//! and that the command's exec closes.
+//! of its own, and says so; only then does it receive the listeners, and later the connection, over a channel that ends
+//! with the reaper and that the command's exec closes. What it could not do is the session's failure: no command begins
+//! beside a relay that is not confined.
 
 use super::{CORD, Line, Refused};
 use crate::plan::Step;
 use crate::plan::proofs::Station;
 use crate::sandbox::relay::{self, CHANNEL};
-use crate::sandbox::report::SetupError;
+use crate::sandbox::report::{self, Record, SetupError};
 use crate::sys;
 use crate::sys::process::Side;
 use crate::sys::socket::send_descriptors;
@@ -30,8 +31,8 @@ const ABOVE: RawFd = 16;
 const ATTEMPTS: u32 = 2000;
 
 /// What a relay takes of the line, as far as the plan has it.
-const ITS_STEPS: [Step; 5] =
-    [Step::BoundingSet, Step::Securebits, Step::Rights, Step::NoNewPrivileges, Step::WriteExecute];
+const ITS_STEPS: [Step; 6] =
+    [Step::Limits, Step::BoundingSet, Step::Securebits, Step::Rights, Step::NoNewPrivileges, Step::WriteExecute];
 
 impl Line<'_> {
     /// Leaves the relay behind.
@@ -49,19 +50,17 @@ impl Line<'_> {
     }
 
     fn become_relay(&mut self, channel: &OwnedFd) -> ! {
-        for step in ITS_STEPS {
-            if self.prepared.steps.contains(&step)
-                && let Err((index, errno)) = self.take(step)
-            {
-                self.fail(SetupError { step, index, errno });
-            }
-        }
-        match self.confine_relay(channel) {
-            Ok(()) => {}
-            Err((index, errno)) => self.fail(SetupError { step: Step::Relay, index, errno }),
+        let mut channel = channel.as_raw_fd();
+        if let Err(error) = self.confine_relay(&mut channel) {
+            // To the first process, whose failure it is. Where even this is refused, that one hears the channel's end.
+            let _ = sys::process::write(channel, &Record::Setup(error).encode());
+            sys::process::exit(super::FAILED)
         }
         self.prove(Station::Relay);
         let Some(prepared) = &self.prepared.relay else { sys::process::exit(super::FAILED) };
+        if sys::process::write(channel, relay::READY).is_err() {
+            sys::process::exit(super::FAILED)
+        }
         match &self.test {
             None => relay::run(prepared),
             // No peer is to hear of it.
@@ -69,13 +68,34 @@ impl Line<'_> {
         }
     }
 
+    fn confine_relay(&mut self, channel: &mut RawFd) -> Result<(), SetupError> {
+        for step in ITS_STEPS {
+            let taken = match step {
+                _ if !self.prepared.steps.contains(&step) => Ok(()),
+                Step::Limits => self.limit_relay(),
+                step => self.take(step),
+            };
+            taken.map_err(|(index, errno)| SetupError { step, index, errno })?;
+        }
+        self.enclose_relay(channel).map_err(|(index, errno)| SetupError { step: Step::Relay, index, errno })
+    }
+
+    /// Every process of the session is held to the policy's limits. Of descriptors it has what its own table takes: how
+    /// many connections there can be is for the command's own limit to say.
+    fn limit_relay(&self) -> Result<(), Refused> {
+        super::each(self.prepared.limits.iter(), |&(resource, soft, hard)| match resource {
+            libc::RLIMIT_NOFILE => Ok(()),
+            resource => sys::process::set_limit(resource, soft, hard),
+        })
+    }
+
     /// Keeps the channel alone, under a ruleset and a filter of its own.
-    fn confine_relay(&mut self, channel: &OwnedFd) -> Result<(), Refused> {
+    fn enclose_relay(&mut self, channel: &mut RawFd) -> Result<(), Refused> {
         // Also without a PID namespace it ends with its reaper. Nobody was left to end it if that is gone already, but the
         // channel.
         sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (2, errno))?;
-        // A peer that is gone raises SIGPIPE in whoever writes to it.
-        sys::signal::set_mask(u64::MAX).map_err(|errno| (3, errno))?;
+        // A peer that is gone raises SIGPIPE in whoever writes to it. The end of its processor time ends it, and says so.
+        sys::signal::set_mask(!(1 << (libc::SIGXCPU - 1))).map_err(|errno| (3, errno))?;
         let Some(prepared) = &self.prepared.relay else { return Err((3, Errno::ENOENT)) };
         if let Some((ruleset, flags)) = &prepared.ruleset {
             // It asks for no_new_privs, which is a step of every plan.
@@ -84,8 +104,9 @@ impl Line<'_> {
         // Out of the way of both numbers.
         let cord = rustix::io::fcntl_dupfd_cloexec(sys::process::fixed(self.cord), ABOVE);
         let cord = cord.map_err(|e| (3, errno(e)))?.into_raw_fd();
-        if channel.as_raw_fd() != CHANNEL {
-            sys::process::duplicate_onto(channel.as_raw_fd(), CHANNEL, libc::O_CLOEXEC).map_err(|errno| (3, errno))?;
+        if *channel != CHANNEL {
+            sys::process::duplicate_onto(*channel, CHANNEL, libc::O_CLOEXEC).map_err(|errno| (3, errno))?;
+            *channel = CHANNEL;
         }
         // Its filter lets it write to this number: that of /dev/null, where nothing is to be proven.
         let cord = if self.test.is_some() { cord } else { 0 };
@@ -93,6 +114,8 @@ impl Line<'_> {
         self.cord = CORD;
         sys::process::close_from(CHANNEL + 1).map_err(|errno| (3, errno))?;
         let Some(prepared) = &self.prepared.relay else { return Err((3, Errno::ENOENT)) };
+        let most = prepared.open_files;
+        sys::process::set_limit(libc::RLIMIT_NOFILE, most, most).map_err(|errno| (6, errno))?;
         sys::lock::install_filter(&prepared.filter).map_err(|errno| (5, errno))
     }
 
@@ -109,10 +132,16 @@ impl Line<'_> {
                 add_address(peer, index as u8).map_err(|errno| (item, errno))?;
             }
             let listener = listen(peer).map_err(|errno| (item + 1, errno))?;
-            send_descriptors(sys::process::fixed(channel), relay::LISTENER, &[listener.as_fd()])
-                .map_err(|errno| (item + 1, errno))?;
+            match send_descriptors(sys::process::fixed(channel), relay::LISTENER, &[listener.as_fd()]) {
+                // It is gone, and has said why.
+                Err(Errno::EPIPE | Errno::ECONNRESET) => break,
+                sent => sent.map_err(|errno| (item + 1, errno))?,
+            }
         }
-        Ok(())
+        match hear_relay(channel) {
+            Ok(()) => Ok(()),
+            Err(error) => self.fail(error),
+        }
     }
 
     /// Gives the relay what the command would have as its connection, and the command the other end of a pair. What is no
@@ -147,6 +176,27 @@ impl Line<'_> {
         }
         self.stdio[0] = Some(near);
         Ok(())
+    }
+}
+
+/// Hears that the relay is confined, or what it could not do. Not before all else is there, because it confines itself
+/// meanwhile; and before anything of the command's is.
+fn hear_relay(channel: RawFd) -> Result<(), SetupError> {
+    let (mut word, channel) = ([0; report::LENGTH], sys::process::fixed(channel));
+    let mut heard = sys::socket::receive(channel, &mut word);
+    if heard == Err(Errno::ECONNRESET) {
+        // It ended with a listener unread, which the kernel says before it gives out what was sent: see `Cord::receive`.
+        heard = sys::socket::receive(channel, &mut word);
+    }
+    let silent = |errno| SetupError { step: Step::Relay, index: 7, errno };
+    match heard.map(|length| &word[..length]) {
+        Ok(relay::READY) => Ok(()),
+        // Else it ended, or was ended, without a word.
+        Ok(word) => match Record::decode(word) {
+            Some(Record::Setup(error)) => Err(error),
+            Some(Record::Status(_) | Record::Proof(_) | Record::Relay(_)) | None => Err(silent(Errno::ECHILD)),
+        },
+        Err(errno) => Err(silent(errno)),
     }
 }
 

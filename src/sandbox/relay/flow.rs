@@ -6,6 +6,7 @@ use crate::sys::relay::{self, pipe, splice};
 use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 /// What a pipe holds by default, see pipe(7).
 const MOST: usize = 65_536;
@@ -21,7 +22,15 @@ pub(super) struct Flow {
     state: Far,
     out: Half,
     back: Half,
+    /// The command's side is one end of a pair, and no TCP socket.
+    pair: bool,
+    /// The command has ended: when something was last heard of its side.
+    heard: Option<Instant>,
 }
+
+/// How long nothing may be heard of the command's side when it has ended: then what still holds it is a process that the
+/// command has left behind. The kernel's own sockets are quicker.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How far the host's side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +69,20 @@ enum Speaking {
 }
 
 impl Flow {
-    /// `None` where no pipe can be made.
+    /// `None` where no pipe can be made: both sides hear of it by a reset.
     pub(super) fn new(near: OwnedFd, far: OwnedFd, state: Far) -> Option<Flow> {
-        let half = || Some(Half { pipe: pipe().ok()?, held: 0, speaking: Speaking::Yes });
-        Some(Flow { near, far, state, out: half()?, back: half()? })
+        let half = |pipe| Half { pipe, held: 0, speaking: Speaking::Yes };
+        match (pipe(), pipe()) {
+            (Ok(out), Ok(back)) => {
+                let pair = state == Far::Connected;
+                Some(Flow { near, far, state, out: half(out), back: half(back), pair, heard: None })
+            }
+            (_, _) => {
+                relay::reset_on_close(near.as_fd());
+                relay::reset_on_close(far.as_fd());
+                None
+            }
+        }
     }
 
     /// The command's side and the host's.
@@ -90,6 +109,9 @@ impl Flow {
         if events & libc::POLLPRI != 0 {
             return self.break_off();
         }
+        if let Some(heard) = &mut self.heard {
+            *heard = Instant::now();
+        }
         // Whether it has failed is what the first splice says.
         self.state = Far::Connected;
         let (near, far) = (self.near.as_fd(), self.far.as_fd());
@@ -103,13 +125,30 @@ impl Flow {
 
     /// The command has ended: nobody hears answers any more, and nothing is said behind what is queued.
     pub(super) fn finish(&mut self) -> Outcome {
-        relay::shut(self.near.as_fd(), libc::SHUT_RD);
+        if self.pair {
+            // All that was written lies in our own queue. On a TCP socket what is on its way would be lost: where the queue
+            // is empty for a moment, splice(2) takes it for the end.
+            relay::shut(self.near.as_fd(), libc::SHUT_RD);
+        }
+        self.heard = Some(Instant::now());
         self.back.speaking = Speaking::Told;
         self.back.held = 0;
         match self.state {
             Far::Connecting => Outcome::Goes,
             Far::Connected => self.carry(0),
         }
+    }
+
+    /// Until when it waits for what the command may have said, where it does nothing else.
+    pub(super) fn patience(&self) -> Option<Instant> {
+        let waits = self.state == Far::Connected && self.out.held == 0 && self.out.speaking == Speaking::Yes;
+        self.heard.filter(|_| waits).map(|heard| heard + SILENCE)
+    }
+
+    /// It has waited for so long.
+    pub(super) fn lose_patience(&mut self) -> Outcome {
+        self.out.speaking = Speaking::Ended;
+        self.carry(0)
     }
 
     fn break_off(&self) -> Outcome {
