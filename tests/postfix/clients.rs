@@ -135,7 +135,7 @@ fn every_message_comes_back_from_the_content_filter() {
     let trial = Trial {
         service: inet,
         attributes: |_| {
-            "policy=smtp-filter user=filter argv=/usr/local/lib/spawnbox/filter.pl 127.0.0.1 2550".to_string()
+            "policy=smtp-filter user=filter argv=/usr/local/lib/spawnbox/filter.pl 127.0.0.1 10026".to_string()
         },
         client: |way| format!("-o {{ content_filter = smtp:[127.0.0.1]:254{} }}", way.digit),
         entries: AFTER_THE_FILTER,
@@ -161,7 +161,7 @@ fn looked_up(way: Way, number: u32, text: &str) -> bool {
 
 /// As FILTER_README has it, and what qmgr needs to deliver.
 const AFTER_THE_FILTER: &str = "\
-127.0.0.1:2550 inet n - n - - smtpd -o content_filter=
+127.0.0.1:10026 inet n - n - - smtpd -o content_filter=
   -o receive_override_options=no_unknown_recipient_checks,no_header_body_checks
   -o { smtpd_recipient_restrictions = permit_mynetworks, reject }
   -o { smtpd_end_of_data_restrictions = check_client_access static:HOLD }

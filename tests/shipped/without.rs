@@ -27,8 +27,6 @@ const FOR_OTHERS: &[(&str, &str)] = &[
     ("policyd-spf", "python3"),
     // awk(1), and scripts that make a FIFO.
     ("tcp-table", "shell"),
-    // `syslog` grants it too; an operator who narrows that one keeps this one.
-    ("smtp-filter", "network.connect"),
 ];
 
 /// A policy without one of its grants, and the grant's name.
