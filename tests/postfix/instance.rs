@@ -85,12 +85,17 @@ impl Postfix {
 
     /// The same, started by a program that becomes master by exec.
     pub(crate) fn start_through(wrapping: &[String], room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
-        Postfix::begin(wrapping, room, main_cf, &format!("{master_cf}{SERVICES}"))
+        Postfix::begin(wrapping, room, main_cf, &format!("{master_cf}{SERVICES}{POSTLOG}"))
     }
 
     /// Another instance beside the first, as postmulti(1) makes them: in the same network, with another port for mail.
     pub(crate) fn start_beside(room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
-        Postfix::begin(&[], room, main_cf, &format!("{master_cf}{}", SERVICES.replace("2525", "2526")))
+        Postfix::begin(&[], room, main_cf, &format!("{master_cf}{}{POSTLOG}", SERVICES.replace("2525", "2526")))
+    }
+
+    /// One that serves these lines and takes no mail, started by a program that becomes master by exec.
+    pub(crate) fn start_alone(wrapping: &[String], room: &Room, master_cf: &str) -> Postfix {
+        Postfix::begin(wrapping, room, "", &format!("{master_cf}{POSTLOG}"))
     }
 
     fn begin(wrapping: &[String], room: &Room, main_cf: &str, master_cf: &str) -> Postfix {
@@ -216,8 +221,10 @@ cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
 anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
 ";
+
+/// The last line of every master.cf here: its socket tells that all others are there.
+const POSTLOG: &str = "postlog unix-dgram n - n - 1 postlogd\n";
 
 /// Every directory of the queue with the owner and mode that `postfix check` wants.
 fn make_queue(directory: &Path) {

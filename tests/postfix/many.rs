@@ -45,7 +45,7 @@ fn one_supervisor_serves_as_many_policy_connections_as_spawn_has_daemons() {
              compatible unix - n n - 1 spawnbox -o compatible_concurrency={count} {run}\n\
              strict unix - n n - 1 spawnbox -o strict_concurrency={count} {strict} {run}\n"
         );
-        let postfix = Postfix::start(&room, "", &entries);
+        let postfix = Postfix::start_alone(&[], &room, &entries);
         println!(
             "| {count} connections | own processes | their memory | commands | their memory | rest of the kernel |"
         );

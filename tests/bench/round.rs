@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Round after round, every server in turn: a change of the machine between two rounds is no difference of two servers.
+//! A round in which others were at work is dropped whole.
+
+use crate::command;
+use crate::figures::{Report, Round, Row, Speed, medians, times};
+use crate::load::{Load, play};
+use crate::peers::{self, Peer};
+use crate::processor::{Idle, processors};
+use crate::server::{Server, is_installed};
+use crate::size::Size;
+use std::time::Duration;
+
+/// Between two connections of a client that rests.
+const REST: Duration = Duration::from_millis(4);
+
+/// One server's rounds.
+#[derive(Default)]
+struct Rounds {
+    speeds: Vec<Speed>,
+    lost: usize,
+}
+
+/// Everything that is measured.
+pub(crate) fn all(size: &Size) -> Result<Report, String> {
+    let command = vec![command::build()?.display().to_string()];
+    let (there, missing): (Vec<&Peer>, Vec<&Peer>) =
+        peers::ALL.iter().filter(|peer| size.has(peer)).partition(|peer| peer.program.is_none_or(is_installed));
+    let left_out = missing.iter().map(|peer| format!("{}: {} is not installed", peer.name, peer.program.unwrap_or("")));
+    let left_out = left_out.inspect(|why| eprintln!("bench: left out: {why}")).collect();
+    let servers: Vec<Server> = there.into_iter().map(|peer| Server::start(peer, &command)).collect::<Result<_, _>>()?;
+    let idle = Idle::watch(size.longest / 6);
+    let mut rounds: Vec<Rounds> = servers.iter().map(|_| Rounds::default()).collect();
+    let mut dropped = 0;
+    while rounds[0].speeds.len() < size.rounds {
+        match round(size, &servers, idle) {
+            Ok(all) => all.iter().zip(&mut rounds).for_each(|(one, rounds)| {
+                rounds.speeds.push(one.speed());
+                rounds.lost += one.lost();
+            }),
+            Err(why) => {
+                dropped += 1;
+                eprintln!("bench: a round is dropped: {why}");
+                if dropped > size.spoilt {
+                    return Err(format!("others are at work on this machine, {dropped} rounds were dropped: {why}"));
+                }
+            }
+        }
+    }
+    let base = |peer: &Peer| servers.iter().position(|one| one.peer.unix == peer.unix).expect("itself, at the last");
+    let rows = servers.iter().zip(&rounds).map(|(server, own)| {
+        let bare = &rounds[base(server.peer)].speeds;
+        let ratios: Vec<Speed> = own.speeds.iter().zip(bare).map(|(speed, bare)| times(speed, bare)).collect();
+        Row {
+            server: server.peer.name.to_string(),
+            sandbox: server.peer.sandbox.to_string(),
+            speed: medians(&own.speeds),
+            times_bare: medians(&ratios),
+            lost: own.lost,
+        }
+    });
+    Ok(Report { machine: machine(), rounds: size.rounds, dropped, servers: rows.collect(), left_out })
+}
+
+/// Every server once; else who was disturbed, and how much.
+fn round(size: &Size, servers: &[Server], idle: Idle) -> Result<Vec<Round>, String> {
+    let one = |server: &Server| {
+        let round = visit(size, server, idle);
+        let (name, percent) = (server.peer.name, (round.foreign() * 100.0).round());
+        match round.foreign() > size.foreign {
+            true => Err(format!("others had {percent} % of this machine while {name} was measured")),
+            false => Ok(round),
+        }
+    };
+    servers.iter().map(one).collect()
+}
+
+fn visit(size: &Size, server: &Server, idle: Idle) -> Round {
+    let load = |clients, connections, rest| Load { clients, connections, longest: size.longest, rest };
+    let play = |load| idle.while_doing(&server.group, || play(&server.address, load));
+    // A server that has not been used for a while is not what anyone wants to know.
+    let _warm = play(load(1, size.closed.div_ceil(10), Duration::ZERO));
+    Round {
+        closed: play(load(1, size.closed, Duration::ZERO)),
+        rested: play(load(1, size.rested, REST)),
+        eight: play(load(8, size.crowd, Duration::ZERO)),
+        sixty_four: play(load(64, size.crowd, Duration::ZERO)),
+    }
+}
+
+fn machine() -> String {
+    let kernel = nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = model.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown").to_string();
+    format!("Linux {}, {} processors, {model}", kernel.unwrap_or_default(), processors())
+}

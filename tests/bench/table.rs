@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The tables that a run prints, in Markdown.
+
+use crate::figures::{Measure, Report, Row};
+
+/// A column: its head, what it shows, and of what.
+struct Column(&'static str, Measure, Show);
+
+#[derive(Clone, Copy)]
+enum Show {
+    Microseconds,
+    Number,
+    /// As a multiple of the bare server's.
+    Times,
+}
+
+const SPEED: &[Column] = &[
+    Column("p50", Measure::ClosedP50, Show::Microseconds),
+    Column("p90", Measure::ClosedP90, Show::Microseconds),
+    Column("p99", Measure::ClosedP99, Show::Microseconds),
+    Column("× bare", Measure::ClosedP50, Show::Times),
+    Column("rested p50", Measure::RestedP50, Show::Microseconds),
+    Column("p90", Measure::RestedP90, Show::Microseconds),
+    Column("p99", Measure::RestedP99, Show::Microseconds),
+    Column("× bare", Measure::RestedP50, Show::Times),
+];
+
+const COST: &[Column] = &[
+    Column("1 client: a second", Measure::RateOf1, Show::Number),
+    Column("8 clients", Measure::RateOf8, Show::Number),
+    Column("× bare", Measure::RateOf8, Show::Times),
+    Column("64 clients", Measure::RateOf64, Show::Number),
+    Column("× bare", Measure::RateOf64, Show::Times),
+    Column("processor, 1 client", Measure::ProcessorOf1, Show::Microseconds),
+    Column("× bare", Measure::ProcessorOf1, Show::Times),
+    Column("8 clients", Measure::ProcessorOf8, Show::Microseconds),
+    Column("× bare", Measure::ProcessorOf8, Show::Times),
+];
+
+pub(crate) fn markdown(report: &Report) -> String {
+    let Report { machine, rounds, dropped, servers, left_out } = report;
+    let mut text = format!("{machine}; medians of {rounds} rounds, {dropped} more dropped for the work of others.\n\n");
+    text += "From connect to first byte, one client without and with a rest of 4 ms after each connection:\n\n";
+    text += &table(SPEED, servers);
+    text += "\nConnections a second, and processor time of each with what the kernel puts off:\n\n";
+    text += &table(COST, servers);
+    for row in servers.iter().filter(|row| row.lost > 0) {
+        text += &format!("\n{}: {} connections were not answered.\n", row.server, row.lost);
+    }
+    left_out.iter().for_each(|why| text += &format!("\nLeft out: {why}.\n"));
+    text
+}
+
+fn table(columns: &[Column], rows: &[Row]) -> String {
+    let heads: Vec<&str> = columns.iter().map(|Column(head, ..)| *head).collect();
+    let mut text =
+        format!("| server | sandbox | {} |\n| --- | --- |{}\n", heads.join(" | "), " ---: |".repeat(heads.len()));
+    for row in rows {
+        let cells: Vec<String> = columns.iter().map(|column| cell(column, row)).collect();
+        text += &format!("| {} | {} | {} |\n", row.server, row.sandbox, cells.join(" | "));
+    }
+    text
+}
+
+fn cell(Column(_, measure, show): &Column, row: &Row) -> String {
+    match show {
+        Show::Microseconds => format!("{:.0} µs", row.speed[measure]),
+        Show::Number => format!("{:.0}", row.speed[measure]),
+        Show::Times => format!("{:.2}", row.times_bare[measure]),
+    }
+}
