@@ -256,7 +256,19 @@ fn explain_prints_its_parts_and_all_of_them_for_a_program() {
     let calls = told["calls"].as_array().expect("a list");
     assert!(calls.contains(&serde_json::json!({ "name": "read" })), "{all}");
     assert_eq!(told["steps"][0]["place"], "launcher", "{all}");
-    scene().explain(&["--json", "--steps"]).says("cannot be used with").exits(2);
+    scene().explain(&["--score", "--steps"]).says("cannot be used with").exits(2);
+    let part = scene().explain(&["--json", "--steps"]).exits(0).stdout;
+    let part: serde_json::Value = serde_json::from_str(&part).expect("it is JSON");
+    assert_eq!((&part["steps"], &part["skipped"], part.get("calls")), (&told["steps"], &told["skipped"], None));
+    let find = |list: &str, name: &str| -> serde_json::Value {
+        let steps = told[list].as_array().expect("a list");
+        steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("no {name} in {all}")).clone()
+    };
+    assert_eq!(
+        (&find("steps", "Scratch")["about"], &find("steps", "Scratch")["calls"][0]),
+        (&"/tmp".into(), &"mount".into())
+    );
+    assert_eq!(find("skipped", "Proc")["why"], "the command sees no /proc (files.proc)");
 }
 
 #[test]

@@ -136,6 +136,9 @@ pub(super) struct Run {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) form: Form,
+    /// Print one JSON object: of what is asked for, or of all of this
+    #[arg(long)]
+    pub(super) json: bool,
     /// The kind of connection it is for
     #[arg(long, value_enum, default_value_t = Connection::Tcp)]
     pub(super) connection: Connection,
@@ -147,7 +150,7 @@ pub(super) struct Explain {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(super) struct Form {
-    /// Print the steps of the child instead, each with its reason
+    /// Print the steps of the child instead, in order: who takes each, about what, by which calls, and why there
     #[arg(long)]
     pub(super) steps: bool,
     /// Print what becomes of each system call instead, with its arguments
@@ -156,9 +159,6 @@ pub(super) struct Form {
     /// Print the points of each wall instead, of a hundred together
     #[arg(long)]
     pub(super) score: bool,
-    /// Print all of this as one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

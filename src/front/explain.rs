@@ -3,10 +3,11 @@
 
 use super::arrange::{Arrangement, Failure, failure};
 use super::check::request;
-use super::cli::{Connection, Diff, Explain};
+use super::cli::{Connection, Diff, Explain, Form};
 use crate::host::Machine;
 use crate::plan::calls;
 use crate::plan::difference::difference;
+use crate::plan::explain::Part;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, explain, resolve, score};
 use crate::policy::{Origin, Policy, Sourced, load};
@@ -22,17 +23,28 @@ pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
     let arrangement = Arrangement::new(&options.what, None, front)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
-    print(&match (options.form.steps, options.form.seccomp, options.form.score, options.form.json) {
-        (true, ..) => explain::steps(&plan),
-        (_, true, ..) => match &plan.filter {
+    let part = part(&options.form);
+    print(&match part {
+        part if options.json => explain::json(&plan, &facts, part),
+        Part::Page => explain::explain(&plan, &facts),
+        Part::Steps => explain::steps(&plan),
+        Part::Calls => match &plan.filter {
             Some(filter) => calls::list(filter),
             None => "no filter: every system call can be made\n".to_string(),
         },
-        (_, _, true, _) => score::table(&score::score(&plan)),
-        (_, _, _, true) => explain::json(&plan, &facts),
-        (false, false, false, false) => explain::explain(&plan, &facts),
+        Part::Score => score::table(&score::score(&plan)),
     });
     Ok(())
+}
+
+/// The grammar lets one of them be there.
+fn part(form: &Form) -> Part {
+    match form {
+        Form { steps: true, .. } => Part::Steps,
+        Form { seccomp: true, .. } => Part::Calls,
+        Form { score: true, .. } => Part::Score,
+        Form { steps: false, seccomp: false, score: false } => Part::Page,
+    }
 }
 
 /// Prints what differs between two policies on this host.

@@ -6,6 +6,7 @@ mod page;
 mod json;
 mod open;
 mod sight;
+mod steps;
 mod walls;
 
 use super::model::{Ends, Ids, Plan, StandardError};
@@ -14,7 +15,6 @@ use crate::host::facts::{Cgroup, Facts};
 use crate::policy::Origin;
 use page::Page;
 use std::ffi::CStr;
-use std::fmt::Write;
 
 pub use super::items::sentence;
 pub(crate) use sight::size;
@@ -31,9 +31,22 @@ pub fn explain(plan: &Plan, facts: &Facts) -> String {
     text
 }
 
-/// The same for programs, with everything else that can be printed of a plan.
-pub fn json(plan: &Plan, facts: &Facts) -> String {
-    format!("{:#}\n", json::object(plan, &rows(plan, facts)))
+/// What of a plan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The page.
+    Page,
+    /// The steps of the child.
+    Steps,
+    /// What becomes of each system call.
+    Calls,
+    /// The points of each wall.
+    Score,
+}
+
+/// The same for programs: that part, or, for the page, everything that can be printed of a plan.
+pub fn json(plan: &Plan, facts: &Facts, part: Part) -> String {
+    format!("{:#}\n", json::object(plan, &rows(plan, facts), part))
 }
 
 /// Everything but what is off.
@@ -52,16 +65,10 @@ fn rows(plan: &Plan, facts: &Facts) -> Page {
     page
 }
 
-/// The steps of the child, in order: number, name, place, what it does and why there.
+/// The steps of the child, in order: number, name, place, what it does about what, by which calls and why there; and
+/// those that are not taken, with the reason.
 pub fn steps(plan: &Plan) -> String {
-    let mut text = String::new();
-    for (number, step) in plan.steps.iter().enumerate() {
-        let place = step.place().name();
-        // Writing into a string cannot fail.
-        let _ = writeln!(text, "{:>2}  {:<15}  {place:<8}  {}", number + 1, step.name(), step.doing());
-        let _ = writeln!(text, "{:31}{}", "", step.reason());
-    }
-    text
+    steps::text(plan, page::WIDTH)
 }
 
 fn title(plan: &Plan) -> String {

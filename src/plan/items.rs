@@ -26,6 +26,30 @@ pub fn sentence(plan: &Plan, step: Step, index: u16, errno: &str) -> String {
     }
 }
 
+/// Each item of a step that has items of the plan's, in order.
+pub(super) fn all(plan: &Plan, step: Step) -> Vec<String> {
+    let indices: Vec<usize> = match step {
+        Step::Scratch => (0..plan.scratch.len()).collect(),
+        Step::Limits => (0..plan.resources.len()).collect(),
+        Step::Exec => (0..plan.command.programs.len()).collect(),
+        Step::PidLimits => {
+            let limits = &plan.pid_limits;
+            let set = [limits.pid_max.is_some(), limits.memfd_noexec, limits.unique_pid];
+            set.iter().enumerate().filter(|(_, set)| **set).map(|(index, _)| index).collect()
+        }
+        Step::Directory | Step::Umask => vec![0],
+        Step::Clone | Step::Keyring | Step::Loopback | Step::Proc | Step::Identity | Step::UserNamespace => Vec::new(),
+        Step::Relay | Step::Network | Step::BoundingSet | Step::Securebits | Step::Rights => Vec::new(),
+        Step::NoNewPrivileges | Step::WriteExecute | Step::Landlock | Step::CloseFds | Step::Fork => Vec::new(),
+        Step::Session | Step::Signals | Step::Handover | Step::Exchange | Step::Stdio | Step::Seccomp => Vec::new(),
+    };
+    let word = |index| match words(plan, step, index) {
+        Words::Object(word) | Words::Part(word) => Some(word),
+        Words::None => None,
+    };
+    indices.into_iter().filter_map(word).collect()
+}
+
 fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
         Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,

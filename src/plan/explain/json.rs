@@ -6,17 +6,29 @@ use super::super::calls::{self, Allowed};
 use super::super::model::{Access, Off, Plan, Root};
 use super::super::score;
 use super::page::Page;
+use super::{Part, steps};
 use serde_json::{Value, json};
 
-/// Everything as one object.
-pub(super) fn object(plan: &Plan, page: &Page) -> Value {
+/// What is asked for as one object, which says in any case whose it is.
+pub(super) fn object(plan: &Plan, page: &Page, part: Part) -> Value {
+    let keys: &[&str] = match part {
+        Part::Page => return whole(plan, page),
+        Part::Steps => &["steps", "skipped"],
+        Part::Calls => &["calls"],
+        Part::Score => &["score"],
+    };
+    let whose = ["version", "service", "policy", "sha256"];
+    let whole = whole(plan, page);
+    let kept = whose.iter().chain(keys).filter_map(|key| Some(((*key).to_string(), whole.get(*key)?.clone())));
+    Value::Object(kept.collect())
+}
+
+fn whole(plan: &Plan, page: &Page) -> Value {
     let parts = score::score(plan);
     let walls = parts
         .iter()
         .map(|part| json!({ "wall": part.wall, "points": part.points, "most": part.most, "why": part.why }));
-    let steps = plan.steps.iter().map(|step| {
-        json!({ "name": step.name(), "place": step.place().name(), "doing": step.doing(), "reason": step.reason() })
-    });
+    let (taken, skipped) = steps::value(plan);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "service": plan.service,
@@ -27,7 +39,8 @@ pub(super) fn object(plan: &Plan, page: &Page) -> Value {
             .collect::<Vec<_>>(),
         "files": files(plan),
         "calls": plan.filter.as_ref().map(|filter| calls::allowed(filter).map(call).collect::<Vec<_>>()),
-        "steps": steps.collect::<Vec<_>>(),
+        "steps": taken,
+        "skipped": skipped,
         "off": plan.off.iter().map(|Off { layer, why }| json!({ "layer": layer, "why": why })).collect::<Vec<_>>(),
         "score": { "points": score::total(&parts), "walls": walls.collect::<Vec<_>>() },
     })

@@ -6,7 +6,7 @@ use crate::policy::Origin;
 use std::fmt::Write;
 
 /// Columns of the page, where the values permit.
-const WIDTH: usize = 120;
+pub(super) const WIDTH: usize = 120;
 /// Columns of the label.
 const LABEL: usize = 9;
 /// No origin takes more than this from the text.
@@ -71,7 +71,7 @@ impl Page {
 
 /// The text in lines of at most `most` characters, as far as it has blanks to break at. Later lines begin where the
 /// second column does, if there is one.
-fn broken(text: &str, most: usize) -> Vec<String> {
+pub(super) fn broken(text: &str, most: usize) -> Vec<String> {
     let gap = text.find("  ").unwrap_or(0);
     let column = gap + text[gap..].chars().take_while(|c| *c == ' ').count();
     let (head, tail) = text.split_at(column);
