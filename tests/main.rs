@@ -26,6 +26,7 @@ mod front;
 mod failure;
 mod proofs;
 mod doctor;
+mod learn;
 mod programs;
 mod shipped;
 mod forward;

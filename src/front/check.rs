@@ -6,7 +6,7 @@ mod entries;
 mod libraries;
 mod program;
 
-pub(super) use program::say_what_is_missing;
+pub(super) use program::{interpreter, say_what_is_missing};
 
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What is wrong, one report a mistake.
-type Reports = Vec<InputError>;
+pub(super) type Reports = Vec<InputError>;
 
 /// The most refusals of one policy that anyone reads.
 const MOST_REFUSALS: usize = 20;
@@ -125,10 +125,10 @@ impl Said {
 }
 
 /// The line for a policy that is good, and what else is true of it.
-type Good = (String, Vec<String>);
+pub(super) type Good = (String, Vec<String>);
 
 /// Whether the policy is good.
-fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<Good, Reports>, HostError> {
+pub(super) fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<Good, Reports>, HostError> {
     let policy = match load(word, &[]) {
         Ok(policy) => policy,
         Err(error) => return Ok(Err(vec![error])),

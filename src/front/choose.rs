@@ -4,7 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{check, doctor, explain, import, install, listen, manual, master, run};
+use super::{check, doctor, explain, import, install, learn, listen, manual, master, run};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -65,7 +65,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     let unable = match verb {
         Verb::Run(_) => run::UNABLE,
         Verb::Listen(_) | Verb::Explain(_) | Verb::Diff(_) | Verb::Import(_) | Verb::Check(_) | Verb::Doctor(_) => 1,
-        Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
+        Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
     };
     let done = match verb {
         Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
@@ -75,6 +75,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Import(options) => import::import(options),
         Verb::Check(options) => check::check(options),
         Verb::Doctor(options) => doctor::doctor(options),
+        Verb::Learn(options) => learn::learn(options),
         Verb::InstallPostfix(options) => install::install(options),
         Verb::Completions(options) => {
             manual::complete(options);

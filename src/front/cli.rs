@@ -83,6 +83,16 @@ pub(super) enum Verb {
         Exit status: 0 all of it was carried, 1 it cannot be read, 2 usage, or it is none of these,\n\
         3 the end of the policy names what was not carried.")]
     Import(Import),
+    /// Run a trusted command openly, write the policy that it needs, and run it again under that
+    #[command(after_help = "Examples:\n  \
+        spawnbox learn --out ./hello.toml -- /usr/local/bin/hello\n  \
+        spawnbox learn --out /etc/spawnbox/policyd-spf.toml --user policyd-spf 127.0.0.1:7000 -- /usr/bin/policyd-spf\n  \
+        spawnbox learn --merge /etc/spawnbox/greylist.toml --connections 3 127.0.0.1:7000\n\n\
+        The command is in no sandbox while its calls are watched: do this where nobody else connects.\n\
+        Ctrl-C ends it, and writes what was learnt.\n\
+        Exit status: 0 written, and under the policy it does the same; 1 this host cannot, 2 usage\n\
+        or policy, 3 written, but under the policy it does not do the same.")]
+    Learn(Learn),
     /// Put the program and its units where Postfix and systemd find them
     #[command(after_help = "Examples:\n  \
         spawnbox install-postfix --dry-run    what would be done, file by file\n  \
@@ -230,6 +240,33 @@ pub(super) enum From {
     Xinetd,
     /// A unit of systemd
     Systemd,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("file").required(true).args(["out", "merge"]))]
+pub(super) struct Learn {
+    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its connection]
+    #[arg(value_name = "ADDR")]
+    pub(super) address: Option<Address>,
+    /// Write a new policy, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Add what is missing to a policy that is there, and leave the rest as it is
+    #[arg(long, value_name = "FILE")]
+    pub(super) merge: Option<PathBuf>,
+    /// As whom the command runs [default: the policy's user; of a new one, who calls, and nobody for root]
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// How many connections are learnt from, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "address",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) connections: u32,
+    /// Do not run it again under the policy
+    #[arg(long)]
+    pub(super) no_verify: bool,
+    /// The command and its arguments [default: the policy's]
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

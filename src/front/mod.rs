@@ -15,6 +15,7 @@ mod import;
 mod postconf;
 mod check;
 mod doctor;
+mod learn;
 mod install;
 mod manual;
 #[cfg(any(test, fuzzing))]

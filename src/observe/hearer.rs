@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Takes one call from a listener, tells what it is about, and lets it be made.
 
-use super::event::{About, Event, Using};
+use super::event::{About, Event, Found, Using};
 use super::paths::{self, Argument, Way};
 use super::sockets::{self, Address};
 use crate::sys::notify::{self, Notice};
@@ -129,7 +129,13 @@ fn of_path(thread: Pid, Argument { directory, path, way }: Argument, arguments: 
             None => return Vec::new(),
         },
     };
-    wanted.into_iter().map(|using| paths::resolve(thread, &path, using, follow)).collect()
+    let found = wanted.into_iter().map(|using| paths::resolve(thread, &path, using, follow));
+    // O_CREAT makes nothing where a file is.
+    let opens = matches!(way, Way::Open(_) | Way::OpenHow(_));
+    let there = |about: &About| {
+        matches!(about, About::Path { using: Using::Change, found: Found::File { .. } | Found::Directory { .. }, .. })
+    };
+    found.filter(|about| !(opens && there(about))).collect()
 }
 
 fn of_address(thread: Pid, descriptor: i32, bind: bool, place: u64, length: u32) -> Vec<About> {

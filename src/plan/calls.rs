@@ -24,7 +24,7 @@ pub use death::keep_death_signal;
 pub use foreign::{refused, undeniable};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
-pub use remedy::remedy;
+pub use remedy::{remedy, word};
 pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};

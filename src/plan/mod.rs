@@ -37,5 +37,5 @@ mod tests;
 pub use model::Plan;
 pub use refuse::Refusal;
 pub use request::Request;
-pub use resolve::{UNTOLD, resolve};
+pub use resolve::{UNTOLD, bare, resolve};
 pub use steps::Step;

@@ -3,7 +3,7 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
+use super::model::{Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
 use super::{calls, command, files, forward, identity, landlock, layers, limits, network, order, origins};
@@ -19,6 +19,13 @@ pub const UNTOLD: &str = "names of denied calls";
 /// Decides everything about a service. Pure: equal arguments, equal plan.
 pub fn resolve(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {
     decide(request, policy, facts).map_err(|refusal| Refusal { front: request.front, ..refusal })
+}
+
+/// What runs and as whom, without a sandbox: for whoever watches a command before it has a policy.
+pub fn bare(request: &Request, policy: &Policy, facts: &Facts) -> Result<(Command, Identity), Refusal> {
+    let identity = identity::resolve(request, policy, facts).map(|chosen| chosen.identity);
+    let both = identity.and_then(|identity| Ok((command::resolve(request, policy)?, identity)));
+    both.map_err(|refusal| Refusal { front: request.front, ..refusal })
 }
 
 fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Refusal> {

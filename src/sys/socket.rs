@@ -133,6 +133,19 @@ pub fn set_peek_offset(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(),
     Errno::result(r).map(drop)
 }
 
+/// How many bytes were sent over a TCP connection, by `tcpi_bytes_sent` and `tcpi_bytes_retrans` of `struct tcp_info` in
+/// linux/tcp.h (Linux 4.19), which libc's structure ends before.
+pub fn tcp_sent(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
+    const SENT: usize = 25;
+    let mut words = [0_u64; SENT + 2];
+    let mut length = size_of_val(&words) as libc::socklen_t;
+    let (number, place) = (socket.as_raw_fd(), words.as_mut_ptr().cast());
+    // SAFETY: the pointers are to the words and their size, both alive and writable here.
+    let r = unsafe { libc::getsockopt(number, libc::IPPROTO_TCP, libc::TCP_INFO, place, &mut length) };
+    Errno::result(r)?;
+    if (length as usize) < size_of_val(&words) { Err(Errno::ENOPROTOOPT) } else { Ok(words[SENT] - words[SENT + 1]) }
+}
+
 /// What a look at a queue finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peeked {

@@ -118,7 +118,7 @@ fn may_execute(metadata: &Metadata, identity: &Identity) -> bool {
 }
 
 /// What the first line of a script names. A program that cannot be read is none.
-fn interpreter(program: &Path) -> Option<PathBuf> {
+pub(in crate::front) fn interpreter(program: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
     File::open(program).ok()?.take(FIRST_LINE).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;

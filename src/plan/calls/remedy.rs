@@ -9,29 +9,44 @@ use syscalls::x86_64::Sysno;
 /// What to write so that a call with these arguments is made, to this port if it is about one; in words, where nothing can
 /// be written.
 pub fn remedy(plan: &Plan, call: u32, arguments: [u64; 6], port: Option<u16>) -> String {
-    let Some(call) = Sysno::new(call as usize) else { return "no policy can allow it".to_string() };
-    let name = call.name();
+    let name = Sysno::new(call as usize).map_or("", |call| call.name());
     if plan.memory_deny_write_execute && matches!(name, "mmap" | "mprotect" | "pkey_mprotect" | "shmat") {
         return line("jit");
     }
-    if let Some((_, why)) = groups::REFUSED.iter().find(|(word, _)| *word == name) {
-        return format!("no policy can allow it: {why}");
+    let withheld = plan.filter.as_ref().is_some_and(|filter| filter.withheld.contains(&call));
+    match (word(call, arguments), port) {
+        _ if withheld && refused(name).is_none() => "to allow it, take it out of syscalls.deny".to_string(),
+        (Err(why), _) => why,
+        (Ok(word), Some(port)) if connects(word) => reach(plan, name, port),
+        (Ok(word), _) => line(word),
     }
-    if plan.filter.as_ref().is_some_and(|filter| filter.withheld.contains(&super::number(call))) {
-        return "to allow it, take it out of syscalls.deny".to_string();
+}
+
+/// The word of `syscalls.allow` that grants the least with which a call with these arguments is made; or why there is none.
+pub fn word(call: u32, arguments: [u64; 6]) -> Result<&'static str, String> {
+    let Some(call) = Sysno::new(call as usize) else { return Err("no policy can allow it".to_string()) };
+    let name = call.name();
+    if let Some(why) = refused(name) {
+        return Err(format!("no policy can allow it: {why}"));
     }
     let granting =
         |group: &&Group| group.grants().iter().any(|(granted, rule)| *granted == call && holds(rule, arguments));
     let smallest = groups::GROUPS.iter().filter(granting).min_by_key(|group| group.grants().len());
     match smallest {
-        Some(group) if group.calls.split(' ').any(|call| call == "connect") => match port {
-            Some(port) => reach(plan, name, port),
-            None => line(group.name),
-        },
-        Some(group) => line(group.name),
-        None if holds(rules::widest(name), arguments) => line(name),
-        None => "no policy can allow it with these arguments".to_string(),
+        Some(group) => Ok(group.name),
+        None if holds(rules::widest(name), arguments) => Ok(name),
+        None => Err("no policy can allow it with these arguments".to_string()),
     }
+}
+
+fn refused(name: &str) -> Option<&'static str> {
+    groups::REFUSED.iter().find(|(word, _)| *word == name).map(|(_, why)| *why)
+}
+
+/// Whether a group grants connections, for which a port is to be named as well.
+fn connects(word: &str) -> bool {
+    let group = groups::GROUPS.iter().find(|group| group.name == word);
+    group.is_some_and(|group| group.calls.split(' ').any(|call| call == "connect"))
 }
 
 fn holds(rule: Rule, arguments: [u64; 6]) -> bool {

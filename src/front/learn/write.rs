@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A draft as the text of a policy: a new one, or one that is there, of which every comment and blank stays. Pure.
+
+use super::draft::{Draft, Grant, Ports};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+
+/// A policy that nothing was added to yet.
+pub(super) fn skeleton(what: &str, user: Option<&str>, argv: &[String]) -> String {
+    let mut document = DocumentMut::new();
+    document["version"] = toml_edit::value(1);
+    document["extends"] = toml_edit::value(Array::from_iter(["strict"]));
+    let mut command = Table::new();
+    if let Some(user) = user {
+        command["user"] = toml_edit::value(user);
+    }
+    command["argv"] = toml_edit::value(Array::from_iter(argv));
+    document["command"] = Item::Table(command);
+    format!("# {what}\n{document}")
+}
+
+/// The same, once it is known what it says and extends.
+pub(super) fn begin(skeleton: &str, what: &str, extends: &[&str]) -> String {
+    let rest = skeleton.split_once('\n').map_or("", |(_, rest)| rest);
+    let names: Vec<String> = extends.iter().map(|name| format!("\"{name}\"")).collect();
+    let rest = match names.is_empty() {
+        true => rest.to_string(),
+        false => rest.replacen("extends = [\"strict\"]", &format!("extends = [{}]", names.join(", ")), 1),
+    };
+    format!("# {}\n{rest}", line(what))
+}
+
+/// The policy `text` with what it lacks; each addition is marked, where it is somebody's.
+pub(super) fn add(text: &str, draft: &Draft, marked: bool) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let mark = if marked { "learnt: " } else { "" };
+    let root = document.as_table_mut();
+    if !draft.extends.is_empty() {
+        let extends = array(root, "extends")?;
+        draft.extends.iter().for_each(|name| extends.push(*name));
+        alone_for_children(extends);
+    }
+    for (list, grants) in &draft.files {
+        let array = array(table(root, "files")?, list)?;
+        grants.iter().for_each(|grant| append(array, entry(grant), grant.warning, marked));
+    }
+    if !draft.scratch.is_empty() {
+        let array = array(table(root, "files")?, "scratch")?;
+        for (path, why) in &draft.scratch {
+            let mut entry = InlineTable::new();
+            entry.insert("path", path.into());
+            entry.insert("size", "16M".into());
+            entry.insert("inodes", 1024.into());
+            append(array, Value::InlineTable(entry), Some(why), marked);
+        }
+    }
+    words(root, "files", "devices", draft.devices.iter(), mark)?;
+    if let Some(why) = &draft.proc {
+        set(table(root, "files")?, "proc", "subset".into(), &format!("{mark}{why}"));
+    }
+    if let Some(why) = &draft.host_network {
+        set(table(root, "network")?, "mode", "host".into(), &format!("{mark}{why}"));
+    }
+    for (key, (ports, why)) in &draft.ports {
+        let mut value = InlineTable::new();
+        value.insert(
+            "ports",
+            match ports {
+                Ports::Any => "any".into(),
+                Ports::List(ports) => Value::Array(ports.iter().map(|port| i64::from(*port)).collect()),
+            },
+        );
+        set(table(root, "network")?, key, Value::InlineTable(value), &format!("{mark}{why}"));
+    }
+    if !draft.forward.is_empty() {
+        let array = array(table(root, "network")?, "forward")?;
+        for (peer, why) in &draft.forward {
+            append(array, peer.to_string().into(), Some(&format!("{mark}{why}")), false);
+        }
+    }
+    words(root, "syscalls", "allow", draft.allow.iter(), mark)?;
+    Ok(document.to_string() + &notes(draft))
+}
+
+/// How many notes anyone reads.
+const MOST_NOTES: usize = 8;
+
+fn notes(draft: &Draft) -> String {
+    if draft.notes.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n# Used, and not granted:\n".to_string();
+    for note in draft.notes.iter().take(MOST_NOTES) {
+        text.push_str(&format!("#  {}\n", line(note)));
+    }
+    if let Some(more @ 1..) = draft.notes.len().checked_sub(MOST_NOTES) {
+        text.push_str(&format!("#  and {more} more\n"));
+    }
+    text
+}
+
+/// A comment ends with its line, and whoever reads it may sit at a terminal.
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+fn entry(grant: &Grant) -> Value {
+    let mut entry = InlineTable::new();
+    entry.insert("path", grant.path.as_str().into());
+    entry.insert("why", grant.why.as_str().into());
+    if grant.optional {
+        entry.insert("optional", true.into());
+    }
+    Value::InlineTable(entry)
+}
+
+/// Words with their reasons.
+fn words<'a>(
+    root: &mut Table,
+    of: &str,
+    key: &str,
+    words: impl ExactSizeIterator<Item = (&'a &'static str, &'a String)>,
+    mark: &str,
+) -> Result<(), String> {
+    if words.len() == 0 {
+        return Ok(());
+    }
+    let array = array(table(root, of)?, key)?;
+    for (word, why) in words {
+        append(array, (*word).into(), Some(&format!("{mark}{why}")), false);
+    }
+    Ok(())
+}
+
+/// On a line of its own, with what is to be said on the line above.
+fn append(array: &mut Array, mut value: Value, said: Option<&str>, marked: bool) {
+    // What follows the last one belongs to it.
+    let trailing = array.trailing().as_str().unwrap_or_default().to_string();
+    let mut before = trailing.trim_end().to_string();
+    if marked {
+        before.push_str("\n    # learnt");
+    }
+    if let Some(said) = said {
+        before.push_str(&format!("\n    # {}", line(said)));
+    }
+    value.decor_mut().set_prefix(format!("{before}\n    "));
+    array.push_formatted(value);
+    array.set_trailing_comma(true);
+    array.set_trailing("\n");
+}
+
+/// In an array that is on one line, values are divided by a blank.
+fn alone_for_children(array: &mut Array) {
+    for (index, value) in array.iter_mut().enumerate() {
+        if index > 0 && value.decor().prefix().is_none() {
+            value.decor_mut().set_prefix(" ");
+        }
+    }
+}
+
+/// In the place of what is there, whose comments stay.
+fn set(table: &mut dyn TableLike, key: &str, mut value: Value, why: &str) {
+    match table.get_mut(key) {
+        Some(Item::Value(old)) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        Some(_) | None => drop(table.insert(key, Item::Value(value))),
+    }
+    if let Some(mut key) = table.key_mut(key) {
+        let before = key.leaf_decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_string();
+        key.leaf_decor_mut().set_prefix(format!("{before}# {}\n", line(why)));
+    }
+}
+
+fn table<'a>(root: &'a mut Table, name: &str) -> Result<&'a mut dyn TableLike, String> {
+    let item = root.entry(name).or_insert(Item::Table(Table::new()));
+    item.as_table_like_mut().ok_or_else(|| format!("`{name}` is no table"))
+}
+
+fn array<'a>(table: &'a mut dyn TableLike, name: &str) -> Result<&'a mut Array, String> {
+    let item = table.entry(name).or_insert(Item::Value(Value::Array(Array::new())));
+    item.as_array_mut().ok_or_else(|| format!("`{name}` is no list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::load::from_text;
+    use crate::policy::model::{Device, NetworkMode, Policy, Proc};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::PathBuf;
+
+    fn grant(path: &str) -> Grant {
+        Grant { path: path.into(), why: "cat: openat, once".into(), optional: false, warning: None }
+    }
+
+    fn files(draft: &mut Draft, list: &'static str, grants: &[Grant]) {
+        draft.files.insert(list, grants.iter().cloned().collect());
+    }
+
+    fn paths(policy: &Policy) -> BTreeSet<PathBuf> {
+        policy.files.read.iter().map(|entry| entry.value.path.clone()).collect()
+    }
+
+    #[test]
+    fn a_new_policy_says_what_was_learnt_and_why() {
+        let text = skeleton("x", Some("me"), &["/usr/bin/perl".into(), "-e".into(), "print \"\\n\"".into()]);
+        let text = begin(&text, "Learnt from a run of perl.", &["perl", "syslog"]);
+        let mut draft = Draft { notes: vec!["perl lists /etc\nversion = 2".into()], ..Draft::default() };
+        files(&mut draft, "read", &[grant("/etc/x"), Grant { warning: Some("A secret?"), ..grant("/etc/shadow") }]);
+        files(&mut draft, "write", &[Grant { optional: true, ..grant("/srv/x") }]);
+        draft.allow.insert("chown", "perl: chown, twice".into());
+        draft.forward.insert("127.0.0.1:25".parse().unwrap(), "perl: connect, once".into());
+        let text = add(&text, &draft, false).unwrap();
+        let expected = r#"# Learnt from a run of perl.
+version = 1
+extends = ["perl", "syslog"]
+
+[command]
+user = "me"
+argv = ["/usr/bin/perl", "-e", 'print "\n"']
+
+[files]
+read = [
+    # A secret?
+    { path = "/etc/shadow", why = "cat: openat, once" },
+    { path = "/etc/x", why = "cat: openat, once" },
+]
+write = [
+    { path = "/srv/x", why = "cat: openat, once", optional = true },
+]
+
+[network]
+forward = [
+    # perl: connect, once
+    "127.0.0.1:25",
+]
+
+[syscalls]
+allow = [
+    # perl: chown, twice
+    "chown",
+]
+
+# Used, and not granted:
+#  perl lists /etc?version = 2
+"#;
+        assert_eq!(text, expected);
+        assert!(from_text(&text, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_policy_that_is_there_keeps_every_word_of_its_author() {
+        let theirs = r#"# Mine.
+version = 1 # of the language
+extends = ["strict"] # nothing else
+
+# What it reads.
+files.read = ["/etc/a", # the first
+    "/etc/b" # the last
+    ]
+
+[network]
+# No one.
+mode = "none"
+"#;
+        let mut draft =
+            Draft { extends: vec!["tls"], host_network: Some("x: socket, once".into()), ..Draft::default() };
+        files(&mut draft, "read", &[grant("/etc/c")]);
+        draft.ports.insert("connect", (Ports::List([25].into()), "x: connect, once".into()));
+        let text = add(theirs, &draft, true).unwrap();
+        for word in [
+            "# Mine.",
+            "# of the language",
+            "# nothing else",
+            "# What it reads.",
+            "# the first",
+            "# the last",
+            "# No one.",
+        ] {
+            assert!(text.contains(word), "{word} is gone:\n{text}");
+        }
+        assert!(text.contains("    # learnt\n    { path = \"/etc/c\""), "{text}");
+        assert!(text.contains("# learnt: x: connect, once\nconnect = { ports = [25] }"), "{text}");
+        let policy = from_text(&text, &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(policy.network.mode.as_ref().map(|mode| mode.value), Some(NetworkMode::Host));
+        let read = paths(&policy);
+        assert!(["/etc/a", "/etc/b", "/etc/c"].map(PathBuf::from).iter().all(|path| read.contains(path)), "{read:?}");
+        // What is there already is found there the second time.
+        assert_eq!(add(&text, &Draft::default(), true).as_deref(), Ok(&*text));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_it_was_meant(
+            names in proptest::collection::btree_set("[^\\x00/]{1,40}", 0..8),
+            why in "\\PC{0,60}",
+            argv in proptest::collection::vec("[^\\x00]{0,30}", 1..4),
+            note in ".{0,60}",
+            ports in proptest::collection::btree_set(1_u16.., 0..4),
+        ) {
+            // These would be another path.
+            let names: BTreeSet<&String> = names.iter().filter(|name| !matches!(name.as_str(), "." | "..")).collect();
+            let meant: BTreeSet<PathBuf> = names.iter().map(|name| PathBuf::from(format!("/srv/{name}"))).collect();
+            let text = begin(&skeleton("x", None, &argv), &note, &[]);
+            let mut draft = Draft { notes: vec![note], proc: Some(why.clone()), ..Draft::default() };
+            let grants = names.iter().map(|name| Grant { why: why.clone(), ..grant(&format!("/srv/{name}")) });
+            draft.files = BTreeMap::from([("read", grants.collect())]);
+            draft.scratch.insert("/var/tmp".into(), why.clone());
+            draft.devices.insert("zero", why.clone());
+            draft.host_network = Some(why.clone());
+            draft.ports.insert("connect", (Ports::List(ports.clone()), why.clone()));
+            let text = add(&text, &draft, false).unwrap();
+            match from_text(&text, &[]) {
+                Ok(policy) => {
+                    prop_assert!(meant.is_subset(&paths(&policy)), "{text}");
+                    prop_assert_eq!(policy.command.argv.map(|argv| argv.value), Some(argv));
+                    prop_assert_eq!(policy.files.proc.map(|proc| proc.value), Some(Proc::Subset));
+                    prop_assert!(policy.files.devices.iter().any(|device| device.value == Device::Zero));
+                    let whys = policy.files.read.iter().filter(|entry| meant.contains(&entry.value.path));
+                    prop_assert!(whys.clone().all(|entry| entry.value.why.as_deref() == Some(&*why)), "{text}");
+                }
+                // What a policy cannot say is refused where it is checked, and never taken for something else.
+                Err(error) => {
+                    let odd = names.iter().any(|name| name.chars().any(char::is_control))
+                        || argv.iter().any(|word| word.chars().any(char::is_control) || word.is_empty())
+                        || why.is_empty();
+                    prop_assert!(odd, "{error}\n{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! However a command ends, or does not, what was learnt is written and nothing of it is left.
+
+use super::{is_good, learning, place, text};
+use crate::scene::stage::program;
+use crate::scene::{arguments, host, patience};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+#[test]
+fn what_was_left_running_is_ended() {
+    let (_room, file) = place();
+    let script = "(setsid sleep 7007 & setsid sh -c 'setsid sleep 7008 & sleep 7009' &) ; cat /etc/hostname; sleep 0.2";
+    is_good(&learning(&file, script).run(), &file);
+    assert_eq!(host::processes("sleep 700"), Vec::<u32>::new());
+}
+
+#[test]
+fn a_command_that_never_ends_is_ended_by_a_signal_and_was_learnt_from() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (room, file) = place();
+        let data = room.file("data", "ready\n");
+        let script = format!("trap '' INT TERM; cat {}; while :; do sleep 7010; done", data.display());
+        let mut child = Command::new(program("spawnbox"))
+            .args(["learn", "--out"])
+            .arg(&file)
+            .args(["--", "/bin/sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let begun = Instant::now();
+        let outcome = child.wait_with_output().unwrap();
+        assert!(begun.elapsed() < patience());
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        assert!(outcome.status.success() && said.contains("not verified"), "{said}");
+        assert!(text(&file).contains(&format!("path = \"{}\"", data.display())), "{}", text(&file));
+        arguments(&["check", &file.display().to_string()]).run().exits(0);
+        assert_eq!(host::processes("sleep 7010"), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn a_command_dies_with_who_learns() {
+    let (_room, file) = place();
+    let mut child = Command::new(program("spawnbox"))
+        .args(["learn", "--out"])
+        .arg(&file)
+        .args(["--", "/bin/sh", "-c", "echo ready; exec sleep 7011"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let deadline = Instant::now() + patience();
+    while !host::processes("sleep 7011").is_empty() {
+        assert!(Instant::now() < deadline, "it lives on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn how_it_ended_is_compared() {
+    let (_room, file) = place();
+    learning(&file, "kill -SEGV $$").run().exits(0).says("(killed by SIGSEGV, 0 bytes, no call denied)");
+    let (_room, file) = place();
+    learning(&file, "exit 7").run().exits(0).says("(exit status 7, 0 bytes, no call denied)");
+}
