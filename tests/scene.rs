@@ -6,6 +6,7 @@ pub(crate) mod needs;
 pub(crate) mod client;
 pub(crate) mod host;
 pub(crate) mod left;
+pub(crate) mod memory;
 pub(crate) mod outcome;
 pub(crate) mod server;
 pub(crate) mod stage;

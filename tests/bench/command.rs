@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "line";
 /// Builds it where every server and its sandboxes can read it.
 pub(crate) fn build() -> Result<PathBuf, String> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/line.c");
-    let program = stage::stage().join(NAME);
+    let program = path();
     let options = ["-O2", "-static", "-nostdlib", "-fno-stack-protector", "-Wl,--build-id=none", "-o"];
     let built = Command::new("cc").args(options).arg(&program).arg(source).output();
     let built = built.map_err(|error| format!("cannot run cc, which builds the command: {error}"))?;
@@ -20,4 +20,9 @@ pub(crate) fn build() -> Result<PathBuf, String> {
         true => Ok(program),
         false => Err(format!("cannot build {source}: {}", String::from_utf8_lossy(&built.stderr))),
     }
+}
+
+/// Where it is.
+pub(crate) fn path() -> PathBuf {
+    stage::stage().join(NAME)
 }

@@ -69,6 +69,35 @@ pub(crate) struct Row {
     pub(crate) times_bare: Speed,
     /// Connections that were not answered.
     pub(crate) lost: usize,
+    pub(crate) idle: Option<Idle>,
+    /// What a new client waits with so many idle sessions.
+    pub(crate) sessions: Vec<Grown>,
+    /// The same with so many more mounts on the host, where a server makes mounts of its own.
+    pub(crate) mounts: Vec<Grown>,
+    /// What was not measured, and why.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// What an idle session takes; KiB of each, but for what the server takes without any.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Idle {
+    pub(crate) sessions: usize,
+    pub(crate) base_kib: u64,
+    /// The server's own, which are no commands.
+    pub(crate) processes: f64,
+    pub(crate) own_kib: f64,
+    pub(crate) command_kib: f64,
+    /// All that the kernel has allocated but page tables, which are in the others.
+    pub(crate) kernel_kib: f64,
+}
+
+/// A median of connect to first byte among so many of something.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Grown {
+    pub(crate) count: usize,
+    pub(crate) p50: f64,
+    /// As a multiple of that with the fewest.
+    pub(crate) times: f64,
 }
 
 /// What a server's clients saw in one round.
@@ -135,6 +164,12 @@ pub(crate) fn medians(all: &[Speed]) -> Speed {
 /// Each measure as a multiple of another server's.
 pub(crate) fn times(speed: &Speed, other: &Speed) -> Speed {
     speed.iter().map(|(measure, figure)| (*measure, figure / other[measure])).collect()
+}
+
+/// Medians by number, the fewest first.
+pub(crate) fn grown(all: Vec<(usize, f64)>) -> Vec<Grown> {
+    let first = all.first().map_or(f64::NAN, |(_, p50)| *p50);
+    all.into_iter().map(|(count, p50)| Grown { count, p50: short(p50), times: short(p50 / first) }).collect()
 }
 
 fn rate(seen: &Seen) -> f64 {

@@ -4,7 +4,7 @@
 
 use crate::scene::{host, patience};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -54,6 +54,17 @@ impl Group {
         let used = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
         Duration::from_micros(used.and_then(|text| text.parse().ok()).expect("the kernel counts for every group"))
     }
+
+    /// All that is in it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let below = host::cgroups_below(&self.directory);
+        let text: String = below.iter().chain([&self.directory]).map(|group| processes(group)).collect();
+        text.lines().filter_map(|pid| pid.parse().ok()).collect()
+    }
+}
+
+fn processes(group: &Path) -> String {
+    fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default()
 }
 
 impl Drop for Group {

@@ -28,6 +28,16 @@ pub(crate) struct Load {
     pub(crate) longest: Duration,
     /// How long each rests after a connection.
     pub(crate) rest: Duration,
+    pub(crate) ends: Ends,
+}
+
+/// Who ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// The command, which has said its line.
+    Command,
+    /// The client, for whom the command waits.
+    Client,
 }
 
 /// What they saw.
@@ -48,7 +58,7 @@ pub(crate) fn play(address: &Address, load: Load) -> Seen {
     let client = || {
         let mut seen = Seen::default();
         while begun.fetch_add(1, Ordering::Relaxed) < load.connections && start.elapsed() < load.longest {
-            match visit(address) {
+            match visit(address, load.ends) {
                 Ok(latency) => seen.latencies.push(latency),
                 Err(_) => seen.lost += 1,
             }
@@ -77,11 +87,14 @@ impl Seen {
 }
 
 /// One connection, to its end.
-fn visit(address: &Address) -> io::Result<Duration> {
+fn visit(address: &Address, ends: Ends) -> io::Result<Duration> {
     let start = Instant::now();
     let mut connection = Connection::open(address)?;
     let latency = start.elapsed();
-    connection.end()?;
+    match ends {
+        Ends::Command => connection.end(),
+        Ends::Client => connection.finish(),
+    }?;
     Ok(latency)
 }
 

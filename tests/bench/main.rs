@@ -31,8 +31,12 @@ mod bare;
 mod load;
 mod processor;
 mod round;
+mod idle;
+mod mounts;
 mod figures;
 mod table;
+mod picture;
+mod readme;
 mod short;
 
 use figures::Report;
@@ -50,11 +54,13 @@ fn main() -> ExitCode {
 }
 
 fn long() -> ExitCode {
-    match size::of_arguments().and_then(|size| measure(&size)) {
-        Ok(report) => {
-            println!("{}", table::markdown(&report));
-            ExitCode::SUCCESS
-        }
+    let print = |size: Size| {
+        let text = table::markdown(&measure(&size)?);
+        print!("{text}");
+        if size.readme { readme::write(&text) } else { Ok(()) }
+    };
+    match size::of_arguments().and_then(print) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench: {why}");
             ExitCode::FAILURE

@@ -7,6 +7,8 @@ use crate::scene::stage::{Room, program};
 
 /// More sessions at once than are ever measured.
 pub(crate) const MOST: usize = 6000;
+/// As many as are tried on those with a process or more of their own for each.
+const FEW: usize = 1000;
 
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -14,6 +16,8 @@ pub(crate) struct Peer {
     pub(crate) sandbox: &'static str,
     /// What must be installed.
     pub(crate) program: Option<&'static str>,
+    /// Idle sessions that are tried on it at most.
+    pub(crate) most: usize,
     /// Listens on a UNIX socket; else on TCP.
     pub(crate) unix: bool,
     pub(crate) start: Start,
@@ -38,25 +42,25 @@ pub(crate) struct Ask<'a> {
 
 /// In the order of the tables. The first of each kind of socket is what the others are compared with.
 pub(crate) static ALL: &[Peer] = &[
-    tcp("bare", "none", None, Start::Words(bare)),
-    tcp("spawnbox", "strict", None, Start::Words(ours)),
-    tcp("tcpserver", "none", Some("tcpserver"), Start::Words(tcpserver)),
+    Peer { most: MOST, ..tcp("bare", "none", None, Start::Words(bare)) },
+    Peer { most: MOST, ..tcp("spawnbox", "strict", None, Start::Words(ours)) },
+    Peer { most: MOST, ..tcp("tcpserver", "none", Some("tcpserver"), Start::Words(tcpserver)) },
     tcp("xinetd", "none", Some("xinetd"), Start::Words(xinetd)),
     tcp("Postfix spawn", "none", Some("postfix"), Start::Master(spawn_on_a_port)),
     tcp("socat", "none", Some("socat"), Start::Words(socat)),
     tcp("tcpserver bwrap", "namespaces, root", Some("bwrap"), Start::Words(bubblewrap)),
     unix("bare, UNIX", "none", None, Start::Words(bare)),
     unix("spawnbox, UNIX", "strict", None, Start::Words(ours)),
-    unix("spawnbox, master", "compatible", Some("postfix"), Start::Master(ours_under_master)),
+    unix("spawnbox master, UNIX", "compatible", Some("postfix"), Start::Master(ours_under_master)),
     unix("Postfix spawn, UNIX", "none", Some("postfix"), Start::Master(spawn_on_a_socket)),
 ];
 
 const fn tcp(name: &'static str, sandbox: &'static str, program: Option<&'static str>, start: Start) -> Peer {
-    Peer { name, sandbox, program, unix: false, start }
+    Peer { name, sandbox, program, most: FEW, unix: false, start }
 }
 
 const fn unix(name: &'static str, sandbox: &'static str, program: Option<&'static str>, start: Start) -> Peer {
-    Peer { name, sandbox, program, unix: true, start }
+    Peer { name, sandbox, program, most: FEW, unix: true, start }
 }
 
 fn bare(ask: &Ask<'_>) -> Vec<String> {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The short form, as a test: every server that is there answers, and every figure is there. No time is asserted.
 
-use crate::figures::{self, Measure, Report};
+use crate::figures::{self, Grown, Measure, Report, Row};
 use crate::scene::needs;
-use crate::{measure, peers, size};
+use crate::size::Size;
+use crate::{measure, mounts, peers, picture, readme, size};
 use std::process::ExitCode;
 
 const NAME: &str = "bench::a_short_run_measures_every_server";
@@ -32,6 +33,8 @@ pub(crate) fn test(arguments: &[String]) -> ExitCode {
 
 fn run() {
     figures::assert_right();
+    picture::assert_right();
+    readme::assert_right();
     let size = size::short();
     let report = measure(&size).unwrap_or_else(|why| panic!("{why}"));
     for peer in peers::ALL {
@@ -40,13 +43,29 @@ fn run() {
         assert_eq!(row.is_some(), there, "{}", peer.name);
     }
     for row in &report.servers {
-        assert_eq!(row.lost, 0, "{} lost clients", row.server);
-        for measure in Measure::ALL {
-            let figures = [row.speed[&measure], row.times_bare[&measure]];
-            assert!(figures.iter().all(|figure| figure.is_finite() && *figure > 0.0), "{measure:?} of {row:?}");
-        }
+        is_whole(&size, row);
     }
     let text = std::fs::read_to_string(&size.json).expect("the run has written it");
     let read: Report = serde_json::from_str(&text).expect("it is what was written");
     assert_eq!(read, report);
+}
+
+fn is_whole(size: &Size, row: &Row) {
+    let is_figure = |figure: f64| figure.is_finite() && figure > 0.0;
+    assert_eq!(row.lost, 0, "{} lost clients", row.server);
+    for measure in Measure::ALL {
+        let figures = [row.speed[&measure], row.times_bare[&measure]];
+        assert!(figures.into_iter().all(is_figure), "{measure:?} of {row:?}");
+    }
+    // That each session has one command was asserted when it was measured. What a server adds may be nothing, and what
+    // the kernel adds is lost among others' doings with so few.
+    let idle = row.idle.expect("memory was looked at");
+    assert_eq!(idle.sessions, size.idle);
+    assert!(idle.base_kib > 0 && is_figure(idle.command_kib) && idle.kernel_kib.is_finite(), "{row:?}");
+    assert!(idle.processes >= 0.0, "{row:?}");
+    let counts = |all: &[Grown]| all.iter().map(|one| one.count).collect::<Vec<usize>>();
+    assert_eq!(counts(&row.sessions), size.sessions, "{row:?}");
+    let concerned = peers::ALL.iter().any(|peer| peer.name == row.server && mounts::concerns(peer));
+    assert_eq!(counts(&row.mounts), if concerned { size.mounts } else { &[] }, "{row:?}");
+    assert!(row.sessions.iter().chain(&row.mounts).all(|one| is_figure(one.p50) && is_figure(one.times)), "{row:?}");
 }

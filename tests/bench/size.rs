@@ -21,12 +21,22 @@ pub(crate) struct Size {
     pub(crate) rested: usize,
     /// Connections of several clients at once, together.
     pub(crate) crowd: usize,
+    /// Idle sessions at which memory is looked at: fewer than the most of `sessions`.
+    pub(crate) idle: usize,
+    /// Idle sessions among which a new client comes.
+    pub(crate) sessions: &'static [usize],
+    /// Mounts of the host, beside its own.
+    pub(crate) mounts: &'static [usize],
+    /// Connections of one client among each of these.
+    pub(crate) grown: usize,
     /// The longest that one measurement of these goes on.
     pub(crate) longest: Duration,
     /// Servers by name; all where there are none.
     pub(crate) only: Vec<String>,
     /// Where every figure is written to.
     pub(crate) json: PathBuf,
+    /// Whether the README is to show the tables.
+    pub(crate) readme: bool,
 }
 
 /// Compare spawnbox and its peers with a bare accept, vfork and exec.
@@ -45,6 +55,9 @@ struct Arguments {
     /// Where to write every figure
     #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/bench.json"))]
     json: PathBuf,
+    /// Put the picture and the tables into the README
+    #[arg(long)]
+    readme: bool,
     /// cargo says so.
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,7 +65,7 @@ struct Arguments {
 
 /// What the command line asks for; help and mistakes end the program here.
 pub(crate) fn of_arguments() -> Result<Size, String> {
-    let Arguments { rounds, foreign, only, json, bench: _ } = Arguments::parse();
+    let Arguments { rounds, foreign, only, json, readme, bench: _ } = Arguments::parse();
     if rounds == 0 {
         return Err("--rounds 0 measures nothing".to_string());
     }
@@ -63,9 +76,14 @@ pub(crate) fn of_arguments() -> Result<Size, String> {
         closed: 400,
         rested: 150,
         crowd: 800,
+        idle: 200,
+        sessions: &[0, 1000, 5000],
+        mounts: &[30, 300, 3000],
+        grown: 200,
         longest: Duration::from_secs(3),
         only,
         json,
+        readme,
     })
 }
 
@@ -78,9 +96,14 @@ pub(crate) fn short() -> Size {
         closed: 5,
         rested: 5,
         crowd: 64,
+        idle: 5,
+        sessions: &[0, 10],
+        mounts: &[3, 30],
+        grown: 3,
         longest: Duration::from_secs(20),
         only: Vec::new(),
         json: PathBuf::from(concat!(env!("CARGO_TARGET_TMPDIR"), "/bench-short.json")),
+        readme: false,
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The tables that a run prints, in Markdown.
 
-use crate::figures::{Measure, Report, Row};
+use crate::figures::{Grown, Idle, Measure, Report, Row};
+use crate::picture;
 
 /// A column: its head, what it shows, and of what.
 struct Column(&'static str, Measure, Show);
@@ -40,15 +41,51 @@ const COST: &[Column] = &[
 pub(crate) fn markdown(report: &Report) -> String {
     let Report { machine, rounds, dropped, servers, left_out } = report;
     let mut text = format!("{machine}; medians of {rounds} rounds, {dropped} more dropped for the work of others.\n\n");
+    let over_tcp: Vec<Row> = servers.iter().filter(|row| !row.server.contains("UNIX")).cloned().collect();
+    text += "Median from connect to first byte, as a multiple of the bare server's:\n\n";
+    text += &format!("```text\n{}```\n\n", picture::draw(&over_tcp));
     text += "From connect to first byte, one client without and with a rest of 4 ms after each connection:\n\n";
     text += &table(SPEED, servers);
     text += "\nConnections a second, and processor time of each with what the kernel puts off:\n\n";
     text += &table(COST, servers);
+    text += "\nAn idle session takes this of the host, the command's own process not counted:\n\n";
+    text += &idle(servers);
+    text += "\nMedian from connect to first byte among idle sessions, and among mounts of the host:\n\n";
+    text += &growth(servers);
     for row in servers.iter().filter(|row| row.lost > 0) {
         text += &format!("\n{}: {} connections were not answered.\n", row.server, row.lost);
     }
-    left_out.iter().for_each(|why| text += &format!("\nLeft out: {why}.\n"));
+    let own = servers.iter().flat_map(|row| row.left_out.iter().map(|why| format!("{}, {why}", row.server)));
+    own.chain(left_out.iter().cloned()).for_each(|why| text += &format!("\nLeft out: {why}.\n"));
     text
+}
+
+fn idle(rows: &[Row]) -> String {
+    let mut text = "| server | server without any | processes | their memory | kernel | command |\n".to_string();
+    text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
+    for row in rows {
+        let Some(Idle { base_kib, processes, own_kib, command_kib, kernel_kib, .. }) = row.idle else { continue };
+        text += &format!("| {} | {base_kib} KiB | {processes:.1} | {own_kib:.1} KiB | ", row.server);
+        text += &format!("{kernel_kib:.0} KiB | {command_kib:.0} KiB |\n");
+    }
+    text
+}
+
+fn growth(rows: &[Row]) -> String {
+    let mut text = "| server | idle sessions: p50 | mounts: p50 |\n| --- | --- | --- |\n".to_string();
+    for row in rows {
+        text += &format!("| {} | {} | {} |\n", row.server, steps(&row.sessions), steps(&row.mounts));
+    }
+    text
+}
+
+/// `0: 300 µs, 1000: 310 µs (1.03)`.
+fn steps(all: &[Grown]) -> String {
+    let one = |(number, step): (usize, &Grown)| match number {
+        0 => format!("{}: {:.0} µs", step.count, step.p50),
+        _ => format!("{}: {:.0} µs (× {:.2})", step.count, step.p50, step.times),
+    };
+    all.iter().enumerate().map(one).collect::<Vec<String>>().join(", ")
 }
 
 fn table(columns: &[Column], rows: &[Row]) -> String {

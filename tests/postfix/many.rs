@@ -5,22 +5,13 @@
 
 use super::instance::{Postfix, Spawner};
 use super::private::in_private;
+use crate::scene::memory::{Taken, kernel_kib, taken};
 use crate::scene::stage::room;
 use crate::scene::{Client, host, patience};
 use std::fs;
 
 /// A policy server as small as one can be: what is measured is what is around it.
 const SERVER: &str = "while read -r line; do [ -n \"$line\" ] || printf 'action=dunno\\n\\n'; done\n";
-
-/// What some processes take of the host.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Taken {
-    processes: u64,
-    /// Memory of their own and their part of what they share, see proc_pid_smaps(5).
-    memory_kib: u64,
-    /// Their page tables.
-    tables_kib: u64,
-}
 
 /// Both halves of a service under load, and what the kernel has allocated for it meanwhile.
 struct Measured {
@@ -93,32 +84,6 @@ fn measure(postfix: &Postfix, service: &str, count: u64) -> Measured {
 fn is_own(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     [Spawner::Ours, Spawner::Theirs].iter().any(|spawner| program.ends_with(spawner.name()))
-}
-
-fn taken(pids: &[u32]) -> Taken {
-    let of = |pid: &u32| Taken {
-        processes: 1,
-        memory_kib: number(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default(), "Pss:"),
-        tables_kib: number(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default(), "VmPTE:"),
-    };
-    pids.iter().map(of).fold(Taken::default(), |sum, one| Taken {
-        processes: sum.processes + one.processes,
-        memory_kib: sum.memory_kib + one.memory_kib,
-        tables_kib: sum.tables_kib + one.tables_kib,
-    })
-}
-
-/// What else the kernel of this host has allocated for itself and cannot give back, see proc_meminfo(5): other
-/// programs' doings are in it, so that it means something on a quiet host only.
-fn kernel_kib() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").expect("the tests need /proc");
-    ["SUnreclaim:", "KernelStack:", "Percpu:"].iter().map(|name| number(&text, name)).sum()
-}
-
-/// The number after this name in a text of lines.
-fn number(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    line.trim().trim_end_matches("kB").trim().parse().unwrap_or_else(|_| panic!("no {name} in {text}"))
 }
 
 fn print(service: &str, measured: &Measured) {
