@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policies that are shipped: under each the real program does its real work over a connection, and cannot any more
-//! where one grant that the policy makes is taken away; and what is in its place under the same policy gets no further
+//! where one grant that the policy makes is taken away, which is then named; and what is in its place under the same policy gets no further
 //! than what the policy grants.
 
 mod service;
@@ -8,6 +8,7 @@ mod table;
 mod talk;
 mod twin;
 mod without;
+mod named;
 
 use crate::scene::{Server, arguments};
 use service::Service;
@@ -19,10 +20,11 @@ fn text(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A server of this service under `policy`, a name or a file; or its refusal to start.
-fn start(service: &Service, policy: &str) -> Result<Server, String> {
+/// A server of this service under `policy`, a name or a file, with more settings; or its refusal to start.
+fn start(service: &Service, policy: &str, settings: &[&str]) -> Result<Server, String> {
     let policy = format!("--policy={policy}");
     let mut words = vec!["listen", "127.0.0.1:0", "--print-port", &policy];
+    words.extend(settings);
     let user = service.user.map(|name| format!("-scommand.user=\"{name}\""));
     words.extend(user.as_deref());
     if !service.argv.is_empty() {
@@ -43,7 +45,7 @@ macro_rules! shipped {
                 needs!(root);
                 $(needs!(program $program);)*
                 table::$name().furnished(|service, log| {
-                    let server = start(service, service.policy).unwrap_or_else(|said| panic!("{said}"));
+                    let server = start(service, service.policy, &[]).unwrap_or_else(|said| panic!("{said}"));
                     let done = (service.work)(&server, log);
                     done.unwrap_or_else(|why| panic!("{why}\n{}\n{}", server.log(), log.text()));
                 });

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a policy grants, and what becomes of its service when one grant is taken away.
 
+use super::named::{self, Said};
 use super::service::Service;
 use super::{start, text};
 use crate::postfix::private::Log;
 use crate::scene::stage::room;
+use crate::scene::{Server, a_second};
+use std::time::{Duration, Instant};
 use toml::{Table, Value};
+
+/// So that the log names what is denied.
+const TOLD: &str = "-ssyscalls.on-deny=report";
 
 /// Lists of which each entry is a grant. What is `optional` is not always there, so nothing fails without it.
 const LISTS: &[&[&str]] = &[
@@ -69,29 +75,41 @@ fn at<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
     parent(table, above)?.get_mut(*key)
 }
 
-/// Without any of its grants the service does not do its work; with all, in a file written the same way, it does.
+/// Without any of its grants the service does not do its work, and what is said names that grant; with all, in a file
+/// written the same way, it does.
 pub(super) fn each_grant(service: &Service, log: &Log) {
     let mutants = mutants(service.policy);
     assert!(!mutants.is_empty(), "{} grants nothing of its own", service.policy);
+    let mut told = Vec::new();
     for (grant, mutant) in mutants {
         let room = room();
         let file = room.file("mutant.toml", &toml::to_string(&mutant).expect("it was TOML"));
-        let said = match start(service, &file.display().to_string()) {
-            Err(said) => said,
+        let (why, said) = match start(service, &file.display().to_string(), &[TOLD]) {
+            Err(refusal) => ("it is refused".to_string(), Said::Refusal(refusal)),
             Ok(server) => {
-                let before = log.text().len();
                 let Err(why) = (service.work)(&server, log) else {
                     panic!("{} does its work without {grant}: {}", service.policy, server.log());
                 };
-                format!("{why}\n{}\n{}", server.log(), &log.text()[before..])
+                (why, Said::Log(whole_log(&server)))
             }
         };
-        println!("{} without {grant}: {said}", service.policy);
+        println!("{} without {grant}: {why}\n{}", service.policy, said.text());
+        told.push((grant, said));
     }
     // Last, since the log keeps what it has been told.
     let whole = room();
     let table: Table = toml::from_str(&text(service.policy)).expect("it is TOML");
     let file = whole.file("whole.toml", &toml::to_string(&table).expect("it was TOML"));
-    let server = start(service, &file.display().to_string()).unwrap_or_else(|said| panic!("{said}"));
+    let server = start(service, &file.display().to_string(), &[TOLD]).unwrap_or_else(|said| panic!("{said}"));
     (service.work)(&server, log).unwrap_or_else(|why| panic!("{why}\n{}", server.log()));
+    named::judge(service.policy, &told, &whole_log(&server));
+}
+
+/// The log, with what a session that is over or about to end has to say; one that waits for its client may not end.
+fn whole_log(server: &Server) -> String {
+    let deadline = Instant::now() + a_second();
+    while !server.log().contains(" outcome=") && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    server.log()
 }
