@@ -28,6 +28,7 @@ mod proofs;
 mod doctor;
 mod learn;
 mod programs;
+mod profiles;
 mod shipped;
 mod forward;
 mod isolation;

@@ -2,6 +2,7 @@
 //! How a command behaves, well or badly: speaks, waits, ends, forks, runs away.
 
 use crate::attempts::number;
+use crate::each::each;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use nix::unistd::{ForkResult, fork, pause};
@@ -23,6 +24,7 @@ pub(crate) fn act(name: &str, arguments: &[&str]) -> Option<String> {
         "escape" => escape(first),
         "memory" => return Some(take_memory(number(first))),
         "hold" => return Some(hold_memory(number(first))),
+        "each" => return Some(each(arguments)),
         "spin" => spin(),
         // The keyring that the programs after this one would inherit.
         "join-keyring" => join_keyring(first),

@@ -9,6 +9,7 @@
 mod attempts;
 mod control;
 mod corners;
+mod each;
 mod facts;
 mod ordinary;
 
