@@ -4,7 +4,7 @@
 
 mod commands;
 mod ends;
-mod spf;
+pub(crate) mod spf;
 
 use crate::scene::stage::{Room, room};
 use crate::scene::{Outcome, Scene, arguments};

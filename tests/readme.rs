@@ -2,6 +2,9 @@
 //! The README's transcripts, run as they stand: `cargo run --release --` is the built program, `[..]` is any text,
 //! `[...]` any lines, and a server goes on in the background while the transcripts after it speak to it.
 
+use crate::learn::spf;
+use crate::postfix::private::in_private;
+use crate::postfix::resolver::Resolver;
 use crate::scene::{host, outcome, patience, scene, stage};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -38,8 +41,12 @@ fn play(unprivileged: bool) {
     // The README's port may be taken: by another of these tests, or by somebody who has just read it.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free");
     let text = readme().replace("7000", &free.port().to_string());
-    let mut servers = Vec::new();
-    for transcript in transcripts(&text) {
+    let (mut servers, transcripts) = (Vec::new(), transcripts(&text, "```console"));
+    assert!(
+        transcripts.iter().any(|transcript| transcript.command.contains(" listen ")),
+        "the first command is missing"
+    );
+    for transcript in transcripts {
         let serves = transcript.command.contains(" listen ");
         let mut running = Running::start(transcript, unprivileged);
         match serves {
@@ -54,6 +61,30 @@ fn play(unprivileged: bool) {
         server.child.kill().expect("the server is ours");
         server.child.wait().expect("the server is ours");
     }
+}
+
+#[test]
+fn what_the_readme_learns_is_true() {
+    needs!(root);
+    needs!(program "policyd-spf");
+    let room = stage::room();
+    let own = room.directory("spawnbox").display().to_string();
+    in_private(&room.path(""), |_| {
+        let _resolver = Resolver::start(spf::NAMES);
+        // A machine of another release has another Python.
+        let text = readme().replace("/etc/spawnbox", &own).replace("python3.11", "python3.[..]");
+        for transcript in transcripts(&text, "```console policyd-spf") {
+            let mut running = Running::start(transcript, false);
+            // Whoever reads this asks when they are told to.
+            running.promised_to(|line| {
+                if line.contains("nc 127.0.0.1 7000") {
+                    let answer = spf::ask(&mut spf::connect("127.0.0.1:7000"), 0);
+                    assert!(answer.contains("Received-SPF: Pass"), "{answer}");
+                }
+            });
+            running.finish();
+        }
+    });
 }
 
 #[test]
@@ -85,19 +116,19 @@ fn readme() -> String {
     std::fs::read_to_string(path).expect("there is a README")
 }
 
-/// Every block of the README that is marked as a console's.
-fn transcripts(text: &str) -> Vec<Transcript> {
+/// Every block of the README that begins with this line.
+fn transcripts(text: &str, mark: &str) -> Vec<Transcript> {
     let mut found: Vec<Transcript> = Vec::new();
     let mut inside = false;
     for line in text.lines() {
         match (inside, line.strip_prefix("$ ")) {
-            _ if line.starts_with("```") => inside = line == "```console",
+            _ if line.starts_with("```") => inside = line == mark,
             (true, Some(command)) => found.push(Transcript { command: command.to_string(), expected: Vec::new() }),
             (true, None) => found.last_mut().expect("a block begins with a command").expected.push(line.to_string()),
             (false, _) => {}
         }
     }
-    assert!(found.iter().any(|transcript| transcript.command.contains(" listen ")), "the first command is missing");
+    assert!(!found.is_empty(), "no block begins with {mark}");
     found.retain(|transcript| !transcript.command.starts_with("ci/"));
     found
 }
@@ -138,6 +169,11 @@ impl Running {
 
     /// Every line that was promised.
     fn promised(&mut self) {
+        self.promised_to(|_| ());
+    }
+
+    /// The same, for somebody who acts on them.
+    fn promised_to(&mut self, mut reader: impl FnMut(&str)) {
         let mut skips = false;
         for expected in self.expected.by_ref() {
             if expected == "[...]" {
@@ -148,6 +184,7 @@ impl Running {
                 let line = self.lines.recv_timeout(patience());
                 let line = line.unwrap_or_else(|error| panic!("{error} before {expected:?}"));
                 if is_like(&line, &expected) {
+                    reader(&line);
                     break;
                 }
                 assert!(skips, "the README says {expected:?}, the program {line:?}");

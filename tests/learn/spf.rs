@@ -2,7 +2,7 @@
 //! The newcomer's way with a real service: Debian's policyd-spf, over connections, and then a thousand questions.
 
 use super::{place, text};
-use crate::postfix::private::{Log, in_private};
+use crate::postfix::private::in_private;
 use crate::postfix::resolver::{Entry, Resolver};
 use crate::scene::stage::program;
 use crate::scene::{arguments, patience};
@@ -11,7 +11,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const NAMES: &[Entry] = &[Entry::Txt("open.example", "v=spf1 ip4:192.0.2.7 -all")];
+/// What the resolver of these tests knows.
+pub(crate) const NAMES: &[Entry] = &[Entry::Txt("open.example", "v=spf1 ip4:192.0.2.7 -all")];
 
 /// A question of smtpd(8), with another client each time.
 fn question(number: u32) -> String {
@@ -24,7 +25,7 @@ fn question(number: u32) -> String {
 }
 
 /// The answer to one question on a connection that stays.
-fn ask(client: &mut BufReader<TcpStream>, number: u32) -> String {
+pub(crate) fn ask(client: &mut BufReader<TcpStream>, number: u32) -> String {
     client.get_mut().write_all(question(number).as_bytes()).expect("it listens");
     let mut answer = String::new();
     while !answer.ends_with("\n\n") {
@@ -35,14 +36,15 @@ fn ask(client: &mut BufReader<TcpStream>, number: u32) -> String {
     answer
 }
 
-fn connect(address: &str) -> BufReader<TcpStream> {
+/// A connection to where it listens.
+pub(crate) fn connect(address: &str) -> BufReader<TcpStream> {
     let client = TcpStream::connect(address).expect("somebody listens");
     client.set_read_timeout(Some(patience())).expect("a time-out can be set");
     BufReader::new(client)
 }
 
 /// As a person does it: asks once, and once more when told to.
-fn learnt(file: &Path, _log: &Log) -> String {
+fn learnt(file: &Path) -> String {
     let mut child = Command::new(program("spawnbox"))
         .args(["learn", "--out"])
         .arg(file)
@@ -73,9 +75,9 @@ fn a_newcomer_learns_a_policy_for_policyd_spf_and_it_serves_a_thousand_questions
     needs!(root);
     needs!(program "policyd-spf");
     let (room, file) = place();
-    in_private(&room.path(""), |log| {
+    in_private(&room.path(""), |_| {
         let _resolver = Resolver::start(NAMES);
-        let policy = learnt(&file, log);
+        let policy = learnt(&file);
         println!("{policy}");
         assert!(policy.lines().count() < 25, "{policy}");
         assert!(policy.contains("extends = [\"python3\", \"dns-client\", \"syslog\"]"), "{policy}");
