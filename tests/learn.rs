@@ -3,6 +3,7 @@
 //! same. Whatever it does, nothing of it is left.
 
 mod commands;
+mod connections;
 mod ends;
 pub(crate) mod spf;
 

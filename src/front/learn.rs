@@ -6,6 +6,7 @@
 //! session ──► journal ──► needs ──► draft: less what policy and profiles grant ──► write ──► target ──► check ──► verify
 //! ```
 
+mod guard;
 mod target;
 mod session;
 mod attend;
@@ -26,13 +27,11 @@ use crate::plan::model::{Command, Filter, Identity, Ids};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Request, bare, calls};
 use crate::policy::{Origin, Policy, Sourced, builtin};
-use crate::sys::process;
 use attend::{End, Signals, Status};
 use cover::Cover;
 use draft::Draft;
 use journal::Journal;
 use needs::Needs;
-use nix::libc;
 use session::{Again, Source, Walls};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,23 +50,23 @@ struct Subject {
 
 /// Learns, writes, and verifies.
 pub(super) fn learn(options: &Learn) -> Result<ExitCode, Failure> {
+    if let Some(status) = guard::split().map_err(Failure::Host)? {
+        return Ok(status);
+    }
     let machine = Machine::observe().map_err(Failure::Host)?;
     let (mut target, policy, subject) = subject(options, &machine)?;
     say_untested(&subject.facts.kernel);
     let strict = strict()?;
     let mut source = Source::of(options.address.as_ref())?;
-    // Before the first child, so that orphans are ours.
-    process::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0)
-        .map_err(|errno| Failure::Host(HostError::new("take care of orphans", errno)))?;
     let signals = Signals::block().map_err(Failure::Host)?;
     if let Source::Listener(bound) = &source {
         tracing::info!("learning on {}: try  {}", bound.address, bound.example);
     }
     let mut journal = Journal::default();
-    become_user(subject.ids).map_err(Failure::Host)?;
+    become_user(subject.ids).and_then(|()| guard::bind()).map_err(Failure::Host)?;
     let walls = Walls::Open { command: &subject.command, ids: subject.ids, base: &strict };
     let learnt = sessions(&mut source, walls, &signals, &mut journal, options.connections);
-    become_yourself(subject.ids).map_err(Failure::Host)?;
+    become_yourself(subject.ids).and_then(|()| guard::bind()).map_err(Failure::Host)?;
     let learnt = learnt.map_err(Failure::Host)?;
     let enough = learnt.len() < options.connections as usize
         || learnt.last().is_some_and(|end| end.status == Status::Interrupted);

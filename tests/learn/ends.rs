@@ -23,7 +23,7 @@ fn a_command_that_never_ends_is_ended_by_a_signal_and_was_learnt_from() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let (room, file) = place();
         let data = room.file("data", "ready\n");
-        let script = format!("trap '' INT TERM; cat {}; while :; do sleep 7010; done", data.display());
+        let script = format!("trap '' INT TERM; cat {}; while :; do sleep 7020; done", data.display());
         let mut child = Command::new(program("spawnbox"))
             .args(["learn", "--out"])
             .arg(&file)
@@ -44,30 +44,41 @@ fn a_command_that_never_ends_is_ended_by_a_signal_and_was_learnt_from() {
         assert!(outcome.status.success() && said.contains("not verified"), "{said}");
         assert!(text(&file).contains(&format!("path = \"{}\"", data.display())), "{}", text(&file));
         arguments(&["check", &file.display().to_string()]).run().exits(0);
-        assert_eq!(host::processes("sleep 7010"), Vec::<u32>::new());
+        assert_eq!(host::processes("sleep 7020"), Vec::<u32>::new());
     }
 }
 
+/// The process that learns: the guard's only child.
+fn learner(guard: u32) -> u32 {
+    let path = format!("/proc/{guard}/task/{guard}/children");
+    let children = std::fs::read_to_string(path).expect("it is there");
+    children.trim().parse().expect("there is one")
+}
+
 #[test]
-fn a_command_dies_with_who_learns() {
-    let (_room, file) = place();
-    let mut child = Command::new(program("spawnbox"))
-        .args(["learn", "--out"])
-        .arg(&file)
-        .args(["--", "/bin/sh", "-c", "echo ready; exec sleep 7011"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let deadline = Instant::now() + patience();
-    while !host::processes("sleep 7011").is_empty() {
-        assert!(Instant::now() < deadline, "it lives on");
-        std::thread::yield_now();
+fn a_command_dies_with_who_learns_however_suddenly() {
+    for killed in ["the guard", "the learner"] {
+        let (_room, file) = place();
+        let script = "(setsid sh -c 'setsid sleep 7011 & sleep 7012' &); sleep 7013 & echo ready; exec sleep 7014";
+        let mut child = Command::new(program("spawnbox"))
+            .args(["learn", "--out"])
+            .arg(&file)
+            .args(["--", "/bin/sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let victim = if killed == "the guard" { child.id() } else { learner(child.id()) };
+        kill(Pid::from_raw(victim as i32), Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+        let deadline = Instant::now() + patience();
+        while !host::processes("sleep 701").is_empty() {
+            assert!(Instant::now() < deadline, "after {killed} was killed: {:?}", host::processes("sleep 701"));
+            std::thread::yield_now();
+        }
     }
 }
 
