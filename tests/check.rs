@@ -289,3 +289,44 @@ fn a_script_whose_interpreter_the_policy_does_not_show_is_found() {
     let outcome = arguments(&["check", &file]).run().exits(2);
     assert!(outcome.stderr.starts_with(&words), "{outcome}");
 }
+
+#[test]
+fn what_depends_on_a_service_that_nobody_names_is_doubtful_and_no_mistake() {
+    let room = stage::room();
+    let text = "version = 1\nextends = [\"echo\"]\n[files]\nread = [\"/nowhere/${service}\"]\n";
+    let policy = room.file("filters.toml", text).display().to_string();
+    let place = format!("{policy}:4");
+    let outcome = arguments(&["check", &policy]).run().exits(0);
+    outcome
+        .line(&format!("{policy}: ok"))
+        .line("    note: taken here: `${service}` for `filters`; --service and command.user say another")
+        .line(&format!(
+            "    note: perhaps: /nowhere/filters: No such file or directory (/nowhere/${{service}}, {place})"
+        ));
+    let sure = arguments(&["check", "--service", "spf", &policy]).run().exits(2).stdout("");
+    sure.says("error: /nowhere/spf: No such file or directory").says("4 | read = [\"/nowhere/${service}\"]");
+    arguments(&["check", "--service", "../spf", &policy])
+        .run()
+        .exits(2)
+        .says("error: `${service}` cannot stand for `../spf`: with a `/` it would be another directory");
+}
+
+#[test]
+fn explain_and_diff_say_what_a_text_became_for_the_service() {
+    let room = stage::room();
+    let write = |name: &str, path: &str| {
+        let files = format!("[files]\nread = [{{ path = \"{path}\", optional = true }}]");
+        room.file(name, &format!("version = 1\nextends = [\"echo\"]\n{files}\n")).display().to_string()
+    };
+    let (old, new) = (write("old.toml", "/usr/share/${service}"), write("new.toml", "/usr/share/new"));
+    let page = arguments(&["explain", "--service", "dict", "--policy", &old]).run().exits(0).stdout;
+    let row = page.lines().find(|line| line.starts_with("names    ")).expect("the page has the row");
+    assert_eq!(
+        row.split_whitespace().collect::<Vec<_>>()[..4],
+        ["names", "/usr/share/${service}", "is", "/usr/share/dict"]
+    );
+    // Both are looked at for one service, which is called as the new one is.
+    arguments(&["diff", &old, &new]).run().exits(0).stdout("no difference\n");
+    let refused = arguments(&["explain", "-s", "command.environment.A=${user}", "--policy", &old]).run().exits(2);
+    refused.says("`${user}` stands for nobody: no user is named");
+}

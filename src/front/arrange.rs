@@ -7,7 +7,7 @@ use super::cli::What;
 use crate::host::{Facts, HostError, facts::Kernel, observe};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve};
-use crate::policy::{InputError, Origin, Policy, Sourced, load};
+use crate::policy::{InputError, Known, Origin, Policy, Sourced, load};
 use std::path::Path;
 
 /// Why nothing is served.
@@ -29,14 +29,15 @@ pub(super) struct Arrangement {
 
 impl Arrangement {
     /// Loads the policy.
-    pub(super) fn new(what: &What, service: Option<&str>, front: Front) -> Result<Arrangement, Failure> {
+    pub(super) fn new(what: &What, front: Front) -> Result<Arrangement, Failure> {
         let policy = load(&what.policy, &what.set).map_err(Failure::Input)?;
         let program = what.command.first().and_then(|program| Path::new(program).file_name());
-        let name = match (service, program) {
-            (Some(name), _) => name.to_string(),
+        let name = match (&what.service, program) {
+            (Some(name), _) => name.clone(),
             (None, Some(program)) => program.to_string_lossy().into_owned(),
-            (None, None) => policy.name.clone(),
+            (None, None) => policy.name().to_string(),
         };
+        let policy = policy.fill(Known { service: &name, user: None, stand_in: None }).map_err(Failure::Input)?;
         let argv = (!what.command.is_empty()).then(|| Sourced::new(what.command.clone(), Origin::CommandLine));
         let request = Request { argv, ..Request::new(name, front, Transport::Stdio) };
         Ok(Arrangement { policy, request })

@@ -5,6 +5,7 @@
 mod entries;
 mod libraries;
 mod program;
+mod supposed;
 
 pub(super) use program::{interpreter, say_what_is_missing};
 
@@ -20,6 +21,9 @@ use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use supposed::Supposed;
+
+pub(super) use supposed::looked_at;
 
 /// What is wrong, one report a mistake.
 pub(super) type Reports = Vec<InputError>;
@@ -42,7 +46,7 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
         said.good(&format!("no policy is in {DIRECTORY}, and none was named"));
     }
     for name in &names {
-        match policy(name, &machine, options.min_score).map_err(Failure::Host)? {
+        match policy(name, &machine, options.min_score, options.service.as_deref()).map_err(Failure::Host)? {
             Ok((line, notes)) => {
                 said.good(&line);
                 notes.iter().for_each(|note| said.note(note));
@@ -127,32 +131,48 @@ impl Said {
 /// The line for a policy that is good, and what else is true of it.
 pub(super) type Good = (String, Vec<String>);
 
-/// Whether the policy is good.
-pub(super) fn policy(word: &str, machine: &Machine, least: Option<u32>) -> Result<Result<Good, Reports>, HostError> {
-    let policy = match load(word, &[]) {
-        Ok(policy) => policy,
+/// Whether the policy is good, for a service of this name or of its own.
+pub(super) fn policy(
+    word: &str,
+    machine: &Machine,
+    least: Option<u32>,
+    named: Option<&str>,
+) -> Result<Result<Good, Reports>, HostError> {
+    let filled = load(word, &[]).and_then(|written| {
+        let service = named.unwrap_or(written.name()).to_string();
+        written.fill(looked_at(&service)).map(|policy| (policy, service))
+    });
+    let (policy, service) = match filled {
+        Ok(filled) => filled,
         Err(error) => return Ok(Err(vec![error])),
     };
+    let supposed = Supposed::of(&policy, &service, named.is_some());
     let facts = machine.facts(&policy.names(), &policy.paths())?;
     say_untested(&facts.kernel);
     let own = policy.command.argv.is_some();
-    let mut reports = Vec::new();
+    let (mut reports, mut doubts) = (Vec::new(), Vec::new());
     // What a network namespace holds off differs with the connection, so all kinds are resolved.
     for transport in [Transport::Tcp, Transport::Unix, Transport::Stdio] {
-        for found in wrong(&policy, transport, &facts, least) {
-            if !reports.contains(&found) {
-                reports.push(found);
-            }
-        }
+        let (found, doubtful) = wrong(&policy, transport, &facts, (least, &supposed));
+        reports.extend(found.into_iter().filter(|found| !reports.contains(found)).collect::<Reports>());
+        doubts.extend(doubtful.into_iter().filter(|found| !doubts.contains(found)).collect::<Vec<_>>());
     }
     let without = if own { "" } else { ", for a command that is named elsewhere" };
-    let good = || (format!("{word}: ok{without}"), policy.stand_ins().collect());
+    let notes = policy.stand_ins().chain(supposed.told()).chain(doubts).collect();
+    let good = || (format!("{word}: ok{without}"), notes);
     Ok(if reports.is_empty() { Ok(good()) } else { Err(reports) })
 }
 
 /// What is wrong with the policy for connections of this kind. A refusal ends a plan, so what was refused is taken out
 /// for the next one, as long as that makes no mistake of its own.
-fn wrong(whole: &Policy, transport: Transport, facts: &Facts, least: Option<u32>) -> Reports {
+///
+/// What depends on a name that is supposed is doubtful, and not wrong.
+fn wrong(
+    whole: &Policy,
+    transport: Transport,
+    facts: &Facts,
+    (least, supposed): (Option<u32>, &Supposed<'_>),
+) -> (Reports, Vec<String>) {
     let own = whole.command.argv.is_some();
     let mut refusals: Vec<Refusal> = Vec::new();
     let (mut program, mut weak) = (None, None);
@@ -176,11 +196,18 @@ fn wrong(whole: &Policy, transport: Transport, facts: &Facts, least: Option<u32>
         }
     }
     refusals.retain(|refusal| own || !is_about_the_stand_in(refusal));
+    let (doubtful, mut refusals): (Vec<_>, Vec<_>) =
+        refusals.into_iter().partition(|refusal| supposed.holds(&refusal.origin));
+    let mut doubtful: Vec<String> = doubtful.iter().map(|refusal| supposed.doubt(refusal)).collect();
+    if supposed.holds(argv_origin(whole)) {
+        let doubts = program.take().map(InputError::from);
+        doubtful.extend(doubts.iter().flat_map(InputError::lines).map(|line| format!("perhaps: {line}")));
+    }
     // In the order of the file.
     refusals.sort_by(|a, b| a.origin.cmp(&b.origin));
     let refusals = refusals.iter().map(|refusal| report(mistake_of(refusal), &refusal.origin, whole));
     let program = program.map(|mistake| report(mistake, argv_origin(whole), whole));
-    refusals.chain(program).chain(weak.map(InputError::from)).collect()
+    (refusals.chain(program).chain(weak.map(InputError::from)).collect(), doubtful)
 }
 
 /// That a plan has fewer points than somebody wants, with where most of them went.

@@ -125,9 +125,6 @@ pub(super) struct Listen {
     /// Print each port, or socket path, on a line of standard output
     #[arg(long)]
     pub(super) print_port: bool,
-    /// Name for log lines [default: the policy's, or the program's where a command is given]
-    #[arg(long, value_name = "NAME")]
-    pub(super) service: Option<String>,
     /// Most sessions at once for each kind of socket; further clients wait in the kernel's queue
     /// [default: the policy's connection.concurrency, or 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -179,6 +176,9 @@ pub(super) struct Diff {
     /// The policy as it will be
     #[arg(value_name = "NEW")]
     pub(super) new: String,
+    /// What ${service} stands for in both [default: the name of NEW]
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
     /// The kind of connection it is for
     #[arg(long, value_enum, default_value_t = Connection::Tcp)]
     pub(super) connection: Connection,
@@ -192,6 +192,10 @@ pub(super) struct Check {
     /// Policies by name, or policy files (with a slash) [default: all in /etc/spawnbox]
     #[arg(value_name = "POLICY")]
     pub(super) policies: Vec<String>,
+    /// What ${service} stands for in policies that are named
+    /// [default: each policy's own name, and what depends on it is no mistake]
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
     /// Check each entry of master.cf whose command is spawnbox; needs root, as master(8) does
     #[arg(long)]
     pub(super) master_cf: bool,
@@ -328,6 +332,10 @@ pub(super) struct What {
     /// Set one key of the policy, e.g. -s limits.time=30s or -s 'files.read=["/etc/ssl"]'
     #[arg(short, long = "set", value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
+    /// Name of the service, for log lines and as ${service}
+    /// [default: the policy's, or the program's where a command is given]
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
     /// The command and its arguments [default: the policy's]
     #[arg(last = true, value_name = "CMD")]
     pub(super) command: Vec<String>,

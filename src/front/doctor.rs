@@ -8,11 +8,12 @@ mod page;
 mod verdict;
 
 use super::arrange::Failure;
+use super::check::looked_at;
 use super::cli::Doctor;
 use super::install::units::Units;
 use crate::host::facts::Names;
 use crate::host::{Causes, Machine};
-use crate::policy::load;
+use crate::policy::{InputError, Policy, load};
 use page::Page;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -63,14 +64,21 @@ impl Finding {
     }
 }
 
+/// For a service of the policy's own name.
+fn filled(word: &str) -> Result<Policy, InputError> {
+    let written = load(word, &[])?;
+    let service = written.name().to_string();
+    written.fill(looked_at(&service))
+}
+
 /// Looks at everything and prints it. Succeeds where the policy that was named, or `strict`, can be run.
 pub(super) fn doctor(options: &Doctor) -> Result<ExitCode, Failure> {
     let policies = match &options.policy {
-        Some(word) => vec![load(word, &[]).map_err(Failure::Input)?],
+        Some(word) => vec![filled(word).map_err(Failure::Input)?],
         // What is used where nobody names another: standing alone, and, by root, under Postfix.
         None => {
             let names: &[&str] = if nix::unistd::geteuid().is_root() { &["strict", "compatible"] } else { &["strict"] };
-            names.iter().map(|name| load(name, &[])).collect::<Result<_, _>>().map_err(Failure::Input)?
+            names.iter().map(|name| filled(name)).collect::<Result<_, _>>().map_err(Failure::Input)?
         }
     };
     let machine = Machine::observe().map_err(Failure::Host)?;

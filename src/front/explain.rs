@@ -2,7 +2,7 @@
 //! `spawnbox explain`: what `listen` or `run` would enforce, without doing it; and `spawnbox diff`, for two policies.
 
 use super::arrange::{Arrangement, Failure, failure};
-use super::check::request;
+use super::check::{looked_at, request};
 use super::cli::{Connection, Diff, Explain, Form};
 use crate::host::Machine;
 use crate::plan::calls;
@@ -10,7 +10,7 @@ use crate::plan::difference::difference;
 use crate::plan::explain::Part;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, explain, resolve, score};
-use crate::policy::{Origin, Policy, Sourced, load};
+use crate::policy::{Origin, Policy, Sourced, Written, load};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ const ALLOWS_MORE: u8 = 3;
 /// Prints the plan, or the part of it that was asked for.
 pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
     let (front, transport) = kind(options.connection);
-    let arrangement = Arrangement::new(&options.what, None, front)?;
+    let arrangement = Arrangement::new(&options.what, front)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     let part = part(&options.form);
@@ -50,13 +50,17 @@ fn part(form: &Form) -> Part {
 /// Prints what differs between two policies on this host.
 pub(super) fn diff(options: &Diff) -> Result<ExitCode, Failure> {
     let machine = Machine::observe().map_err(Failure::Host)?;
-    let of = |word: &str| -> Result<Plan, Failure> {
-        let policy = load(word, &[]).map_err(Failure::Input)?;
+    let load = |word: &str| load(word, &[]).map_err(Failure::Input);
+    let (old, new) = (load(&options.old)?, load(&options.new)?);
+    // One name for both: two names would be a difference that no service meets.
+    let service = options.service.clone().unwrap_or_else(|| new.name().to_string());
+    let of = |written: Written| -> Result<Plan, Failure> {
+        let policy = written.fill(looked_at(&service)).map_err(Failure::Input)?;
         let facts = machine.facts(&policy.names(), &policy.paths()).map_err(Failure::Host)?;
         let plan = resolve(&asked(options, &policy), &policy, &facts);
         plan.map_err(|refusal| failure(refusal, &policy))
     };
-    let found = difference(&of(&options.old)?, &of(&options.new)?);
+    let found = difference(&of(old)?, &of(new)?);
     print(&found.text());
     Ok(if found.allows.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ALLOWS_MORE) })
 }

@@ -201,7 +201,7 @@ fn write(
 
 /// Whether `spawnbox check` has nothing to say.
 fn passes(target: &Target, machine: &Machine) -> Result<bool, Failure> {
-    match check::policy(&target.word(), machine, None).map_err(Failure::Host)? {
+    match check::policy(&target.word(), machine, None, None).map_err(Failure::Host)? {
         Ok(_) => Ok(true),
         Err(reports) => {
             tracing::warn!("the policy was written, but this is to be settled first:");

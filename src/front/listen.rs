@@ -13,7 +13,7 @@ use std::io::Write;
 
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
-    let arrangement = Arrangement::new(&options.what, options.service.as_deref(), Front::Listen)?;
+    let arrangement = Arrangement::new(&options.what, Front::Listen)?;
     let arrangement = arrangement.with_concurrency(options.max_sessions);
     let facts = arrangement.observe()?;
     let mut plans = Vec::new();
@@ -71,6 +71,9 @@ fn explanation(what: &What, kind: Transport) -> String {
     for setting in &what.set {
         words.extend(["-s".to_string(), quote(setting)]);
     }
+    if let Some(service) = &what.service {
+        words.extend(["--service".to_string(), quote(service)]);
+    }
     if !what.command.is_empty() {
         words.push("--".to_string());
         words.extend(what.command.iter().map(|word| quote(word)));
@@ -96,10 +99,10 @@ mod tests {
         let what = What {
             policy: "strict".into(),
             set: vec!["files.read=[\"/etc/ssl\"]".into()],
+            service: Some("a b".into()),
             command: ["sh", "-c", "echo 'a b'", ""].map(String::from).to_vec(),
         };
-        let expected =
-            r#"spawnbox explain --policy strict -s 'files.read=["/etc/ssl"]' -- sh -c 'echo '\''a b'\''' ''"#;
+        let expected = r#"spawnbox explain --policy strict -s 'files.read=["/etc/ssl"]' --service 'a b' -- sh -c 'echo '\''a b'\''' ''"#;
         assert_eq!(explanation(&what, Transport::Tcp), expected);
         let unix = explanation(&what, Transport::Unix);
         assert!(unix.starts_with("spawnbox explain --connection unix --policy strict "), "{unix}");

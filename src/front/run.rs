@@ -65,7 +65,7 @@ pub(super) fn keep_quiet_to_client() -> bool {
 
 /// Runs the command to its end.
 pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
-    let arrangement = Arrangement::new(&options.what, None, Front::Run)?;
+    let arrangement = Arrangement::new(&options.what, Front::Run)?;
     let Given { connection, client, transport } = Given::take().map_err(Failure::Host)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;

@@ -12,7 +12,7 @@ mod walls;
 use super::model::{Ends, Ids, Plan, StandardError};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
-use crate::policy::Origin;
+use crate::policy::{Filled, Origin};
 use page::Page;
 use std::ffi::CStr;
 
@@ -95,6 +95,10 @@ fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
     if !plan.read_from.is_empty() {
         page.row("", format!("read from {}", plan.read_from.join(", ")), None);
     }
+    let names = plan.filled.iter().map(|Filled { written, became, origin }| {
+        (written.escape_debug().to_string(), format!("is {}", became.escape_debug()), Some(origin))
+    });
+    page.pairs("names", &names.collect::<Vec<_>>());
     let front = match plan.front {
         Front::Master => "Postfix master(8)",
         Front::Listen => "its own listening sockets",

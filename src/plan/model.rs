@@ -5,8 +5,8 @@
 use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
-use crate::policy::Origin;
 pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Proc, StandardError};
+use crate::policy::{Filled, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::net::SocketAddr;
@@ -24,6 +24,8 @@ pub struct Plan {
     pub policy_hash: String,
     /// Its files, in the order in which they were read.
     pub read_from: Vec<String>,
+    /// The texts in which names of the service were filled in.
+    pub filled: Vec<Filled>,
     /// One line for people.
     pub description: Option<String>,
     /// Which front door connections come through.

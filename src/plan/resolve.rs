@@ -58,6 +58,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         service: request.service.clone(),
         policy: policy.name.clone(),
         policy_hash: policy.hash.clone(),
+        filled: policy.filled.clone(),
         read_from: policy.read_from().collect(),
         description: policy.description.as_ref().map(|description| description.value.clone()),
         front: request.front,

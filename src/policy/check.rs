@@ -8,6 +8,7 @@ use super::file::{Amount, List, PortList, Ports as PortsTable, Size, Table, Time
 use super::model::Ports;
 use super::origin::Sourced;
 use super::source::Source;
+use super::variables;
 use super::words::Word;
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
@@ -167,6 +168,10 @@ impl<'a> Check<'a> {
         span: Range<usize>,
         root: RootPath,
     ) -> Option<Sourced<PathBuf>> {
+        if let Err(why) = variables::check(text) {
+            self.impossible(key, span, why);
+            return None;
+        }
         match path(text, root) {
             Ok(path) => Some(self.sourced(path, &span)),
             Err(mistake) => {
@@ -199,8 +204,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// `text` as a path without detours.
-fn path(text: &str, root: RootPath) -> Result<PathBuf, fn(&str) -> Mistake> {
+/// `text` as a path without detours; a mistake wants to know its key, or what else it stands in.
+pub(super) fn path(text: &str, root: RootPath) -> Result<PathBuf, fn(&str) -> Mistake> {
     if !text.starts_with('/') {
         return Err(|key| Mistake::new(format!("relative path in `{key}`")).label("a path starts with `/`"));
     }

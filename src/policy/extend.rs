@@ -26,6 +26,7 @@ pub(super) fn extend(base: Layer, over: Layer) -> Layer {
         name: above.name,
         hash: above.hash,
         sources: above.sources,
+        filled: above.filled,
         description: above.description.or(below.description),
         command: command(below.command, above.command),
         files: files(below.files, above.files),

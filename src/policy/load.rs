@@ -9,6 +9,7 @@ use super::search::{self, Identity, Opened, Places};
 use super::shape::{self, Version};
 use super::shipped;
 use super::source::{Name, Source};
+use super::variables::{Known, Written};
 use super::{read, set};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -34,12 +35,12 @@ const MOST_FILES: usize = 64;
 /// The hash is over the files in the order in which they are read: a file, then each that it extends from left to right
 /// with what that one extends; a file that is reached twice is read once. Each of `set` follows with a newline:
 /// `{ cat FILES; printf '%s\n' KEY=VALUE; } | sha256sum` gives the same.
-pub fn load(word: &str, set: &[String]) -> Result<Policy, InputError> {
+pub fn load(word: &str, set: &[String]) -> Result<Written, InputError> {
     load_from(Path::new(DIRECTORY), word, set)
 }
 
 /// Like [`load`], with another directory in place of `/etc/spawnbox`.
-pub fn load_from(directory: &Path, word: &str, set: &[String]) -> Result<Policy, InputError> {
+pub fn load_from(directory: &Path, word: &str, set: &[String]) -> Result<Written, InputError> {
     let mut reader = Reader::new(Places::new(directory)?);
     let name = match word.contains('/') {
         true => reader.path(word)?,
@@ -48,11 +49,11 @@ pub fn load_from(directory: &Path, word: &str, set: &[String]) -> Result<Policy,
     reader.finish(name, set)
 }
 
-/// The built-in policy `name`, whatever files there are.
+/// The built-in policy `name`, whatever files there are, for a service of the same name.
 pub fn builtin(name: &str) -> Result<Policy, InputError> {
     let mut reader = Reader::new(Places::builtin());
-    let name = reader.name(name)?;
-    reader.finish(name, &[])
+    let policy = reader.name(name)?;
+    reader.finish(policy, &[])?.fill(Known { service: name, user: None, stand_in: None })
 }
 
 /// The policy that is `text`, which may extend built-in ones alone: a test must not open what its input names.
@@ -65,7 +66,7 @@ pub(crate) fn from_text(text: &str, set: &[String]) -> Result<Policy, InputError
         return Err(Mistake::new("a path").at(&source, path.span()).into());
     }
     reader.lay(Identity::Builtin(""), source)?;
-    reader.finish("text".to_owned(), set)
+    reader.finish("text".to_owned(), set)?.fill(Known { service: "text", user: None, stand_in: Some("nobody") })
 }
 
 /// What `text` says, whatever it extends.
@@ -199,13 +200,13 @@ impl Reader {
         format!("it comes to this because {}", self.chain(0))
     }
 
-    fn finish(mut self, name: String, set: &[String]) -> Result<Policy, InputError> {
+    fn finish(mut self, name: String, set: &[String]) -> Result<Written, InputError> {
         for assignment in set {
             self.hash.update(format!("{assignment}\n"));
             self.layer = extend(self.layer, set::layer(assignment)?);
         }
         let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Policy { name, hash, sources: self.sources, ..self.layer.policy })
+        Ok(Written::new(Policy { name, hash, sources: self.sources, ..self.layer.policy }))
     }
 }
 

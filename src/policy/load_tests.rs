@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Any service.
+const FILL: Known<'_> = Known { service: "service", user: None, stand_in: None };
+
 /// A policy directory of this test's own.
 struct Scene(PathBuf);
 
@@ -35,7 +38,7 @@ impl Scene {
     }
 
     fn load(&self, word: &str) -> Result<Policy, InputError> {
-        load_from(&self.0, word, &[])
+        load_from(&self.0, word, &[])?.fill(FILL)
     }
 
     fn directory(&self) -> String {
@@ -149,7 +152,10 @@ fn the_operators_file_comes_before_the_built_in_one() {
     scene.file("echo.toml", "description = \"mine\"");
     assert_eq!(scene.load("echo").unwrap().description.unwrap().value, "mine");
     assert_eq!(scene.load("strict").unwrap(), builtin("strict").unwrap());
-    assert_eq!(load_from(Path::new("/nonexistent"), "strict", &[]).unwrap(), builtin("strict").unwrap());
+    assert_eq!(
+        load_from(Path::new("/nonexistent"), "strict", &[]).unwrap().fill(FILL).unwrap(),
+        builtin("strict").unwrap()
+    );
 }
 
 #[test]
@@ -201,13 +207,13 @@ fn the_hash_is_that_of_the_files_in_the_order_in_which_they_are_read() {
     assert_eq!(scene.load("a").unwrap().hash, hex(&bytes));
     bytes.extend(b"limits.time=5m\nlimits.tasks=7\n");
     let set = ["limits.time=5m".to_owned(), "limits.tasks=7".to_owned()];
-    assert_eq!(load_from(&scene.0, "a", &set).unwrap().hash, hex(&bytes));
+    assert_eq!(load_from(&scene.0, "a", &set).unwrap().fill(FILL).unwrap().hash, hex(&bytes));
 }
 
 #[test]
 fn what_the_command_line_sets_holds_over_every_file() {
     let set = ["limits.tasks=1000".to_owned(), "files.read=/srv".to_owned()];
-    let policy = load_from(Path::new("/nonexistent"), "strict", &set).unwrap();
+    let policy = load_from(Path::new("/nonexistent"), "strict", &set).unwrap().fill(FILL).unwrap();
     let tasks = policy.limits.tasks.unwrap();
     assert_eq!((tasks.value, tasks.origin), (1000, Origin::CommandLine));
     let paths: Vec<_> = policy.files.read.iter().map(|entry| entry.value.path.display().to_string()).collect();

@@ -26,6 +26,7 @@ mod shape;
 mod peers;
 mod read;
 mod check;
+mod variables;
 pub mod words;
 pub mod amount;
 mod extend;
@@ -40,3 +41,4 @@ pub use model::Policy;
 pub use origin::{Origin, Sourced};
 #[cfg(test)]
 pub(crate) use trust::scenes;
+pub use variables::{Filled, Known, Written, literal};

@@ -5,6 +5,7 @@
 pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::{Origin, Sourced};
 use super::source::Source;
+use super::variables::Filled;
 pub use crate::host::facts::IdRange;
 use crate::host::facts::Names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ pub struct Policy {
     pub hash: String,
     /// The texts that were read, for reports that quote them.
     pub sources: Vec<Source>,
+    /// The texts in which names of the service were filled in.
+    pub filled: Vec<Filled>,
     /// One line for people.
     pub description: Option<Sourced<String>>,
     /// `[command]`
@@ -228,6 +231,7 @@ impl Policy {
             name: name.into(),
             hash: String::new(),
             sources: Vec::new(),
+            filled: Vec::new(),
             description: None,
             command: Command::default(),
             files: Files::default(),

@@ -12,6 +12,7 @@ use super::model::{
 use super::origin::Sourced;
 use super::peers;
 use super::source::Source;
+use super::variables;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
@@ -65,7 +66,7 @@ fn user(check: &mut Check<'_>, written: Option<Spanned<file::User>>) -> Option<S
     let span = written.span();
     match written.into_inner() {
         file::User::Account(name) => {
-            let user = check.value("user", Some(Spanned::new(span, name)), account)?;
+            let user = check.value("user", Some(Spanned::new(span, name)), user_account)?;
             Some(Sourced::new(User::Account(user.value), user.origin))
         }
         file::User::Range(table) => check.value("range", Some(table.range), range),
@@ -82,7 +83,17 @@ fn range(text: String) -> Result<User, String> {
     }
 }
 
-fn account(name: String) -> Result<String, String> {
+/// The user cannot be named after itself.
+fn user_account(name: String) -> Result<String, String> {
+    match variables::names_user(&name) {
+        true => Err("`${user}` is this very value".to_owned()),
+        false => account(name),
+    }
+}
+
+/// The name of a user or of a group.
+pub(super) fn account(name: String) -> Result<String, String> {
+    variables::check(&name)?;
     match name {
         name if name.is_empty() => Err("a name or a number is needed".to_owned()),
         name if name.contains(':') => Err("user and group are two keys".to_owned()),
@@ -94,6 +105,7 @@ fn account(name: String) -> Result<String, String> {
 }
 
 fn argv(words: Vec<String>) -> Result<Vec<String>, String> {
+    words.iter().try_for_each(|word| variables::check(word))?;
     match words.first() {
         None => Err("the program is missing".to_owned()),
         Some(program) if program.is_empty() => Err("the program has no name".to_owned()),
@@ -119,7 +131,7 @@ fn environment(
         }
         let value = check.value("environment", Some(value), |value| match value.contains('\0') {
             true => Err("no variable can hold a NUL".to_owned()),
-            false => Ok(value),
+            false => variables::check(&value).map(|()| value),
         });
         environment.extend(value.map(|value| (name.into_inner(), value)));
     }
@@ -299,6 +311,27 @@ mod tests {
     fn an_impossible_value_is_refused() {
         for (text, expected) in [
             ("description = \"a\\nb\"", "1:15: impossible value of `description`: must be one line of text"),
+            ("command.user = \"${user}\"", "1:16: impossible value of `user`: `${user}` is this very value"),
+            (
+                "command.argv = [\"/bin/sh\", \"-c\", \"echo ${HOME}\"]",
+                "1:16: impossible value of `argv`: `${HOME}` is not known, `${service}` and `${user}` are: \
+                 write `$${` where no name is meant",
+            ),
+            (
+                "command.environment = { A = \"${}\" }",
+                "1:29: impossible value of `environment`: `${}` is not known, `${service}` and `${user}` are: \
+                 write `$${` where no name is meant",
+            ),
+            (
+                "command.group = \"${user\"",
+                "1:17: impossible value of `group`: `${` without `}`: write `$${` where no name is meant",
+            ),
+            (
+                "files.read = [\"/var/lib/${servcie}\"]",
+                "1:15: impossible value of `read`: `${servcie}` is not known, `${service}` and `${user}` are: \
+                 write `$${` where no name is meant",
+            ),
+            ("files.write = [\"${service}\"]", "1:16: relative path in `write`: a path starts with `/`"),
             ("command.user = \"\"", "1:16: impossible value of `user`: a name or a number is needed"),
             ("command.user = \"a:b\"", "1:16: impossible value of `user`: user and group are two keys"),
             (

@@ -160,6 +160,13 @@ fn schema() -> Value {
     many(&mut schema, ["files", "devices"], words::<Device>());
     many(&mut schema, ["isolation", "namespaces"], words::<Namespace>());
     many(&mut schema, ["command", "ignore-signals"], words::<nix::sys::signal::Signal>());
+    for keys in ["command/user", "command/group", "command/argv", "command/directory", "command/environment"]
+        .into_iter()
+        .chain(["files/read", "files/execute", "files/write", "files/scratch"])
+    {
+        let place = format!("/properties/{}", keys.replace('/', "/properties/"));
+        schema.pointer_mut(&place).expect("the key is there")["description"] = json!(super::variables::SUMMARY);
+    }
     schema["properties"]["override"]["items"] = json!({ "enum": super::extend::LIMITS });
     schema
 }

@@ -130,3 +130,29 @@ fn what_a_policy_extends_by_name_is_read_anew_at_each_start_and_told() {
         log.says(&format!("fatal: {place}: unknown key `raed`"));
     });
 }
+
+#[test]
+fn one_policy_serves_several_services_each_by_its_own_name_and_user() {
+    needs!(root);
+    needs!(program "postfix");
+    let shared = "extends = [\"strict\"]\ncommand.environment.WHO = \"${service} of ${user}\"";
+    let entry = |name: &str, words: &str| format!("{name} unix - n n - 0 spawnbox policy={words}\n");
+    let entries = [
+        entry("one", "shared user=nobody argv=/bin/sh -c { echo $WHO }"),
+        entry("two", "shared user=daemon argv=/bin/sh -c { echo $WHO }"),
+        entry("rest", "rest user=nobody argv=/bin/cat"),
+    ];
+    let room = room();
+    in_private(&room.path(""), |log| {
+        replace_policies(
+            &room.path("etc"),
+            &[("shared.toml", shared), ("rest.toml", "files.read = [\"/srv/${host}\"]")],
+        );
+        let postfix = Postfix::start(&room, "", &entries.concat());
+        assert_eq!(look(&postfix, "one"), "one of nobody\n");
+        assert_eq!(look(&postfix, "two"), "two of daemon\n");
+        assert_eq!(look(&postfix, "rest"), "");
+        log.says("fatal: /etc/spawnbox/rest.toml:2:15: impossible value of `read`: `${host}` is not known, ");
+        postfix.stop();
+    });
+}

@@ -2,6 +2,7 @@
 //! The file that is written: made before the command runs, so that nobody learns in vain, and changed all at once.
 
 use crate::front::arrange::Failure;
+use crate::front::check::looked_at;
 use crate::host::HostError;
 use crate::policy::{Mistake, Policy, load};
 use nix::errno::Errno;
@@ -54,7 +55,11 @@ impl Target {
 
     /// The policy as it is now; what makes nobody trust it is said before anything is learnt.
     pub(super) fn load(&self) -> Result<Policy, Failure> {
-        load(&self.word(), &[]).map_err(Failure::Input)
+        let filled = load(&self.word(), &[]).and_then(|written| {
+            let service = written.name().to_string();
+            written.fill(looked_at(&service))
+        });
+        filled.map_err(Failure::Input)
     }
 
     /// As `--policy` takes it.

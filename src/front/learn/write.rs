@@ -2,6 +2,7 @@
 //! A draft as the text of a policy: a new one, or one that is there, of which every comment and blank stays. Pure.
 
 use super::draft::{Draft, Grant, Ports};
+use crate::policy::literal;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 /// A policy that nothing was added to yet.
@@ -13,7 +14,7 @@ pub(super) fn skeleton(what: &str, user: Option<&str>, argv: &[String]) -> Strin
     if let Some(user) = user {
         command["user"] = toml_edit::value(user);
     }
-    command["argv"] = toml_edit::value(Array::from_iter(argv));
+    command["argv"] = toml_edit::value(Array::from_iter(argv.iter().map(|word| literal(word))));
     document["command"] = Item::Table(command);
     format!("# {what}\n{document}")
 }
@@ -47,7 +48,7 @@ pub(super) fn add(text: &str, draft: &Draft, marked: bool) -> Result<String, Str
         let array = array(table(root, "files")?, "scratch")?;
         for (path, why) in &draft.scratch {
             let mut entry = InlineTable::new();
-            entry.insert("path", path.into());
+            entry.insert("path", literal(path).into());
             entry.insert("size", "16M".into());
             entry.insert("inodes", 1024.into());
             append(array, Value::InlineTable(entry), Some(why), marked);
@@ -105,7 +106,7 @@ fn line(text: &str) -> String {
 
 fn entry(grant: &Grant) -> Value {
     let mut entry = InlineTable::new();
-    entry.insert("path", grant.path.as_str().into());
+    entry.insert("path", literal(&grant.path).into());
     entry.insert("why", grant.why.as_str().into());
     if grant.optional {
         entry.insert("optional", true.into());
@@ -294,9 +295,9 @@ mode = "none"
     proptest! {
         #[test]
         fn what_is_written_reads_back_as_it_was_meant(
-            names in proptest::collection::btree_set("[^\\x00/]{1,40}", 0..8),
+            names in proptest::collection::btree_set("([^\\x00/]|[$]\\{){1,40}", 0..8),
             why in "\\PC{0,60}",
-            argv in proptest::collection::vec("[^\\x00]{0,30}", 1..4),
+            argv in proptest::collection::vec("([^\\x00]|[$]\\{){0,30}", 1..4),
             note in ".{0,60}",
             ports in proptest::collection::btree_set(1_u16.., 0..4),
         ) {

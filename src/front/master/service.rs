@@ -12,7 +12,7 @@ use crate::host::{self, Elsewhere};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, resolve};
 use crate::policy::load::{DIRECTORY, load_from};
-use crate::policy::{InputError, Origin, Policy, Sourced};
+use crate::policy::{InputError, Known, Origin, Policy, Sourced, Written};
 use crate::postfix::attributes::{self, Accounts, Attributes, User};
 use crate::postfix::environment;
 use crate::supervise::{Listener, OnSignal, Supervisor};
@@ -88,7 +88,9 @@ pub(super) fn foresee(start: &Start, transport: Transport) -> Result<Foreseen, F
     };
     let (request, attributes) = request(start, transport, place.as_ref())?;
     let default = start.parameters.default_policy.as_deref();
-    let (policy, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref(), default)?;
+    let (written, choice) = find(Path::new(DIRECTORY), &start.service, attributes.policy.as_deref(), default)?;
+    let user = request.user.as_ref().map(|user| user.value.as_str());
+    let policy = written.fill(Known { service: &start.service, user, stand_in: None })?;
     let request = with_policys_time(request, &policy);
     let (plan, facts) = plan(&request, &policy, place.as_ref())?;
     Ok(Foreseen { policy, choice, plan, facts })
@@ -140,7 +142,7 @@ fn find(
     service: &str,
     named: Option<&str>,
     default: Option<&str>,
-) -> Result<(Policy, Choice), InputError> {
+) -> Result<(Written, Choice), InputError> {
     // A link that leads nowhere was meant to be a policy, and is refused as one.
     let is_there = |name: &str| directory.join(format!("{name}.toml")).symlink_metadata().is_ok();
     let (name, choice) = match named {
@@ -190,7 +192,9 @@ mod tests {
         for (name, text) in files {
             std::fs::write(directory.join(name), format!("version = 1\n{text}\n")).unwrap();
         }
+        let known = Known { service: "policy", user: None, stand_in: None };
         let policy = find(&directory, "policy", named, default);
+        let policy = policy.and_then(|(written, choice)| Ok((written.fill(known)?, choice)));
         std::fs::remove_dir_all(&directory).unwrap();
         let described = policy.map(|(policy, _)| (policy.name, policy.description.map(|text| text.value)));
         described.map(|(name, text)| format!("{name}: {}", text.unwrap_or_default())).map_err(|error| error.to_string())
