@@ -3,6 +3,10 @@
 //! profiles and from what `explain` says of them, so a grant that is added is tried too.
 
 mod calls;
+mod paths;
+
+/// Stands for all profiles.
+const EVERY: &[&str] = &["every"];
 
 /// The built-in profiles, in the order of their names.
 fn all() -> Vec<String> {
