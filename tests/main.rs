@@ -17,6 +17,7 @@ mod scene;
 mod refusals;
 mod complaints;
 mod check;
+mod terminal;
 mod startling;
 mod connection;
 mod stderr;

@@ -11,12 +11,13 @@ pub(super) use program::{interpreter, say_what_is_missing};
 
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;
+use super::terminal::paint;
 use crate::host::{Facts, HostError, Machine};
 use crate::plan::refuse::{BadCommand, Reason};
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve, score};
 use crate::policy::load::{DIRECTORY, operators};
-use crate::policy::{InputError, Mistake, Origin, Policy, Sourced, Told, load};
+use crate::policy::{InputError, Mistake, Origin, Policy, Sourced, Told, load, printable};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -87,7 +88,14 @@ impl Said {
     fn good(&mut self, line: &str) {
         match self.reader {
             // A reader that has seen enough is no failure.
-            Reader::Person => drop(writeln!(std::io::stdout(), "{line}")),
+            Reader::Person => {
+                let line = printable(line);
+                let line = match line.split_once(": ok") {
+                    Some((name, rest)) => format!("{name}: {}{rest}", paint(&std::io::stdout()).good("ok")),
+                    None => line,
+                };
+                drop(writeln!(std::io::stdout(), "{line}"));
+            }
             Reader::Nobody => {}
             Reader::Program => self.good.push(line.trim_start().to_string()),
         }
@@ -103,7 +111,10 @@ impl Said {
             let gap = if self.wrong == 0 { "" } else { "\n" };
             self.wrong += 1;
             match self.reader {
-                Reader::Person | Reader::Nobody => drop(writeln!(std::io::stderr(), "{gap}{report}")),
+                Reader::Person | Reader::Nobody => {
+                    let report = report.report(paint(&std::io::stderr()));
+                    drop(writeln!(std::io::stderr(), "{gap}{report}"));
+                }
                 Reader::Program => self.mistakes.extend(report.told()),
             }
         }

@@ -4,7 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{check, doctor, explain, import, install, learn, listen, manual, master, run};
+use super::{check, doctor, explain, import, install, learn, listen, manual, master, run, terminal};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -42,7 +42,10 @@ pub fn main() -> ExitCode {
         Reader::Syslog => log::init(Log::open(Target::Syslog { facility: DAEMON }, "spawnbox")),
     }
     match Cli::try_parse() {
-        Ok(cli) => serve(&cli.verb, reader),
+        Ok(cli) => {
+            terminal::heed(cli.color);
+            serve(&cli.verb, reader)
+        }
         Err(error) => {
             if reader == Reader::Syslog {
                 log::fatal(error.to_string().lines().next().unwrap_or_default());
@@ -94,7 +97,7 @@ fn fail(failure: &Failure, reader: Reader, unable: u8) -> ExitCode {
         // A report of several lines, for whoever edits the file.
         (Failure::Input(error), Reader::StandardError) => {
             // Where nobody can be told, the status is left.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            let _ = writeln!(std::io::stderr(), "{}", error.report(terminal::paint(&std::io::stderr())));
         }
         (Failure::Input(error), Reader::Syslog) => error.lines().for_each(log::fatal),
         (Failure::Refused(refusal), _) => log::fatal(refusal),

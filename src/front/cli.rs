@@ -11,6 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    max_term_width = 100,
     after_help = "Try it, without root and without a policy file:\n  \
         spawnbox listen 127.0.0.1:7000 -- sh -c 'id; ls -l /'\n  \
         nc 127.0.0.1 7000"
@@ -18,6 +19,20 @@ use std::path::PathBuf;
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
+    /// Whether to paint: auto is for a terminal, unless NO_COLOR or TERM=dumb says no
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto, hide_possible_values = true)]
+    pub(super) color: When,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// Where it is wanted.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,11 +11,11 @@ use super::arrange::Failure;
 use super::check::looked_at;
 use super::cli::Doctor;
 use super::install::units::Units;
+use super::terminal::{look, print};
 use crate::host::facts::Names;
 use crate::host::{Causes, Machine};
 use crate::policy::{InputError, Policy, load};
 use page::Page;
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use verdict::Verdict;
 
@@ -90,10 +90,9 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitCode, Failure> {
     let page = Page { who: layers::who(&facts), layers, verdicts };
     let text = match options.json {
         true => page.json(),
-        false => page.text(colours()),
+        false => page.text(look()),
     };
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print(&text);
     Ok(if page.succeeds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -101,17 +100,4 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitCode, Failure> {
 fn withheld(complaint: String) -> Finding {
     let ways = ["spawnbox install-postfix", "systemctl restart postfix"].map(str::to_string);
     Finding::new("Postfix", State::Less, complaint).fix(ways)
-}
-
-/// Whether to paint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colours {
-    On,
-    Off,
-}
-
-/// For a terminal, unless its owner says otherwise: see no-color.org.
-fn colours() -> Colours {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stdout().is_terminal() && !plain { Colours::On } else { Colours::Off }
 }

@@ -4,6 +4,7 @@
 use super::arrange::{Arrangement, Failure, failure};
 use super::check::{looked_at, request};
 use super::cli::{Connection, Diff, Explain, Form};
+use super::terminal::{look, print};
 use crate::host::Machine;
 use crate::plan::calls;
 use crate::plan::difference::difference;
@@ -11,7 +12,6 @@ use crate::plan::explain::Part;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Request, explain, resolve, score};
 use crate::policy::{Origin, Policy, Sourced, Written, load};
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Ends `diff` where the new policy allows what the old one did not.
@@ -23,16 +23,16 @@ pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
     let arrangement = Arrangement::new(&options.what, front)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
-    let part = part(&options.form);
+    let (part, look) = (part(&options.form), look());
     print(&match part {
         part if options.json => explain::json(&plan, &facts, part),
-        Part::Page => explain::explain(&plan, &facts),
-        Part::Steps => explain::steps(&plan),
+        Part::Page => explain::explain(&plan, &facts, look),
+        Part::Steps => explain::steps(&plan, look),
         Part::Calls => match &plan.filter {
             Some(filter) => calls::list(filter),
             None => "no filter: every system call can be made\n".to_string(),
         },
-        Part::Score => score::table(&score::score(&plan)),
+        Part::Score => score::table(&score::score(&plan), look),
     });
     Ok(())
 }
@@ -61,7 +61,7 @@ pub(super) fn diff(options: &Diff) -> Result<ExitCode, Failure> {
         plan.map_err(|refusal| failure(refusal, &policy))
     };
     let found = difference(&of(old)?, &of(new)?);
-    print(&found.text());
+    print(&found.text(look().paint));
     Ok(if found.allows.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ALLOWS_MORE) })
 }
 
@@ -84,9 +84,4 @@ fn kind(connection: Connection) -> (Front, Transport) {
         Connection::Unix => (Front::Listen, Transport::Unix),
         Connection::Stdio => (Front::Run, Transport::Stdio),
     }
-}
-
-fn print(text: &str) {
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

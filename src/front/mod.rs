@@ -8,6 +8,7 @@ mod arrange;
 mod listen;
 mod address;
 mod socket;
+mod terminal;
 mod given;
 mod run;
 mod explain;

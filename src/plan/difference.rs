@@ -11,6 +11,7 @@ use super::calls::{self, Allowed};
 use super::explain::size;
 use super::model::{CgroupLimits, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
+use crate::policy::Paint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -65,9 +66,10 @@ pub fn difference(old: &Plan, new: &Plan) -> Difference {
 
 impl Difference {
     /// Both lists and what else changes, a line each; one line where nothing does.
-    pub fn text(&self) -> String {
+    pub fn text(&self, paint: Paint) -> String {
         let mut text = String::new();
-        for (sign, lines) in [("+", &self.allows), ("-", &self.takes), ("~", &self.changes)] {
+        let (allows, takes) = (paint.doubtful("+"), paint.good("-"));
+        for (sign, lines) in [(allows, &self.allows), (takes, &self.takes), ("~".to_string(), &self.changes)] {
             for line in lines {
                 // Writing into a string cannot fail.
                 let _ = writeln!(text, "{sign} {}", line.escape_debug());

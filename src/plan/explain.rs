@@ -12,21 +12,36 @@ mod walls;
 use super::model::{Ends, Ids, Plan, StandardError};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
-use crate::policy::{Filled, Origin};
+use crate::policy::{Filled, Origin, Paint, printable};
 use page::Page;
 use std::ffi::CStr;
 
 pub use super::items::sentence;
+pub use page::broken;
 pub(crate) use sight::size;
 
+/// How a page is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Columns, where the values permit.
+    pub width: usize,
+    /// Whether it is painted.
+    pub paint: Paint,
+}
+
+impl Look {
+    /// For whatever is no terminal.
+    pub const PLAIN: Look = Look { width: 120, paint: Paint::Off };
+}
+
 /// The plan on one page: label, value, and at the right the place where it was written.
-pub fn explain(plan: &Plan, facts: &Facts) -> String {
-    let mut text = format!("{}\n\n{}", title(plan), rows(plan, facts).text());
+pub fn explain(plan: &Plan, facts: &Facts, look: Look) -> String {
+    let mut text = format!("{}\n\n{}", title(plan, look.paint), rows(plan, facts).text(look, Paint::name));
     let mut page = Page::default();
     walls::off(plan, &mut page);
     if !plan.off.is_empty() {
         text.push('\n');
-        text.push_str(&page.text());
+        text.push_str(&page.text(look, Paint::doubtful));
     }
     text
 }
@@ -67,14 +82,16 @@ fn rows(plan: &Plan, facts: &Facts) -> Page {
 
 /// The steps of the child, in order: number, name, place, what it does about what, by which calls and why there; and
 /// those that are not taken, with the reason.
-pub fn steps(plan: &Plan) -> String {
-    steps::text(plan, page::WIDTH)
+pub fn steps(plan: &Plan, look: Look) -> String {
+    steps::text(plan, look)
 }
 
-fn title(plan: &Plan) -> String {
+fn title(plan: &Plan, paint: Paint) -> String {
+    // It may be the name of a program that somebody else has chosen.
+    let service = paint.name(&printable(&plan.service));
     match &plan.description {
-        Some(description) => format!("{}: {description}", plan.service),
-        None => plan.service.clone(),
+        Some(description) => format!("{service}: {description}"),
+        None => service,
     }
 }
 

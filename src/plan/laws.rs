@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What must hold of every plan, whatever the policy says and whatever the host can do. For tests and fuzzers only.
 
-use super::explain::{explain, size, steps};
+use super::explain::{Look, explain, size, steps};
 use super::hosts;
 use super::model::{Ids, Plan};
 use super::request::Transport;
@@ -47,10 +47,10 @@ pub(crate) fn plan(text: &str) -> Option<Plan> {
 
 /// What holds of a plan on its own.
 pub(crate) fn check(plan: &Plan, facts: &Facts) {
-    let page = explain(plan, facts);
-    assert!(!thoroughly(page.as_bytes()) || page == explain(plan, facts), "{page}");
+    let page = explain(plan, facts, Look::PLAIN);
+    assert!(!thoroughly(page.as_bytes()) || page == explain(plan, facts, Look::PLAIN), "{page}");
     assert!(!page.contains(|c: char| c.is_control() && c != '\n'), "{page:?}");
-    let told = steps(plan);
+    let told = steps(plan, Look::PLAIN);
     assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
     let numbered = told.lines().filter(|line| !line[..2].trim().is_empty() && !line.starts_with(" -"));
     assert_eq!(numbered.count(), plan.steps.len(), "{told}");

@@ -3,9 +3,11 @@
 //! A way to compare policies and to see one grow weak; no measure of what an attacker needs.
 
 use super::calls;
+use super::explain::{Look, broken};
 use super::model::{Access, Denial, Ids, Namespace, NetworkMode, Plan, Proc, Root};
 use crate::host::facts::Resource;
 use crate::policy::Origin;
+use crate::policy::Paint;
 use syscalls::x86_64::Sysno;
 
 /// One wall.
@@ -46,10 +48,18 @@ pub fn total(parts: &[Part]) -> u32 {
 }
 
 /// The table, and the sum as its last line.
-pub fn table(parts: &[Part]) -> String {
+pub fn table(parts: &[Part], look: Look) -> String {
     let mut text = String::new();
+    let margin = " ".repeat(30);
     for Part { wall, points, most, why } in parts {
-        text.push_str(&format!("{points:>3} of {most:>3}  {wall:<17} {why}\n"));
+        let colour = match points {
+            0 => Paint::bad,
+            points if points < most => Paint::doubtful,
+            _ => Paint::good,
+        };
+        let amount = colour(look.paint, &format!("{points:>3} of {most:>3}"));
+        let why = broken(why, look.width - margin.len()).join(&format!("\n{margin}"));
+        text.push_str(&format!("{amount}  {wall:<17} {why}\n"));
     }
     let most: u32 = parts.iter().map(|part| part.most).sum();
     text.push_str(&format!("{:>3} of {most:>3}  together\n", total(parts)));
@@ -232,7 +242,7 @@ mod tests {
             let parts = score(&resolve(&listen(&["sh"]), &strict(), &facts).unwrap());
             assert_eq!(parts.iter().map(|part| part.most).sum::<u32>(), 100);
             assert!(parts.iter().all(|part| part.points <= part.most), "{parts:?}");
-            assert!(table(&parts).ends_with(&format!("{:>3} of 100  together\n", total(&parts))));
+            assert!(table(&parts, Look::PLAIN).ends_with(&format!("{:>3} of 100  together\n", total(&parts))));
         }
     }
 

@@ -3,6 +3,7 @@
 //! Words only: nothing is read, nothing is decided, and nothing that a client sent ever comes here.
 
 use super::origin::Origin;
+use super::paint::Paint;
 use super::source::Source;
 use crate::log::is_seen;
 use annotate_snippets::{AnnotationKind, Element, Level, Message, Origin as Arrow, Renderer, Snippet};
@@ -105,6 +106,11 @@ impl InputError {
         self.mistakes.iter().map(Mistake::told)
     }
 
+    /// Every mistake, for whoever edits the file.
+    pub fn report(&self, paint: Paint) -> String {
+        self.mistakes.iter().map(|mistake| mistake.render(paint)).collect::<Vec<_>>().join("\n\n")
+    }
+
     /// The mistakes of several files, file by file.
     pub(super) fn join(errors: impl IntoIterator<Item = InputError>) -> Result<(), InputError> {
         let mistakes: Vec<Mistake> = errors.into_iter().flat_map(|error| error.mistakes).collect();
@@ -134,11 +140,7 @@ impl From<Mistake> for InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.mistakes.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "\n\n" };
-            write!(f, "{gap}{}", mistake.render())?;
-        }
-        Ok(())
+        f.write_str(&self.report(Paint::Off))
     }
 }
 
@@ -237,7 +239,7 @@ impl Mistake {
         printable(&format!("{place}{}{label}{help}", self.title))
     }
 
-    fn render(&self) -> String {
+    fn render(&self, paint: Paint) -> String {
         let unquoted = matches!(&self.place, Place::Text(source, span) if !is_quotable(source, span));
         let label = self.label.as_ref().filter(|_| unquoted).map_or(String::new(), |label| format!(": {label}"));
         let title = format!("{}{label}", self.title);
@@ -258,7 +260,11 @@ impl Mistake {
             Place::Nowhere => {}
         }
         let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
-        let report = Renderer::plain().render(&[report.elements(help)]);
+        let renderer = match paint {
+            Paint::On => Renderer::styled(),
+            Paint::Off => Renderer::plain(),
+        };
+        let report = renderer.render(&[report.elements(help)]);
         // It shows the controls of ASCII, and lets U+0080 to U+009F pass, which begin escape sequences as well.
         report.chars().map(|c| if matches!(c, '\u{80}'..='\u{9f}') { '\u{fffd}' } else { c }).collect()
     }
@@ -315,7 +321,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// `text` on one line: what cannot be seen, in a file or in its name, must not forge a line of the log.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = (!is_seen(c)).then(|| c.escape_unicode());
@@ -376,9 +382,15 @@ error: unknown key `memroy`
 
     #[test]
     fn no_text_speaks_to_a_terminal() {
-        let source = Source::new(Name::CommandLine, "a = \"\u{9b}31m\u{1b}[31m\"");
-        let report = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}")).to_string();
+        let source = Source::new(Name::CommandLine, "a = \"\u{9b}31m\u{1b}[35m\"");
+        let error = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}"));
+        let report = error.to_string();
         assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
+        // What is painted is painted by us alone.
+        let painted = error.report(Paint::On);
+        assert!(painted.contains("\u{1b}[") && !painted.contains("\u{1b}[35m"), "{painted:?}");
+        let foreign = |c: char| c.is_control() && c != '\n' && c != '\u{1b}';
+        assert!(!painted.contains(foreign), "{painted:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod model;
 mod kinds;
 pub mod origin;
+mod paint;
 pub mod diagnose;
 pub mod source;
 pub mod load;
@@ -35,10 +36,11 @@ pub mod import;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 
-pub use diagnose::{InputError, Mistake, Told};
+pub use diagnose::{InputError, Mistake, Told, printable};
 pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};
+pub use paint::Paint;
 #[cfg(test)]
 pub(crate) use trust::scenes;
 pub use variables::{Filled, Known, Written, literal};

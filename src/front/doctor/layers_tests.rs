@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Hosts that are not here, judged: each gap has its state and its way out.
 
+use super::super::State;
 use super::super::page::Page;
-use super::super::{Colours, State};
 use super::*;
+use crate::plan::explain::Look;
 use crate::plan::hosts::{root_on_618, root_on_debian_12, user_on_618};
+use crate::policy::Paint;
 use nix::libc;
 use std::collections::BTreeMap;
 
@@ -123,11 +125,14 @@ fn the_page_is_aligned_and_painted_only_for_those_who_want_it() {
     let page =
         |facts: &Facts| Page { who: who(facts), layers: findings(facts, &Causes::default()), verdicts: Vec::new() };
     let page = page(&without_user_namespaces(root_on_618(), libc::EPERM));
-    let plain = page.text(Colours::Off);
+    let plain = page.text(Look::PLAIN);
     assert!(plain.starts_with("Linux 6.18.5 as root\n\nkernel          ok     Linux 6.18.5\n"), "{plain}");
     assert!(plain.contains("\nnamespaces      no     cannot be made: user\n"), "{plain}");
     assert!(plain.contains("\n                       -> "), "{plain}");
-    assert!(!plain.contains('\x1b') && page.text(Colours::On).contains("\x1b[31mno    \x1b[0m cannot be made"));
+    assert!(
+        !plain.contains('\x1b')
+            && page.text(Look { paint: Paint::On, ..Look::PLAIN }).contains("\x1b[31mno    \x1b[0m cannot be made")
+    );
     let told: serde_json::Value = serde_json::from_str(&page.json()).unwrap();
     assert_eq!((&told["ok"], &told["layers"][1]["state"]), (&serde_json::json!(false), &serde_json::json!("no")));
     let kinds: BTreeMap<_, _> = page.layers.iter().map(|layer| (layer.name.clone(), layer.state)).collect();

@@ -2,7 +2,9 @@
 //! What the doctor found, for people and for programs. Says what is given to it; judges nothing but the last line.
 
 use super::verdict::Verdict;
-use super::{Colours, Finding, State};
+use super::{Finding, State};
+use crate::plan::explain::{Look, broken};
+use crate::policy::Paint;
 use serde_json::{Value, json};
 
 /// Everything that was found.
@@ -24,14 +26,14 @@ impl Page {
     }
 
     /// For people.
-    pub(super) fn text(&self, colours: Colours) -> String {
+    pub(super) fn text(&self, look: Look) -> String {
         let mut text = format!("{}\n\n", self.who);
         for finding in &self.layers {
-            write(&mut text, finding, colours);
+            write(&mut text, finding, look);
         }
         text.push('\n');
         for verdict in &self.verdicts {
-            write(&mut text, &verdict.finding, colours);
+            write(&mut text, &verdict.finding, look);
         }
         text.push('\n');
         text.push_str(&self.sum());
@@ -79,14 +81,17 @@ fn policy(verdict: &Verdict) -> Value {
     whole
 }
 
-fn write(text: &mut String, finding: &Finding, colours: Colours) {
-    let state = paint(finding.state, colours);
-    // Two blanks at least, so that columns are columns for cut(1) and awk(1) too.
-    text.push_str(&format!("{:<NAME$} {state} {}\n", finding.name, finding.what));
+fn write(text: &mut String, finding: &Finding, look: Look) {
+    let state = paint(finding.state, look.paint);
     let margin = " ".repeat(NAME + STATE + 2);
+    let most = look.width - margin.len();
+    let lines = |words: &str| broken(words, most).join(&format!("\n{margin}"));
+    // Two blanks at least, so that columns are columns for cut(1) and awk(1) too.
+    text.push_str(&format!("{:<NAME$} {state} {}\n", finding.name, lines(&finding.what)));
     for note in &finding.notes {
-        text.push_str(&format!("{margin}{note}\n"));
+        text.push_str(&format!("{margin}{}\n", lines(note)));
     }
+    // To be copied as it is.
     for fix in &finding.fixes {
         text.push_str(&format!("{margin}-> {fix}\n"));
     }
@@ -101,15 +106,11 @@ fn word(state: State) -> &'static str {
 }
 
 /// The word in its column. What a terminal does not show counts for no width.
-fn paint(state: State, colours: Colours) -> String {
+fn paint(state: State, paint: Paint) -> String {
     let padded = format!("{:<STATE$}", word(state));
-    let colour = match state {
-        State::Good => 32,
-        State::Less => 33,
-        State::Lacking => 31,
-    };
-    match colours {
-        Colours::Off => padded,
-        Colours::On => format!("\x1b[{colour}m{padded}\x1b[0m"),
+    match state {
+        State::Good => paint.good(&padded),
+        State::Less => paint.doubtful(&padded),
+        State::Lacking => paint.bad(&padded),
     }
 }

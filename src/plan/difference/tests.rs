@@ -6,6 +6,7 @@ use crate::host::facts::PathFact;
 use crate::plan::hosts::{compatible, entry, listen, on, root_on_618, strict};
 use crate::plan::model::{Access, NetworkMode, Relay};
 use crate::plan::resolve;
+use crate::policy::Paint;
 use crate::policy::Policy;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ fn plan(policy: &Policy) -> Plan {
 fn two_equal_plans_differ_in_nothing() {
     let plan = plan(&strict());
     assert_eq!(difference(&plan, &plan), Difference::default());
-    assert_eq!(difference(&plan, &plan).text(), "no difference\n");
+    assert_eq!(difference(&plan, &plan).text(Paint::Off), "no difference\n");
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn another_user_reaches_what_the_old_one_did_not() {
         (each, Ids::Each { range, gid: None }),
     ] {
         let found = difference(&with(old), &with(new));
-        assert!(!found.allows.is_empty() && !found.takes.is_empty(), "{old:?} {new:?}: {}", found.text());
+        assert!(!found.allows.is_empty() && !found.takes.is_empty(), "{old:?} {new:?}: {}", found.text(Paint::Off));
     }
 }
 
@@ -160,7 +161,7 @@ fn every_kind_of_change_has_its_line() {
     policy.command.umask = Some(on(6, 0o22));
     policy.command.ignore_signals = Some(on(7, BTreeSet::from([nix::libc::SIGPIPE])));
     policy.command.client_environment = Some(on(8, true));
-    let text = difference(&plan(&strict()), &plan(&policy)).text();
+    let text = difference(&plan(&strict()), &plan(&policy)).text(Paint::Off);
     for line in [
         "+ read /srv",
         "+ write /srv",

@@ -2,14 +2,15 @@
 //! The page: rows of label, text and origin in aligned columns, long texts broken at blanks.
 //! Knows nothing of plans.
 
-use crate::policy::Origin;
+use super::Look;
+use crate::policy::{Origin, Paint};
 use std::fmt::Write;
 
-/// Columns of the page, where the values permit.
-pub(super) const WIDTH: usize = 120;
 /// Columns of the label.
 const LABEL: usize = 9;
-/// No origin takes more than this from the text.
+/// A first column is no wider.
+const LONGEST_NAME: usize = 40;
+/// No origin takes more than this from the text, nor more than a third of the page.
 const ORIGIN: usize = 44;
 /// Between text and origin.
 const GAP: usize = 2;
@@ -35,7 +36,7 @@ impl Page {
 
     /// Rows of two columns, the first as wide as its longest value permits.
     pub(super) fn pairs(&mut self, label: &'static str, pairs: &[(String, String, Option<&Origin>)]) {
-        let longest = pairs.iter().map(|(first, _, _)| first.chars().count()).filter(|width| *width < WIDTH / 3);
+        let longest = pairs.iter().map(|(first, _, _)| first.chars().count()).filter(|width| *width < LONGEST_NAME);
         let width = longest.max().unwrap_or(0);
         for (index, (first, second, origin)) in pairs.iter().enumerate() {
             let text = format!("{first:<width$}  {second}");
@@ -48,11 +49,11 @@ impl Page {
         self.rows.iter().map(|row| (row.label, row.text.as_str(), row.origin.as_str()))
     }
 
-    /// The page as text.
-    pub(super) fn text(&self) -> String {
+    /// The page as text, its labels painted so.
+    pub(super) fn text(&self, look: Look, label_paint: fn(Paint, &str) -> String) -> String {
         let longest = |lengths: &mut dyn Iterator<Item = usize>, most: usize| lengths.max().unwrap_or(0).min(most);
-        let origin = longest(&mut self.rows.iter().map(|row| row.origin.chars().count()), ORIGIN);
-        let most = WIDTH - LABEL - GAP - origin;
+        let origin = longest(&mut self.rows.iter().map(|row| row.origin.chars().count()), ORIGIN.min(look.width / 3));
+        let most = look.width - LABEL - GAP - origin;
         let lines: Vec<(&Row, Vec<String>)> = self.rows.iter().map(|row| (row, broken(&row.text, most))).collect();
         let width =
             longest(&mut lines.iter().flat_map(|(_, texts)| texts.iter().map(|text| text.chars().count())), most);
@@ -60,9 +61,12 @@ impl Page {
         for (row, texts) in lines {
             for (index, text) in texts.iter().enumerate() {
                 let (label, origin) = if index == 0 { (row.label, row.origin.as_str()) } else { ("", "") };
-                let line = format!("{label:<LABEL$}{text:<width$}{:GAP$}{origin}", "");
+                let label = label_paint(look.paint, &format!("{label:<LABEL$}"));
+                let line = format!("{label}{text:<width$}{:GAP$}", "");
+                let line =
+                    if origin.is_empty() { line.trim_end().to_string() } else { line + &look.paint.aside(origin) };
                 // Writing into a string cannot fail.
-                let _ = writeln!(page, "{}", line.trim_end());
+                let _ = writeln!(page, "{line}");
             }
         }
         page
@@ -71,7 +75,7 @@ impl Page {
 
 /// The text in lines of at most `most` characters, as far as it has blanks to break at. Later lines begin where the
 /// second column does, if there is one.
-pub(super) fn broken(text: &str, most: usize) -> Vec<String> {
+pub fn broken(text: &str, most: usize) -> Vec<String> {
     let gap = text.find("  ").unwrap_or(0);
     let column = gap + text[gap..].chars().take_while(|c| *c == ' ').count();
     let (head, tail) = text.split_at(column);
@@ -115,6 +119,6 @@ mod tests {
         page.row("ends", "with the command", Some(&Origin::CommandLine));
         let expected =
             "sees     /a     read       default\n         /long  x\nends     with the command  command line\n";
-        assert_eq!(page.text(), expected);
+        assert_eq!(page.text(Look::PLAIN, Paint::name), expected);
     }
 }

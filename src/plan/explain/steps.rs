@@ -6,6 +6,7 @@ use super::super::calls;
 use super::super::items;
 use super::super::model::{Ids, Namespace, NetworkMode, Plan, StandardError};
 use super::super::steps::Step;
+use super::Look;
 use super::page::broken;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -13,8 +14,8 @@ use std::fmt::Write;
 /// Where the words begin: after number, name and place.
 const MARGIN: usize = 31;
 
-/// Every step in its place, in lines of at most `width` columns.
-pub(super) fn text(plan: &Plan, width: usize) -> String {
+/// Every step in its place, in lines of at most the width.
+pub(super) fn text(plan: &Plan, Look { width, paint }: Look) -> String {
     let mut text = String::new();
     let mut number = 0;
     for step in Step::ALL {
@@ -27,12 +28,13 @@ pub(super) fn text(plan: &Plan, width: usize) -> String {
             }
             false => ("-".to_string(), format!("not taken: {}", why_not(plan, *step)), String::new()),
         };
-        let head = format!("{sign:>2}  {:<15}  {:<8}", step.name(), step.place().name());
+        let name = paint.name(&format!("{:<15}", step.name()));
+        let head = format!("{sign:>2}  {name}  {:<10}", step.place().name());
         let lines = [doing, why].into_iter().filter(|words| !words.is_empty());
         for (index, line) in lines.flat_map(|words| broken(&words, width.saturating_sub(MARGIN))).enumerate() {
-            let head = if index == 0 { head.as_str() } else { "" };
+            let head = if index == 0 { head.clone() } else { " ".repeat(MARGIN) };
             // Writing into a string cannot fail.
-            let _ = writeln!(text, "{head:<MARGIN$}{line}");
+            let _ = writeln!(text, "{head}{line}");
         }
     }
     text
@@ -182,7 +184,7 @@ mod tests {
             assert!(skipped.iter().all(|step| step["why"].as_str().is_some_and(|why| !why.is_empty())), "{skipped:?}");
             assert!(taken.iter().all(|step| !step["calls"].as_array().unwrap().is_empty()), "{taken:?}");
             for width in [80, 120] {
-                let page = text(&plan, width);
+                let page = text(&plan, Look { width, ..Look::PLAIN });
                 assert!(page.lines().all(|line| line.chars().count() <= width), "{page}");
                 assert!(Step::ALL.iter().all(|step| page.contains(&format!("  {:<15}  ", step.name()))), "{page}");
             }

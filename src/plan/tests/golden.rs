@@ -2,13 +2,13 @@
 //! `explain` and `explain --steps`, byte for byte, for each policy on each host.
 //! SPAWNBOX_GOLDEN=write writes the files anew; the difference is then to be read like any other change.
 
-use super::super::explain::{explain, steps};
+use super::super::explain::{Look, explain, steps};
 use super::super::hosts::{compatible, entry, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
 use super::super::request::{Request, Transport};
 use super::{SH, planned};
 use crate::host::Facts;
-use crate::policy::Policy;
 use crate::policy::model::{IdRange, NetworkMode, Ports, User};
+use crate::policy::{Paint, Policy};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -26,10 +26,23 @@ fn compare(name: &str, text: &str) {
 
 fn check(name: &str, request: &Request, policy: &Policy, facts: &Facts) {
     let plan = planned(request, policy, facts);
-    let page = explain(&plan, facts);
+    let page = explain(&plan, facts, Look::PLAIN);
     assert!(page.lines().all(|line| line.chars().count() <= 120), "{page}");
+    for width in [80, 100] {
+        let painted = explain(&plan, facts, Look { width, paint: Paint::On });
+        let plain = explain(&plan, facts, Look { width, paint: Paint::Off });
+        assert!(plain.lines().all(|line| line.chars().count() <= width), "{plain}");
+        assert_eq!(unpainted(&painted), plain);
+        assert!(!painted.contains(" \n"), "{painted:?}");
+    }
     compare(name, &page);
-    compare(&format!("{name}-steps"), &steps(&plan));
+    compare(&format!("{name}-steps"), &steps(&plan, Look::PLAIN));
+}
+
+/// Without what a terminal does not show.
+fn unpainted(text: &str) -> String {
+    let rest = |part: &str| part.split_once('m').expect("a style ends").1.to_string();
+    text.split('\u{1b}').enumerate().map(|(at, part)| if at == 0 { part.to_string() } else { rest(part) }).collect()
 }
 
 /// A greylisting server under master, as Debian's manual runs it.

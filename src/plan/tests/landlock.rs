@@ -4,7 +4,7 @@
 use super::super::hosts::{listen, on, root_on_618, strict};
 use super::{SH, planned};
 use crate::host::Facts;
-use crate::plan::explain::explain;
+use crate::plan::explain::{Look, explain};
 use crate::plan::model::{Landlock, Off};
 
 fn landlock(abi: u32) -> Landlock {
@@ -28,7 +28,7 @@ fn the_page_names_what_the_kernels_landlock_has_no_right_for() {
         let expected = &all[all.find(lacks).unwrap()..];
         assert_eq!(landlock(abi).lacks().collect::<Vec<_>>().join(", "), expected, "ABI {abi}");
         let facts = Facts { landlock_abi: abi, ..root_on_618() };
-        let page = explain(&planned(&listen(SH), &strict(), &facts), &facts);
+        let page = explain(&planned(&listen(SH), &strict(), &facts), &facts, Look::PLAIN);
         assert!(page.contains(&format!(" this kernel's has no right for {lacks}")), "ABI {abi}: {page}");
     }
     for abi in 10..=12 {
