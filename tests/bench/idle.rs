@@ -2,10 +2,11 @@
 //! Sessions that do nothing: what each takes of the host, and whether a new client waits longer for the many.
 
 use crate::figures::{Idle, Row, grown, percentile, short};
-use crate::load::{Address, Connection, Ends, Load, play};
-use crate::peers::Peer;
+use crate::load::{Connection, Ends, Load, play};
+use crate::peers::{self, Peer};
 use crate::processor;
 use crate::scene::memory::{Taken, kernel_kib, of_host_kib, taken};
+use crate::scene::{host, patience};
 use crate::server::Server;
 use crate::size::Size;
 use crate::{command, round};
@@ -14,13 +15,16 @@ use std::fs;
 use std::time::Duration;
 
 /// Memory that a session may take, of which as many must fit as are opened.
-const ROOM_KIB: u64 = 2048;
-/// Descriptors that a session may take of a server, and for which clients and server have one limit each.
-const DESCRIPTORS: u64 = 4;
+const ROOM_KIB: u64 = 1024;
+/// Descriptors that a session may take of a server.
+const DESCRIPTORS: u64 = 8;
 
 /// Fills in what is about idle sessions; else in words what was in the way.
 pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, quiet: processor::Idle) -> Result<(), String> {
     let server = Server::start(peer, &[command::path().display().to_string(), "stay".to_string()])?;
+    host::eventually("the first client's command has ended", patience(), || {
+        Standing::of(&server).commands.processes == 0
+    });
     let before = Standing::of(&server);
     let mut open = Vec::new();
     let mut sessions = Vec::new();
@@ -30,7 +34,7 @@ pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, quiet: pr
             continue;
         }
         while open.len() < count {
-            open.push(stay(&server.address, open.len())?);
+            open.push(stay(&server, open.len())?);
             if open.len() == size.idle {
                 row.idle = Some(before.until(&Standing::of(&server), size.idle)?);
             }
@@ -51,8 +55,10 @@ fn newcomer(size: &Size, server: &Server, quiet: processor::Idle) -> Result<f64,
     })
 }
 
-fn stay(address: &Address, number: usize) -> Result<Connection, String> {
-    Connection::open(address).map_err(|error| format!("idle session {} of {address}: {error}", number + 1))
+fn stay(server: &Server, number: usize) -> Result<Connection, String> {
+    let name = server.peer.name;
+    Connection::open(&server.address)
+        .map_err(|error| format!("{name}, idle session {}: {error}\n{}", number + 1, server.log()))
 }
 
 /// A server and its host at one moment.
@@ -74,7 +80,7 @@ impl Standing {
 
     /// What each of so many sessions has added since.
     fn until(&self, after: &Standing, sessions: usize) -> Result<Idle, String> {
-        let commands = after.commands.processes - self.commands.processes;
+        let commands = after.commands.processes;
         if commands != sessions as u64 {
             return Err(format!("{commands} commands stay for {sessions} clients"));
         }
@@ -91,10 +97,12 @@ impl Standing {
     }
 }
 
-/// Lets this process, and what it starts, have as many descriptors as it may.
+/// Lets this process, and what it starts, have as many descriptors as are needed, or as it may.
 pub(crate) fn raise_descriptors() {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit can be asked for");
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("a soft limit can be raised");
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit can be asked for");
+    let needed = peers::MOST as u64 * DESCRIPTORS;
+    let _it_may_not = setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft), needed.max(hard))
+        .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
 }
 
 /// Whether this machine has room for so many.

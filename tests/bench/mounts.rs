@@ -4,7 +4,7 @@
 
 use crate::figures::{Row, grown, percentile};
 use crate::load::{Ends, Load, play};
-use crate::peers::{Peer, Start};
+use crate::peers::{Needs, Peer};
 use crate::processor::Idle;
 use crate::scene::stage::room;
 use crate::server::Server;
@@ -34,9 +34,10 @@ pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, idle: Idl
     Ok(())
 }
 
-/// Whether this server makes mounts of its own for a session; the bare one is there to be compared with.
+/// Whether this server makes mounts of its own for a session; the bare one is there to be compared with. Not those in a
+/// container, which has none of the host's.
 pub(crate) fn concerns(peer: &Peer) -> bool {
-    !peer.unix && (peer.name == "bare" || peer.sandbox != "none") && matches!(peer.start, Start::Words(_))
+    !peer.unix && (peer.name == "bare" || peer.sandbox != "none") && !matches!(peer.needs, Needs::Rare(_))
 }
 
 /// So many mounts of one small file system.

@@ -3,7 +3,9 @@
 //! many clients and as `nobody`. Limits are raised where they would be what is measured.
 
 use crate::load::Address;
+use crate::nspawn;
 use crate::scene::stage::{Room, program};
+use std::path::Path;
 
 /// More sessions at once than are ever measured.
 pub(crate) const MOST: usize = 6000;
@@ -14,8 +16,7 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// What its commands are kept from, in a word or two.
     pub(crate) sandbox: &'static str,
-    /// What must be installed.
-    pub(crate) program: Option<&'static str>,
+    pub(crate) needs: Needs,
     /// Idle sessions that are tried on it at most.
     pub(crate) most: usize,
     /// Listens on a UNIX socket; else on TCP.
@@ -23,14 +24,28 @@ pub(crate) struct Peer {
     pub(crate) start: Start,
 }
 
+/// What must be there for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// A program that Debian packages.
+    Program(&'static str),
+    /// The same, of a package that few hosts have who are no developer's.
+    Rare(&'static str),
+    /// A program whose path this variable has.
+    NamedBy(&'static str),
+}
+
 /// How it is started.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     /// By these words.
-    Words(fn(&Ask<'_>) -> Vec<String>),
+    Words(Words),
     /// By master(8), with this line of master.cf.
     Master(fn(&Ask<'_>) -> String),
 }
+
+type Words = fn(&Ask<'_>) -> Vec<String>;
 
 /// What a server is asked to do.
 pub(crate) struct Ask<'a> {
@@ -42,25 +57,47 @@ pub(crate) struct Ask<'a> {
 
 /// In the order of the tables. The first of each kind of socket is what the others are compared with.
 pub(crate) static ALL: &[Peer] = &[
-    Peer { most: MOST, ..tcp("bare", "none", None, Start::Words(bare)) },
-    Peer { most: MOST, ..tcp("spawnbox", "strict", None, Start::Words(ours)) },
-    Peer { most: MOST, ..tcp("tcpserver", "none", Some("tcpserver"), Start::Words(tcpserver)) },
-    tcp("xinetd", "none", Some("xinetd"), Start::Words(xinetd)),
-    tcp("Postfix spawn", "none", Some("postfix"), Start::Master(spawn_on_a_port)),
-    tcp("socat", "none", Some("socat"), Start::Words(socat)),
-    tcp("tcpserver bwrap", "namespaces, root", Some("bwrap"), Start::Words(bubblewrap)),
-    unix("bare, UNIX", "none", None, Start::Words(bare)),
-    unix("spawnbox, UNIX", "strict", None, Start::Words(ours)),
-    unix("spawnbox master, UNIX", "compatible", Some("postfix"), Start::Master(ours_under_master)),
-    unix("Postfix spawn, UNIX", "none", Some("postfix"), Start::Master(spawn_on_a_socket)),
+    Peer { most: MOST, ..tcp("bare", "none", Needs::Nothing, bare) },
+    Peer { most: MOST, ..tcp("spawnbox", "strict", Needs::Nothing, ours) },
+    Peer { most: MOST, ..tcp("tcpserver", "none", Needs::Program("tcpserver"), tcpserver) },
+    tcp("xinetd", "none", Needs::Program("xinetd"), xinetd),
+    Peer { unix: false, ..unix("Postfix spawn", "none", Needs::Program("postfix"), Start::Master(spawn_on_a_port)) },
+    tcp("socat", "none", Needs::Program("socat"), socat),
+    tcp("nsjail", "namespaces, root", Needs::NamedBy("SPAWNBOX_NSJAIL"), nsjail),
+    tcp("tcpserver bwrap", "namespaces, root", Needs::Program("bwrap"), bubblewrap),
+    tcp("systemd", "none", Needs::Rare("systemd-nspawn"), nspawn::plain),
+    tcp("systemd hardened", "all it has", Needs::Rare("systemd-nspawn"), nspawn::hardened),
+    unix("bare, UNIX", "none", Needs::Nothing, Start::Words(bare)),
+    unix("spawnbox, UNIX", "strict", Needs::Nothing, Start::Words(ours)),
+    unix("spawnbox master, UNIX", "compatible", Needs::Program("postfix"), Start::Master(ours_under_master)),
+    unix("Postfix spawn, UNIX", "none", Needs::Program("postfix"), Start::Master(spawn_on_a_socket)),
 ];
 
-const fn tcp(name: &'static str, sandbox: &'static str, program: Option<&'static str>, start: Start) -> Peer {
-    Peer { name, sandbox, program, most: FEW, unix: false, start }
+const fn tcp(name: &'static str, sandbox: &'static str, needs: Needs, words: Words) -> Peer {
+    Peer { name, sandbox, needs, most: FEW, unix: false, start: Start::Words(words) }
 }
 
-const fn unix(name: &'static str, sandbox: &'static str, program: Option<&'static str>, start: Start) -> Peer {
-    Peer { name, sandbox, program, most: FEW, unix: true, start }
+const fn unix(name: &'static str, sandbox: &'static str, needs: Needs, start: Start) -> Peer {
+    Peer { name, sandbox, needs, most: FEW, unix: true, start }
+}
+
+impl Needs {
+    /// What is not there, in words.
+    pub(crate) fn lacking(self) -> Option<String> {
+        match self {
+            Needs::Nothing => None,
+            Needs::Program(name) | Needs::Rare(name) => {
+                let places = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+                let there = places.iter().any(|place| Path::new(place).join(name).is_file());
+                (!there).then(|| format!("{name} is not installed"))
+            }
+            Needs::NamedBy(variable) => match std::env::var_os(variable) {
+                None => Some(format!("{variable} does not say where it is")),
+                Some(path) if Path::new(&path).is_file() => None,
+                Some(path) => Some(format!("{variable} says {}, where nothing is", path.display())),
+            },
+        }
+    }
 }
 
 fn bare(ask: &Ask<'_>) -> Vec<String> {
@@ -110,6 +147,16 @@ fn bubblewrap(ask: &Ask<'_>) -> Vec<String> {
     let (port, program) = (port(ask), ask.command[0].as_str());
     let command = [&["/line".to_string()], &ask.command[1..]].concat();
     words(&[&tcpserver_on(&port)[..], &within, &[program, "/line"]].concat(), &command)
+}
+
+/// Without a user namespace, which makes it faster, and as its own super-server.
+fn nsjail(ask: &Ask<'_>) -> Vec<String> {
+    let own = std::env::var("SPAWNBOX_NSJAIL").expect("it is there").to_string();
+    let (port, shown) = (port(ask), format!("{}:/line", ask.command[0]));
+    let listen = ["-Ml", "--quiet", "--bindhost", "127.0.0.1", "--port", &port, "--max_conns", "0"];
+    let within = ["--user", "65534", "--group", "65534", "--disable_clone_newuser", "--bindmount_ro", &shown, "--"];
+    let command = [&["/line".to_string()], &ask.command[1..]].concat();
+    words(&[&[own.as_str()], &listen[..], &within].concat(), &command)
 }
 
 fn spawn_on_a_port(ask: &Ask<'_>) -> String {

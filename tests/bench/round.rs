@@ -6,7 +6,7 @@ use crate::figures::{Report, Round, Row, Speed, medians, times};
 use crate::load::{Ends, Load, play};
 use crate::peers::{self, Peer};
 use crate::processor::{Idle, processors};
-use crate::server::{Server, is_installed};
+use crate::server::Server;
 use crate::size::Size;
 use crate::{command, idle, mounts};
 use std::time::Duration;
@@ -25,10 +25,14 @@ struct Rounds {
 pub(crate) fn all(size: &Size) -> Result<Report, String> {
     let command = vec![command::build()?.display().to_string()];
     idle::raise_descriptors();
-    let (there, missing): (Vec<&Peer>, Vec<&Peer>) =
-        peers::ALL.iter().filter(|peer| size.has(peer)).partition(|peer| peer.program.is_none_or(is_installed));
-    let left_out = missing.iter().map(|peer| format!("{}: {} is not installed", peer.name, peer.program.unwrap_or("")));
-    let left_out = left_out.inspect(|why| eprintln!("bench: left out: {why}")).collect();
+    let (mut there, mut left_out): (Vec<&Peer>, Vec<String>) = Default::default();
+    for peer in peers::ALL.iter().filter(|peer| size.has(peer)) {
+        match peer.needs.lacking() {
+            None => there.push(peer),
+            Some(why) => left_out.push(format!("{}, {why}", peer.name)),
+        }
+    }
+    left_out.iter().for_each(|why| eprintln!("bench: left out: {why}"));
     let quiet = Idle::watch(size.longest / 6);
     let (mut servers, dropped) = speeds(size, &there, &command, quiet)?;
     for (peer, row) in there.into_iter().zip(&mut servers) {

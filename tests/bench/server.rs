@@ -11,7 +11,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -90,7 +89,8 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.room.path("log")).unwrap_or_default()
     }
 }
@@ -109,10 +109,4 @@ impl Drop for Server {
             None => {}
         }
     }
-}
-
-/// Where a program is that a Debian package brings, or that is named by its path.
-pub(crate) fn is_installed(program: &str) -> bool {
-    let places = ["", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/postfix/sbin"];
-    places.iter().any(|place| Path::new(place).join(program).is_file())
 }

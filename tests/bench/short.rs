@@ -2,6 +2,7 @@
 //! The short form, as a test: every server that is there answers, and every figure is there. No time is asserted.
 
 use crate::figures::{self, Grown, Measure, Report, Row};
+use crate::peers::Needs;
 use crate::scene::needs;
 use crate::size::Size;
 use crate::{measure, mounts, peers, picture, readme, size};
@@ -38,7 +39,10 @@ fn run() {
     let size = size::short();
     let report = measure(&size).unwrap_or_else(|why| panic!("{why}"));
     for peer in peers::ALL {
-        let there = peer.program.is_none_or(|program| needs::met(needs::program(program)));
+        let there = match peer.needs {
+            Needs::Program(program) => needs::met(needs::program(program)),
+            Needs::Nothing | Needs::Rare(_) | Needs::NamedBy(_) => peer.needs.lacking().is_none(),
+        };
         let row = report.servers.iter().find(|row| row.server == peer.name);
         assert_eq!(row.is_some(), there, "{}", peer.name);
     }
