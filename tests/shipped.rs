@@ -9,6 +9,7 @@ mod talk;
 mod twin;
 mod without;
 mod named;
+mod limits;
 
 use crate::scene::{Server, arguments};
 use service::Service;
@@ -63,6 +64,13 @@ macro_rules! shipped {
                 needs!(root);
                 $(needs!(program $program);)*
                 table::$name().furnished(|service, _| twin::attacks(service));
+            }
+
+            #[test]
+            fn has_the_limits_that_its_policy_writes() {
+                needs!(root);
+                $(needs!(program $program);)*
+                table::$name().furnished(|service, _| limits::hold(service));
             }
         }
     )* };
