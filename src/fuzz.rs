@@ -20,6 +20,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("record", crate::sandbox::laws::record),
     ("address", |bytes| text(bytes, crate::front::laws::address)),
     ("import", |bytes| text(bytes, crate::front::laws::import)),
+    ("merge", |bytes| text(bytes, crate::front::laws::merge)),
     ("host", |bytes| text(bytes, crate::host::laws::files)),
     ("stderr", crate::supervise::stderr_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),

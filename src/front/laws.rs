@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What must hold of every address, and every file to import, that an operator has. For tests and fuzzers only.
+//! What must hold of every address, every file to import and every policy to add to, that an operator has. For tests and
+//! fuzzers only.
 
 use super::address::{Address, UnixAddress};
+use super::learn::merged;
 use crate::fuzz::assert_one_line;
 use crate::plan::calls;
 use crate::policy::import::{Calls, Format, import as imported};
@@ -41,5 +43,21 @@ pub(crate) fn import(text: &str) {
             }
             Err(why) => assert_one_line(&why),
         }
+    }
+}
+
+/// What is added to a policy is in it, with all that was there.
+pub(crate) fn merge(text: &str) {
+    let Ok(before) = crate::policy::laws::policy(text) else { return };
+    match merged(text) {
+        Ok(added) => {
+            let after = crate::policy::laws::policy(&added);
+            let after = after.unwrap_or_else(|error| panic!("{error}\n{added}"));
+            let paths = after.paths();
+            assert!(before.paths().iter().chain([&"/srv/learnt".into()]).all(|path| paths.contains(path)), "{added}");
+            let comments = |text: &str| text.lines().filter(|line| line.trim_start().starts_with('#')).count();
+            assert!(comments(&added) > comments(text), "{added}");
+        }
+        Err(why) => assert_one_line(why.lines().next().unwrap_or_default()),
     }
 }

@@ -17,6 +17,8 @@ mod collapse;
 mod draft;
 mod write;
 mod verify;
+#[cfg(test)]
+mod tests;
 
 use super::arrange::{Failure, say_untested};
 use super::check;
@@ -25,7 +27,7 @@ use crate::host::{Facts, HostError, Machine};
 use crate::observe::{become_user, become_yourself};
 use crate::plan::model::{Command, Filter, Identity, Ids};
 use crate::plan::request::{Front, Transport};
-use crate::plan::{Request, bare, calls};
+use crate::plan::{Request, bare};
 use crate::policy::{Origin, Policy, Sourced, builtin};
 use attend::{End, Signals, Status};
 use cover::Cover;
@@ -147,7 +149,7 @@ fn written_argv(command: &Command) -> Vec<String> {
 /// What every policy of ours grants.
 fn strict() -> Result<Filter, Failure> {
     let policy = builtin("strict").map_err(Failure::Input)?;
-    Ok(calls::resolve(&policy.syscalls).expect("a test resolves each policy that is built in"))
+    Ok(cover::filter(&policy).expect("a test resolves each policy that is built in"))
 }
 
 /// Up to `most` sessions, one after the other.
@@ -209,4 +211,25 @@ fn passes(target: &Target, machine: &Machine) -> Result<bool, Failure> {
             Ok(false)
         }
     }
+}
+
+/// A policy with one of each kind of addition.
+#[cfg(any(test, fuzzing))]
+pub(super) fn merged(text: &str) -> Result<String, String> {
+    let why = || "x: openat, once".to_string();
+    let grant = draft::Grant { path: "/srv/learnt".into(), why: why(), optional: false, warning: None };
+    let draft = Draft {
+        extends: vec!["tls"],
+        files: [("read", [grant].into())].into(),
+        devices: [("zero", why())].into(),
+        scratch: [("/var/tmp".into(), why())].into(),
+        proc: Some(why()),
+        host_network: Some(why()),
+        ports: [("connect", (draft::Ports::List([25].into()), why()))].into(),
+        forward: [(std::net::SocketAddr::from(([127, 0, 0, 1], 25)), why())].into(),
+        allow: [("chown", why())].into(),
+        notes: vec![why()],
+        ..Draft::default()
+    };
+    write::add(text, &draft, true)
 }

@@ -57,8 +57,7 @@ impl Cover {
             scratch: files.scratch.iter().map(|scratch| scratch.value.path.clone()).collect(),
             devices: files.devices.iter().map(|device| device.value).collect(),
             proc: files.proc.as_ref().map_or(Proc::None, |proc| proc.value),
-            // A wrong word is for `check` to tell.
-            filter: calls::resolve(&policy.syscalls).ok(),
+            filter: filter(policy),
             host_network: network.mode.as_ref().is_some_and(|mode| mode.value == NetworkMode::Host),
             host_root: files.root.as_ref().is_some_and(|root| root.value == crate::policy::model::Root::Host),
             any,
@@ -121,6 +120,16 @@ impl Cover {
     pub(super) fn listed(&self, list: Port) -> Option<&BTreeSet<u16>> {
         (!self.any[list as usize]).then_some(&self.ports[list as usize])
     }
+}
+
+/// What the policy makes of each call, `None` where a word of it is wrong: that is for `check` to tell.
+pub(super) fn filter(policy: &Policy) -> Option<Filter> {
+    let mut filter = calls::resolve(&policy.syscalls).ok()?;
+    let denies = policy.isolation.memory_deny_write_execute.as_ref().is_some_and(|denies| denies.value);
+    if denies && calls::asks_for_jit(&policy.syscalls).is_none() {
+        calls::deny_write_execute(&mut filter);
+    }
+    Some(filter)
 }
 
 /// Every symbolic link on the way to a path, and what of the path follows it.

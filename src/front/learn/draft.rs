@@ -149,8 +149,7 @@ impl Draft {
         for (path, seen) in &needs.directories {
             let above = open.keys().any(|inner| inner.starts_with(path));
             let covered = covers.iter().any(|cover| cover.grants(path, Access::Read));
-            let own = super::needs::own_scratch(path).is_some();
-            if !above && !covered && !own && !super::collapse::is_roof(path) {
+            if !above && !covered {
                 self.grant("read", path, seen.why(), false);
             }
         }

@@ -100,12 +100,22 @@ impl Needs {
                     self.file(real, real, access, seen, journal);
                 }
             }
-            Found::Directory { real } => self.directory(written, real, using, seen, journal),
             Found::File { .. } if using == Using::Change => self.change(written, seen),
+            Found::File { real } | Found::Directory { real } if real.starts_with("/sys") => {
+                // Of this machine and of this boot, down to the names of control groups.
+                if using != Using::Look {
+                    self.note(format!("{} asks {}, which most programs do without", seen.program, real.display()));
+                }
+            }
+            Found::Directory { real } => self.directory(written, real, using, seen, journal),
             Found::File { real } => {
                 if let Some(device) = Device::ALL.into_iter().find(|one| real == &Path::new("/dev").join(one.name())) {
                     add(&mut self.devices, device, seen);
                     return;
+                }
+                if real.starts_with("/dev") && own_scratch(real).is_none() && using != Using::Connect {
+                    let (program, device) = (&seen.program, real.display());
+                    return self.note(format!("{program} uses {device}, a device that no policy shows"));
                 }
                 self.unix |= using == Using::Connect;
                 let access = match using {
@@ -187,8 +197,11 @@ impl Needs {
         match using {
             // Every directory above what is granted is there.
             Using::Look | Using::Write | Using::Connect | Using::Execute | Using::Map => {}
-            Using::Enter if real != Path::new("/") => add(&mut self.directories, real.to_path_buf(), seen),
-            Using::Enter => {}
+            Using::Enter if real == Path::new("/") || own_scratch(real).is_some() => {}
+            Using::Enter if is_roof(real) => {
+                self.note(format!("{} enters {}, which is never granted whole", seen.program, real.display()));
+            }
+            Using::Enter => add(&mut self.directories, real.to_path_buf(), seen),
             Using::Change => self.change(written, seen),
             Using::Read if real == Path::new("/") || own_scratch(real).is_some() => {}
             Using::Read if is_roof(real) => {

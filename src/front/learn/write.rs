@@ -41,18 +41,16 @@ pub(super) fn add(text: &str, draft: &Draft, marked: bool) -> Result<String, Str
         alone_for_children(extends);
     }
     for (list, grants) in &draft.files {
-        let array = array(table(root, "files")?, list)?;
-        grants.iter().for_each(|grant| append(array, entry(grant), grant.warning, marked));
-    }
-    if !draft.scratch.is_empty() {
-        let array = array(table(root, "files")?, "scratch")?;
-        for (path, why) in &draft.scratch {
-            let mut entry = InlineTable::new();
-            entry.insert("path", literal(path).into());
-            entry.insert("size", "16M".into());
-            entry.insert("inodes", 1024.into());
-            append(array, Value::InlineTable(entry), Some(why), marked);
+        for grant in grants {
+            insert(table(root, "files")?, list, entry(grant), grant.warning, marked)?;
         }
+    }
+    for (path, why) in &draft.scratch {
+        let mut entry = InlineTable::new();
+        entry.insert("path", literal(path).into());
+        entry.insert("size", "16M".into());
+        entry.insert("inodes", 1024.into());
+        insert(table(root, "files")?, "scratch", entry, Some(why), marked)?;
     }
     words(root, "files", "devices", draft.devices.iter(), mark)?;
     if let Some(why) = &draft.proc {
@@ -104,14 +102,34 @@ fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn entry(grant: &Grant) -> Value {
+fn entry(grant: &Grant) -> InlineTable {
     let mut entry = InlineTable::new();
     entry.insert("path", literal(&grant.path).into());
     entry.insert("why", grant.why.as_str().into());
     if grant.optional {
         entry.insert("optional", true.into());
     }
-    Value::InlineTable(entry)
+    entry
+}
+
+/// An entry of a list of tables, in either of the two forms that TOML has for these.
+fn insert(
+    of: &mut dyn TableLike,
+    list: &str,
+    entry: InlineTable,
+    said: Option<&str>,
+    marked: bool,
+) -> Result<(), String> {
+    if let Some(tables) = of.get_mut(list).and_then(Item::as_array_of_tables_mut) {
+        let mut table = entry.into_table();
+        let mark = if marked { "\n# learnt\n" } else { "\n" };
+        let said = said.map_or_else(String::new, |said| format!("# {}\n", line(said)));
+        table.decor_mut().set_prefix(format!("{mark}{said}"));
+        tables.push(table);
+        return Ok(());
+    }
+    append(array(of, list)?, Value::InlineTable(entry), said, marked);
+    Ok(())
 }
 
 /// Words with their reasons.
@@ -290,6 +308,24 @@ mode = "none"
         assert!(["/etc/a", "/etc/b", "/etc/c"].map(PathBuf::from).iter().all(|path| read.contains(path)), "{read:?}");
         // What is there already is found there the second time.
         assert_eq!(add(&text, &Draft::default(), true).as_deref(), Ok(&*text));
+    }
+
+    #[test]
+    fn both_forms_of_a_list_are_added_to() {
+        let mut draft = Draft::default();
+        files(&mut draft, "read", &[grant("/etc/c")]);
+        for theirs in [
+            "files = { read = [\"/etc/a\"] }\n",
+            "[[files.read]]\npath = \"/etc/a\" # mine\n",
+            "[files]\nread = []\n[command]\numask = \"077\"\n",
+            "files.read = [\n  \"/etc/a\",\n  # the end\n]\n",
+        ] {
+            let text = add(&format!("version = 1\n{theirs}"), &draft, true).unwrap();
+            let policy = from_text(&text, &[]).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert!(paths(&policy).contains(&PathBuf::from("/etc/c")), "{text}");
+            let comments = theirs.matches('#').count() + 1;
+            assert_eq!(text.matches('#').count(), comments, "{text}");
+        }
     }
 
     proptest! {
