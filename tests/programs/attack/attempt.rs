@@ -105,11 +105,28 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What the kernel says to an attempt that did not work. That an address is wrong is no defence.
+/// What the kernel says to an attempt that did not work. That an address or an argument is wrong is no defence: see
+/// [`served`] and [`denied`] for what may be asked wrongly, and where that is the answer of one.
 fn refused(errno: Errno) -> Verdict {
     match errno {
-        Errno::EFAULT => Verdict::Broken("EFAULT".to_string()),
+        Errno::EFAULT | Errno::EINVAL => Verdict::Broken(format!("{errno:?}")),
         _ => Verdict::Blocked(format!("{errno:?}")),
+    }
+}
+
+/// The kernel has looked at what was asked, by this answer: nothing came of it only because of the way it was asked.
+pub(crate) fn served(result: Result<i64, Errno>, answers: &[Errno]) -> Verdict {
+    match result {
+        Err(errno) if answers.contains(&errno) => found(true, format!("{errno:?} is the kernel's answer")),
+        other => other.into(),
+    }
+}
+
+/// EINVAL is how the kernel keeps this out, or says that it has no such thing.
+pub(crate) fn denied(result: Result<i64, Errno>, why: &'static str) -> Verdict {
+    match result {
+        Err(Errno::EINVAL) => found(false, format!("EINVAL: {why}")),
+        other => other.into(),
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The connection itself: a socket of the host's network, whatever network the command is in.
 
-use crate::attempt::{Attempt, Verdict, alone, together};
+use crate::attempt::{Attempt, Verdict, alone, served, together};
 use crate::kernel::{at, call, into, loopback};
 use crate::world::World;
 use nix::errno::Errno;
@@ -10,6 +10,9 @@ use nix::libc;
 const UNIX: &str = "the connection is a UNIX socket";
 /// Names, flags and lists of interfaces any socket gives: see sock_do_ioctl and dev_ioctl of Linux's net directory.
 const NO_INTERNET: &str = "only sockets of the internet's families know addresses (inet_ioctl of net/ipv4/af_inet.c)";
+
+/// What a connected socket cannot do, and one that is dissolved can.
+pub(crate) const AS_IT_IS: &[Errno] = &[Errno::EINVAL];
 
 /// The first three dissolve the connection where they work, so that only the judge outside can see it.
 pub(crate) const ALL: &[Attempt] = &[
@@ -30,12 +33,12 @@ pub(crate) const ALL: &[Attempt] = &[
     alone("connection: listens on a host port without bind", |world| {
         dissolved(world, || call(libc::SYS_listen, &[0, 1]))
     }),
-    together("connection: listen as it is", |_| call(libc::SYS_listen, &[0, 1]).into()),
-    together("connection: accept on it", |_| call(libc::SYS_accept4, &[0, 0, 0, 0]).into()),
+    together("connection: listen as it is", |_| served(call(libc::SYS_listen, &[0, 1]), AS_IT_IS)),
+    together("connection: accept on it", |_| served(call(libc::SYS_accept4, &[0, 0, 0, 0]), AS_IT_IS)),
     together("connection: bind it to another name", |world| {
         let (target, unix) = (loopback(0), *b"\x01\0\0attack-name");
         let (name, length) = if world.tcp { (at(&target), 16) } else { (at(&unix), unix.len() as u64) };
-        call(libc::SYS_bind, &[0, name, length]).into()
+        served(call(libc::SYS_bind, &[0, name, length]), AS_IT_IS)
     }),
     together("connection: send it elsewhere by fast open", |world| by_fast_open(world, libc::SYS_sendto)),
     together("connection: send it elsewhere by fast open in a message", |world| by_fast_open(world, libc::SYS_sendmsg)),
@@ -94,11 +97,7 @@ fn by_fast_open(world: &World, number: i64) -> Verdict {
         libc::SYS_sendmsg => call(number, &[0, at(&message), flags]),
         _ => call(number, &[0, at(&message), 1, flags]),
     };
-    match result {
-        // The kernel has looked at it: only because this one is connected nothing came of it.
-        Err(Errno::EISCONN) => crate::attempt::found(true, "EISCONN is the kernel's answer"),
-        other => other.into(),
-    }
+    served(result, &[Errno::EISCONN])
 }
 
 fn interfaces(high: u64) -> Verdict {

@@ -2,7 +2,7 @@
 //! Calls that any user may make and that have been the way in again and again: programs in the kernel, rings, faults,
 //! counters, placement of memory, watches; and other ways into the same kernel.
 
-use crate::attempt::{Attempt, Verdict, together};
+use crate::attempt::{Attempt, Verdict, denied, served, together};
 use crate::kernel::{at, call, into};
 use nix::errno::Errno;
 use nix::libc;
@@ -32,7 +32,8 @@ pub(crate) const ALL: &[Attempt] = &[
     together("call: userfaultfd", |_| call(libc::SYS_userfaultfd, &[1]).into()),
     together("call: io_uring_setup", |_| call(libc::SYS_io_uring_setup, &[1, into(&mut [0_u64; 15])]).into()),
     together("call: io_uring_register", |_| {
-        served(call(libc::SYS_io_uring_register, &[u64::MAX, 0, 0, 0]), &[Errno::EBADF, Errno::EOPNOTSUPP])
+        // Of the connection, which is no ring.
+        served(call(libc::SYS_io_uring_register, &[0, 0, 0, 0]), &[Errno::EBADF, Errno::EOPNOTSUPP])
     }),
     together("call: io_setup", |_| call(libc::SYS_io_setup, &[1, into(&mut 0_u64)]).into()),
     together("call: name_to_handle_at", |_| {
@@ -76,12 +77,14 @@ pub(crate) const ALL: &[Attempt] = &[
         let made = call(libc::SYS_prctl, &[libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0]);
         made.and_then(|_| call(libc::SYS_seccomp, &[1, 8, at(&filter)])).into()
     }),
-    together("call: strict mode of the filter", |_| call(libc::SYS_prctl, &[libc::PR_SET_SECCOMP as u64, 1]).into()),
+    together("call: strict mode of the filter", |_| {
+        denied(call(libc::SYS_prctl, &[libc::PR_SET_SECCOMP as u64, 1]), "there is a filter")
+    }),
     together("call: move its own memory map", |_| {
         call(libc::SYS_prctl, &[libc::PR_SET_MM as u64, libc::PR_SET_MM_START_BRK as u64, 0x10000, 0, 0]).into()
     }),
     together("call: let others trace it", |_| {
-        call(libc::SYS_prctl, &[libc::PR_SET_PTRACER as u64, u64::MAX, 0, 0, 0]).into()
+        denied(call(libc::SYS_prctl, &[libc::PR_SET_PTRACER as u64, u64::MAX, 0, 0, 0]), "this kernel has no Yama")
     }),
     together("call: let itself be dumped", |_| {
         call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1, 0, 0, 0]).into()
@@ -96,15 +99,6 @@ pub(crate) const ALL: &[Attempt] = &[
 
 fn personality(value: u64) -> Verdict {
     call(libc::SYS_personality, &[value]).into()
-}
-
-fn served(result: Result<i64, Errno>, answers: &[Errno]) -> Verdict {
-    match result {
-        Err(errno) if answers.contains(&errno) => {
-            crate::attempt::found(true, format!("{errno:?} is the kernel's answer"))
-        }
-        other => other.into(),
-    }
 }
 
 /// getpid by the gate of 32-bit programs, whose number for it is 20.

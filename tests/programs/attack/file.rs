@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The host's files, and programs that are not of the policy's choice.
 
-use crate::attempt::{Attempt, Verdict, found, together};
+use crate::attempt::{Attempt, Verdict, denied, found, together};
+use crate::identity::UNMAPPED;
 use crate::kernel::{apart, at, call};
 use crate::world::World;
 use nix::errno::Errno;
@@ -49,7 +50,7 @@ pub(crate) const ALL: &[Attempt] = &[
     together("file: change the times of a device", |_| {
         call_on("/dev/null", |path| call(libc::SYS_utimensat, &[libc::AT_FDCWD as u64, path, 0, 0]))
     }),
-    together("file: change the owner", |_| with_own(|path| call(libc::SYS_chown, &[path, 1, 1]))),
+    together("file: change the owner", |_| with_own(|path| denied(call(libc::SYS_chown, &[path, 1, 1]), UNMAPPED))),
     together("file: hold up the host by a lock", |world| {
         let file = File::open(world.text("secret"));
         file.and_then(|file| nothing(call(libc::SYS_flock, &[file.as_raw_fd() as u64, libc::LOCK_EX as u64 | 4])))
@@ -106,13 +107,13 @@ fn put(path: &str) -> Verdict {
     made.into()
 }
 
-fn call_on(path: &str, act: impl FnOnce(u64) -> Result<i64, Errno>) -> Verdict {
+fn call_on<T: Into<Verdict>>(path: &str, act: impl FnOnce(u64) -> T) -> Verdict {
     let path = format!("{path}\0");
     act(at(path.as_bytes())).into()
 }
 
 /// With the name of a file of the command's own.
-pub(crate) fn with_own(act: impl FnOnce(u64) -> Result<i64, Errno>) -> Verdict {
+pub(crate) fn with_own<T: Into<Verdict>>(act: impl FnOnce(u64) -> T) -> Verdict {
     let path = scratch("own");
     let made = File::create(&path);
     let verdict = made.map(|_| call_on(&path, act));

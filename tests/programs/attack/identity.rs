@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who the command is, and who it could become.
 
-use crate::attempt::{Attempt, Verdict, found, together};
+use crate::attempt::{Attempt, Verdict, denied, found, together};
 use crate::kernel::{at, call};
 use caps::CapSet;
 use nix::libc;
+
+/// Where the kernel knows no such id.
+pub(crate) const UNMAPPED: &str = "the user namespace does not have that id";
 
 pub(crate) const ALL: &[Attempt] = &[
     together("identity: root", |_| {
@@ -22,9 +25,9 @@ pub(crate) const ALL: &[Attempt] = &[
         let own = nix::unistd::getegid();
         found(groups.iter().any(|group| *group != own), format!("{groups:?} beside {own}"))
     }),
-    together("identity: become root", |_| call(libc::SYS_setuid, &[0]).into()),
-    together("identity: become another user", |_| call(libc::SYS_setuid, &[1]).into()),
-    together("identity: take root's group", |_| call(libc::SYS_setgid, &[0]).into()),
+    together("identity: become root", |_| denied(call(libc::SYS_setuid, &[0]), UNMAPPED)),
+    together("identity: become another user", |_| denied(call(libc::SYS_setuid, &[1]), UNMAPPED)),
+    together("identity: take root's group", |_| denied(call(libc::SYS_setgid, &[0]), UNMAPPED)),
     together("identity: add groups", |_| call(libc::SYS_setgroups, &[1, at(&[0_u32])]).into()),
     together("identity: files as another user", |_| {
         let before = call(libc::SYS_setfsuid, &[0]);

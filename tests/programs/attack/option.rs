@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Options of the connection: parts of the kernel behind setsockopt(2), and what getsockopt(2) hands out.
 
-use crate::attempt::{Attempt, Verdict, together};
+use crate::attempt::{Attempt, Verdict, served, together};
+use crate::connection::AS_IT_IS;
 use crate::kernel::{at, call, into};
 use crate::world::World;
+use nix::errno::Errno;
 use nix::libc;
 
 const SOCKET: u64 = libc::SOL_SOCKET as u64;
@@ -12,17 +14,22 @@ const IP: u64 = libc::IPPROTO_IP as u64;
 /// Of asm-generic/socket.h.
 const SO_PASSRIGHTS: u64 = 83;
 const SO_PEERPIDFD: u64 = 77;
-const TCP_FASTOPEN_CONNECT: u64 = 30;
+/// Of linux/tcp.h; the other options of fast open want a socket that is not connected.
+const TCP_FASTOPEN_KEY: u64 = 33;
 
 pub(crate) const ALL: &[Attempt] = &[
-    together("connection: attach a socket filter", |_| attach(libc::SO_ATTACH_FILTER as u64)),
-    together("connection: attach a socket filter with a high bit", |_| attach(1 << 32 | libc::SO_ATTACH_FILTER as u64)),
-    together("connection: attach a filter to its port", |_| attach(libc::SO_ATTACH_REUSEPORT_CBPF as u64)),
+    together("connection: attach a socket filter", |_| attach(libc::SO_ATTACH_FILTER as u64).into()),
+    together("connection: attach a socket filter with a high bit", |_| {
+        attach(1 << 32 | libc::SO_ATTACH_FILTER as u64).into()
+    }),
+    together("connection: attach a filter to its port", |_| {
+        served(attach(libc::SO_ATTACH_REUSEPORT_CBPF as u64), AS_IT_IS)
+    }),
     together("connection: upper-layer protocol module", |world| for_tcp(world, libc::TCP_ULP as u64, b"tls")),
     together("connection: another congestion control", |world| for_tcp(world, libc::TCP_CONGESTION as u64, b"reno")),
     together("connection: repair mode", |world| for_tcp(world, libc::TCP_REPAIR as u64, &1_i32.to_ne_bytes())),
-    together("connection: signatures", |world| for_tcp(world, libc::TCP_MD5SIG as u64, &[0; 216])),
-    together("connection: fast open", |world| for_tcp(world, TCP_FASTOPEN_CONNECT, &1_i32.to_ne_bytes())),
+    together("connection: signatures", |world| for_tcp(world, libc::TCP_MD5SIG as u64, &key_of_another())),
+    together("connection: fast open", |world| for_tcp(world, TCP_FASTOPEN_KEY, &[1; 16])),
     together("connection: bind to a device", |_| set(SOCKET, libc::SO_BINDTODEVICE as u64, b"lo\0")),
     together("connection: mark packets", |_| set_number(SOCKET, libc::SO_MARK as u64, 1)),
     together("connection: priority of packets", |_| set_number(SOCKET, libc::SO_PRIORITY as u64, 1)),
@@ -53,11 +60,20 @@ fn for_tcp(world: &World, name: u64, value: &[u8]) -> Verdict {
     if world.tcp { set(TCP, name, value) } else { Verdict::Absent("the connection is a UNIX socket") }
 }
 
-fn attach(name: u64) -> Verdict {
+fn attach(name: u64) -> Result<i64, Errno> {
     // Lets everything through: BPF_RET of all ones.
     let program = [libc::sock_filter { code: 6, jt: 0, jf: 0, k: u32::MAX }];
     let filter = libc::sock_fprog { len: 1, filter: program.as_ptr().cast_mut() };
-    call(libc::SYS_setsockopt, &[0, SOCKET, name, at(&filter), size_of_val(&filter) as u64]).into()
+    call(libc::SYS_setsockopt, &[0, SOCKET, name, at(&filter), size_of_val(&filter) as u64])
+}
+
+/// `struct tcp_md5sig` of linux/tcp.h: four bytes of a key for 127.0.0.9, so that this connection goes on without.
+fn key_of_another() -> [u8; 216] {
+    let mut request = [0; 216];
+    request[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+    request[4..8].copy_from_slice(&[127, 0, 0, 9]);
+    request[130..132].copy_from_slice(&4_u16.to_ne_bytes());
+    request
 }
 
 fn pidfd_of_client(world: &World, high: u64) -> Verdict {
