@@ -7,7 +7,7 @@
 //! `SPAWNBOX_CLOCK=own` says that the host's clock may be set, as in the machines of ci/kernels;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
-//! `SPAWNBOX_ATTACKS=show` prints what came of every attack;
+//! `SPAWNBOX_ATTACKS=show` prints what came of every attack, and `SPAWNBOX_NSJAIL=PATH` tries them on this nsjail too;
 //! `SPAWNBOX_CONNECTIONS=500` measures what so many at once take, with spawnbox and with Postfix's own spawn;
 //! `SPAWNBOX_COMPAT=theirs` or `ours` plays the contract of spawn(8) with one of them instead of both.
 
@@ -47,6 +47,7 @@ mod rootless;
 mod attacks;
 mod readme;
 mod manual;
+mod output;
 mod hostile;
 mod faults;
 mod clock;

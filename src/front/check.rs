@@ -11,6 +11,7 @@ pub(super) use program::{interpreter, say_what_is_missing};
 
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;
+use super::output::Output;
 use super::terminal::paint;
 use crate::host::{Facts, HostError, Machine};
 use crate::plan::refuse::{BadCommand, Reason};
@@ -40,7 +41,14 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
         (false, true) => Reader::Nobody,
         (false, false) => Reader::Person,
     };
-    let mut said = Said { reader, min_score: options.min_score, wrong: 0, good: Vec::new(), mistakes: Vec::new() };
+    let mut said = Said {
+        reader,
+        output: Output::default(),
+        min_score: options.min_score,
+        wrong: 0,
+        good: Vec::new(),
+        mistakes: Vec::new(),
+    };
     let whole = options.policies.is_empty() && !options.master_cf;
     let names = if whole { operators(Path::new(DIRECTORY)) } else { options.policies.clone() };
     if whole && names.is_empty() {
@@ -59,7 +67,7 @@ pub(super) fn check(options: &Check) -> Result<ExitCode, Failure> {
         entries::check(options.config_directory.as_deref(), &mut said).map_err(Failure::Host)?;
     }
     let status = if said.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) };
-    said.end();
+    said.end()?;
     Ok(status)
 }
 
@@ -77,6 +85,7 @@ enum Reader {
 /// What was said so far.
 struct Said {
     reader: Reader,
+    output: Output,
     min_score: Option<u32>,
     wrong: usize,
     good: Vec<String>,
@@ -87,14 +96,12 @@ impl Said {
     /// One line for what is as it should be.
     fn good(&mut self, line: &str) {
         match self.reader {
-            // A reader that has seen enough is no failure.
             Reader::Person => {
                 let line = printable(line);
-                let line = match line.split_once(": ok") {
+                self.output.line(match line.split_once(": ok") {
                     Some((name, rest)) => format!("{name}: {}{rest}", paint(&std::io::stdout()).good("ok")),
                     None => line,
-                };
-                drop(writeln!(std::io::stdout(), "{line}"));
+                });
             }
             Reader::Nobody => {}
             Reader::Program => self.good.push(line.trim_start().to_string()),
@@ -121,9 +128,9 @@ impl Said {
     }
 
     /// Everything at once, for a program.
-    fn end(&self) {
+    fn end(mut self) -> Result<(), Failure> {
         if self.reader != Reader::Program {
-            return;
+            return self.output.end();
         }
         let mistakes = self.mistakes.iter().map(|Told { what, place, at, label, help }| {
             let (line, column) = at.unzip();
@@ -135,7 +142,8 @@ impl Said {
             "good": self.good,
             "mistakes": mistakes.collect::<Vec<_>>(),
         });
-        let _ = writeln!(std::io::stdout(), "{whole:#}");
+        self.output.line(format_args!("{whole:#}"));
+        self.output.end()
     }
 }
 

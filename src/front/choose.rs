@@ -4,7 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb};
-use super::{check, doctor, explain, import, install, learn, listen, manual, master, run, terminal};
+use super::{check, doctor, explain, import, install, learn, listen, manual, master, output, run, terminal};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -50,8 +50,12 @@ pub fn main() -> ExitCode {
             if reader == Reader::Syslog {
                 log::fatal(error.to_string().lines().next().unwrap_or_default());
             }
+            let written = error.print();
             // Help and version are errors too, of their own kind, which succeed.
-            error.exit()
+            match output::judged(written) {
+                Err(why) if !error.use_stderr() => fail(&Failure::Host(why), reader, 1),
+                Ok(()) | Err(_) => ExitCode::from(error.exit_code() as u8),
+            }
         }
     }
 }
@@ -80,14 +84,8 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Doctor(options) => doctor::doctor(options),
         Verb::Learn(options) => learn::learn(options),
         Verb::InstallPostfix(options) => install::install(options),
-        Verb::Completions(options) => {
-            manual::complete(options);
-            Ok(ExitCode::SUCCESS)
-        }
-        Verb::Man(options) => {
-            manual::print(options);
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Completions(options) => manual::complete(options).map(|()| ExitCode::SUCCESS),
+        Verb::Man(options) => manual::print(options).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| fail(&failure, reader, unable))
 }

@@ -11,7 +11,8 @@ use super::arrange::Failure;
 use super::check::looked_at;
 use super::cli::Doctor;
 use super::install::units::Units;
-use super::terminal::{look, print};
+use super::output::print;
+use super::terminal::look;
 use crate::host::facts::Names;
 use crate::host::{Causes, Machine};
 use crate::policy::{InputError, Policy, load};
@@ -92,7 +93,7 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitCode, Failure> {
         true => page.json(),
         false => page.text(look()),
     };
-    print(&text);
+    print(text)?;
     Ok(if page.succeeds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -4,7 +4,8 @@
 use super::arrange::{Arrangement, Failure, failure};
 use super::check::{looked_at, request};
 use super::cli::{Connection, Diff, Explain, Form};
-use super::terminal::{look, print};
+use super::output::print;
+use super::terminal::look;
 use crate::host::Machine;
 use crate::plan::calls;
 use crate::plan::difference::difference;
@@ -24,7 +25,7 @@ pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     let (part, look) = (part(&options.form), look());
-    print(&match part {
+    print(match part {
         part if options.json => explain::json(&plan, &facts, part),
         Part::Page => explain::explain(&plan, &facts, look),
         Part::Steps => explain::steps(&plan, look),
@@ -33,8 +34,7 @@ pub(super) fn explain(options: &Explain) -> Result<(), Failure> {
             None => "no filter: every system call can be made\n".to_string(),
         },
         Part::Score => score::table(&score::score(&plan), look),
-    });
-    Ok(())
+    })
 }
 
 /// The grammar lets one of them be there.
@@ -61,7 +61,7 @@ pub(super) fn diff(options: &Diff) -> Result<ExitCode, Failure> {
         plan.map_err(|refusal| failure(refusal, &policy))
     };
     let found = difference(&of(old)?, &of(new)?);
-    print(&found.text(look().paint));
+    print(found.text(look().paint))?;
     Ok(if found.allows.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(ALLOWS_MORE) })
 }
 

@@ -3,6 +3,7 @@
 
 use super::arrange::Failure;
 use super::cli::{From, Import};
+use super::output;
 use crate::host::HostError;
 use crate::plan::calls;
 use crate::policy::Mistake;
@@ -25,13 +26,13 @@ pub(super) fn import(options: &Import) -> Result<ExitCode, Failure> {
         let mistake = Mistake::new(format!("this is nothing that can be imported: {why}")).in_file(&options.file);
         Failure::Input(mistake.help("say what it is: --from oci, nsjail, xinetd or systemd").into())
     })?;
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(policy.as_bytes());
+    output::print(policy)?;
     match parts {
         0 => Ok(ExitCode::SUCCESS),
         parts => {
             let parts = if parts == 1 { "1 part is".to_string() } else { format!("{parts} parts are") };
-            eprintln!("{parts} not carried over: the end of the policy names what and why");
+            // Where nobody can be told, the status is left.
+            let _ = writeln!(std::io::stderr(), "{parts} not carried over: the end of the policy names what and why");
             Ok(ExitCode::from(LOST))
         }
     }

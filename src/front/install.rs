@@ -9,6 +9,7 @@ pub(super) mod unit;
 pub(super) mod units;
 
 use super::cli::InstallPostfix;
+use super::output::Output;
 use super::postconf::Postconf;
 use crate::front::arrange::Failure;
 use crate::host::HostError;
@@ -48,20 +49,21 @@ pub(super) fn install(options: &InstallPostfix) -> Result<ExitCode, Failure> {
         false => places.changes(),
     };
     let changes = changes.map_err(Failure::Host)?;
+    let mut output = Output::default();
     if options.dry_run {
-        changes.iter().for_each(show);
+        changes.iter().for_each(|change| show(change, &mut output));
     } else {
         as_root().map_err(Failure::Host)?;
-        carry_out(&changes, |change| println!("{change}")).map_err(Failure::Host)?;
+        carry_out(&changes, |change| output.line(change)).map_err(Failure::Host)?;
     }
     if changes.is_empty() {
-        println!("{}", if options.remove { "nothing of ours is installed" } else { "everything is in its place" });
+        output.line(if options.remove { "nothing of ours is installed" } else { "everything is in its place" });
     }
     match options.remove {
-        true => remove::advise(&changes),
-        false => places.advise(&changes).map_err(Failure::Host)?,
+        true => remove::advise(&changes, &mut output),
+        false => places.advise(&changes, &mut output).map_err(Failure::Host)?,
     }
-    Ok(ExitCode::SUCCESS)
+    output.end().map(|()| ExitCode::SUCCESS)
 }
 
 fn as_root() -> Result<(), HostError> {
@@ -75,10 +77,10 @@ fn as_root() -> Result<(), HostError> {
 }
 
 /// A change that is not made, with the text of what would be written.
-fn show(change: &Change) {
-    println!("would {change}");
+fn show(change: &Change, output: &mut Output) {
+    output.line(format_args!("would {change}"));
     if let Change::Write(NewFile { bytes, kind: Kind::Text, .. }) = change {
-        String::from_utf8_lossy(bytes).lines().for_each(|line| println!("    {line}"));
+        String::from_utf8_lossy(bytes).lines().for_each(|line| output.line(format_args!("    {line}")));
     }
 }
 
@@ -122,26 +124,26 @@ impl Places {
     }
 
     /// What the administrator has to do.
-    fn advise(&self, changes: &[Change]) -> Result<(), HostError> {
+    fn advise(&self, changes: &[Change], output: &mut Output) -> Result<(), HostError> {
         let touched =
             |path: &Path| changes.iter().any(|change| matches!(change, Change::Write(file) if file.path == path));
         match &self.units {
-            Some(units) => units.advise(touched),
-            None => println!("\nsystemd does not run here, so no unit was looked at"),
+            Some(units) => units.advise(touched, output),
+            None => output.line("\nsystemd does not run here, so no unit was looked at"),
         }
         let entries = self.postconf.entries()?;
         let spawn: Vec<_> = entries.iter().filter(|entry| entry.command == "spawn").collect();
-        println!("\nIn master.cf write spawnbox where it says spawn, then check and reload:");
+        output.line("\nIn master.cf write spawnbox where it says spawn, then check and reload:");
         for entry in &spawn {
-            println!("    {}", self.postconf.to_change(entry, "spawnbox"));
+            output.line(format_args!("    {}", self.postconf.to_change(entry, "spawnbox")));
         }
         if spawn.is_empty() {
-            println!("    policyd-spf  unix  -  n  n  -  0  spawnbox");
-            println!("        policy=policyd-spf user=policyd-spf argv=/usr/bin/policyd-spf");
+            output.line("    policyd-spf  unix  -  n  n  -  0  spawnbox");
+            output.line("        policy=policyd-spf user=policyd-spf argv=/usr/bin/policyd-spf");
         }
         let directory = self.postconf.option();
-        println!("    spawnbox check --master-cf{directory} && postfix{directory} reload");
-        println!(
+        output.line(format_args!("    spawnbox check --master-cf{directory} && postfix{directory} reload"));
+        output.line(
             "\npostconf knows NAME_time_limit only for the command spawn. It will say `unused parameter: NAME_time_limit=...`\n\
              where main.cf sets it; it is in force all the same, and spawnbox check --master-cf shows its value."
         );

@@ -2,29 +2,28 @@
 //! `spawnbox man` and `spawnbox completions`: the manual pages, which are built into the program so that they are those
 //! of its version, and what shells complete, which comes from the grammar of the command line.
 
+use super::arrange::Failure;
 use super::cli::{Cli, Completions, Man, Page};
+use super::output;
 use clap::CommandFactory;
-use std::io::Write;
 
 const SPAWNBOX: &str = include_str!("../manual/spawnbox.8");
 const POLICY: &str = include_str!("../manual/spawnbox-policy.5");
 
 /// Prints a page as mdoc(7).
-pub(super) fn print(options: &Man) {
+pub(super) fn print(options: &Man) -> Result<(), Failure> {
     let text = match options.page {
         Page::Spawnbox => SPAWNBOX,
         Page::SpawnboxPolicy => POLICY,
     };
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::print(text)
 }
 
 /// Prints the script for a shell.
-pub(super) fn complete(options: &Completions) {
+pub(super) fn complete(options: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), "spawnbox", &mut script);
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(&script);
+    output::print(script)
 }
 
 #[cfg(test)]

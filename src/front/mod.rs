@@ -5,6 +5,7 @@ mod choose;
 mod master;
 mod cli;
 mod arrange;
+mod output;
 mod listen;
 mod address;
 mod socket;

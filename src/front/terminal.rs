@@ -8,7 +8,7 @@ use crate::plan::explain::Look;
 use crate::policy::Paint;
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 /// No page is made narrower: its columns would have no room.
 const NARROWEST: usize = 72;
@@ -41,10 +41,4 @@ pub(super) fn paint(stream: &impl RawStream) -> Paint {
         ColorChoice::Never => Paint::Off,
         ColorChoice::Auto | ColorChoice::Always | ColorChoice::AlwaysAnsi => Paint::On,
     }
-}
-
-/// Prints a page.
-pub(super) fn print(text: &str) {
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -4,6 +4,7 @@
 use super::change::{Change, Kind};
 use super::units::Units;
 use super::{Places, Present};
+use crate::front::output::Output;
 use crate::host::HostError;
 use crate::postfix::master_cf::Entry;
 use std::path::{Path, PathBuf};
@@ -34,9 +35,9 @@ pub(super) fn changes(places: &Places) -> Result<Vec<Change>, HostError> {
 }
 
 /// What Postfix was allowed by a drop-in, its processes have until they end.
-pub(super) fn advise(changes: &[Change]) {
+pub(super) fn advise(changes: &[Change], output: &mut Output) {
     if changes.iter().any(|change| matches!(change, Change::RemoveDirectory(_))) {
-        println!("\nFor Postfix to run without the drop-in:\n    systemctl restart postfix.service");
+        output.line("\nFor Postfix to run without the drop-in:\n    systemctl restart postfix.service");
     }
 }
 

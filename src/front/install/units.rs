@@ -3,6 +3,7 @@
 
 use super::change::{Change, Kind, NewFile};
 use super::unit::{self, DROP_IN, POSTFIX, SESSIONS, Settings};
+use crate::front::output::Output;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,23 +96,24 @@ impl Units {
     }
 
     /// What the administrator should know of the units that start Postfix.
-    pub(super) fn advise(&self, touched: impl Fn(&Path) -> bool) {
+    pub(super) fn advise(&self, touched: impl Fn(&Path) -> bool, output: &mut Output) {
         let postfix = self.postfix();
         if postfix.is_empty() {
-            println!("\nNo unit of {} is here: start {SESSIONS} before Postfix.", POSTFIX.join(" or "));
+            output
+                .line(format_args!("\nNo unit of {} is here: start {SESSIONS} before Postfix.", POSTFIX.join(" or ")));
         }
         let restart: Vec<&str> = postfix.iter().copied().filter(|name| touched(&self.drop_in(name))).collect();
         if !restart.is_empty() && self.manager == Manager::Runs {
-            println!("\nFor the drop-in to hold:\n    systemctl restart postfix.service");
+            output.line("\nFor the drop-in to hold:\n    systemctl restart postfix.service");
         }
         let strict = postfix.into_iter().filter(|name| self.settings(name, Ours::LeftOut).denies_write_execute());
         let strict: Vec<&str> = strict.collect();
         if !strict.is_empty() {
-            println!(
+            output.line(format_args!(
                 "\nMemoryDenyWriteExecute= of {} holds for commands too: one that compiles at run time\n\
                  (java, node, php) fails under it.",
                 strict.join(" and ")
-            );
+            ));
         }
     }
 
