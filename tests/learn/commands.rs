@@ -121,6 +121,27 @@ fn what_a_policy_never_grants_stands_in_a_comment() {
 }
 
 #[test]
+fn threads_and_programs_that_run_at_once_are_all_heard() {
+    needs!(program "python3");
+    let (room, file) = place();
+    let names: Vec<String> = (0..8).map(|number| room.file(&number.to_string(), "x").display().to_string()).collect();
+    let script = "import sys, threading, subprocess\n\
+                  def read(name):\n for _ in range(20): open(name).close()\n subprocess.run(['/bin/cat', name])\n\
+                  all = [threading.Thread(target=read, args=[name]) for name in sys.argv[1:]]\n\
+                  [one.start() for one in all]; [one.join() for one in all]";
+    let path = file.display().to_string();
+    let mut words = vec!["learn", "--out", &path, "--", "/usr/bin/python3", "-c", script];
+    words.extend(names.iter().map(String::as_str));
+    let outcome = arguments(&words).run();
+    let learnt = is_good(&outcome, &file);
+    assert_eq!(outcome.stdout, "x".repeat(16), "{outcome}");
+    for name in &names {
+        let line = learnt.lines().find(|line| line.contains(&format!("path = \"{name}\""))).unwrap_or_default();
+        assert!(line.ends_with("openat, 21 times\" },"), "{line}\n{learnt}");
+    }
+}
+
+#[test]
 fn a_link_is_granted_as_it_is_written() {
     let (room, file) = place();
     room.file("real", "x\n");
