@@ -55,8 +55,18 @@ fn no_handover_of_a_connection_allocates() {
 fn no_relay_allocates() {
     let forwarding =
         scene("strict").set("network.forward=[\"127.0.0.1:1\"]").set("syscalls.allow=[\"network-client\"]");
-    let server = forwarding.guarded().shell("exec 2>&1; echo whole").listen();
+    let server = forwarding.clone().guarded().shell("exec 2>&1; echo whole").listen();
     assert_eq!(server.connect().rest(), "whole\n");
+    needs!(program "bash");
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback is there");
+    let port = peer.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        let (length, client) = peer.recv_from(&mut [0; 9]).expect("it is asked");
+        peer.send_to(&b"whole\n"[..length], client)
+    });
+    let script = format!("exec 3<>/dev/udp/127.0.0.1/{port}; echo 12345 >&3; dd bs=9 count=1 status=none <&3");
+    let datagrams = forwarding.set(&format!("network.forward=[\"udp:127.0.0.1:{port}\"]"));
+    datagrams.guarded().argv(&["/bin/bash", "-c", &script]).run().stdout("whole\n");
 }
 
 #[test]

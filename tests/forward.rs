@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, send};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -126,11 +126,102 @@ fn peers_have_their_own_addresses() {
     // Nobody of the host has these; that the connection breaks is the host's answer, that it is made the session's.
     let peers = ["192.0.2.7:25", "192.0.2.7:26", "198.51.100.9:53", "[::1]:25", "[2001:db8::7]:25"];
     let asked: Vec<String> = peers.iter().map(|peer| format!("connect {peer}")).collect();
-    let outcome = forwarding(&peers).probe(&asked.join(" , ")).run().exits(0);
+    let datagrams = ["udp:192.0.2.7:53", "udp:[2001:db8::7]:53"];
+    let scene = forwarding(&[&peers[..], &datagrams].concat()).set("syscalls.allow=[\"resolve\"]");
+    let outcome = scene.probe(&asked.join(" , ")).run().exits(0);
     for question in asked {
         // Where the relay is quicker than whoever waits in connect(2), the break is what that one hears of.
         let answer = outcome.answer(&question);
         assert!(["ok", "ECONNRESET"].contains(&answer), "{question}: {answer}");
+    }
+}
+
+/// A peer of the host's that answers each datagram by its length, after somebody else has tried to.
+fn datagram_peer(address: &str) -> (String, Receiver<Vec<u8>>) {
+    let socket = UdpSocket::bind(format!("{address}:0")).expect("loopback is there");
+    let stranger = UdpSocket::bind(format!("{address}:0")).expect("loopback is there");
+    let own = socket.local_addr().expect("it is bound").to_string();
+    let (tell, heard) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 65_536];
+        while let Ok((length, client)) = socket.recv_from(&mut bytes) {
+            // It may be gone, and then hears neither.
+            let _ = stranger.send_to(b"forged\n", client);
+            let _ = socket.send_to(format!("heard {length}\n").as_bytes(), client);
+            if tell.send(bytes[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    (own, heard)
+}
+
+fn forwarding_datagrams(peers: &[&str]) -> Scene {
+    let peers: Vec<String> = peers.iter().map(|peer| format!("udp:{peer}")).collect();
+    let peers: Vec<&str> = peers.iter().map(String::as_str).collect();
+    forwarding(&peers).set("syscalls.allow=[\"resolve\"]")
+}
+
+/// Prints one datagram: bash(1) would take a byte of it, and lose the rest.
+const HEAR: &str = "dd bs=1500 count=1 status=none";
+
+/// bash(1)'s name of a peer of UDP.
+fn device(peer: &str) -> String {
+    let (address, port) = peer.rsplit_once(':').expect("it has a port");
+    format!("/dev/udp/{}/{port}", address.trim_matches(['[', ']']))
+}
+
+#[test]
+fn datagrams_reach_their_peer_and_its_answers_come_back() {
+    needs!(root);
+    needs!(program "bash");
+    for address in ["127.0.0.1", "[::1]"] {
+        let (peer, heard) = datagram_peer(address);
+        let (other, others) = datagram_peer(address);
+        let long = "dd if=/dev/zero bs=60000 count=1 status=none >&3";
+        let script = format!(
+            "exec 3<>{}; echo x >&3; {HEAR} <&3; echo x >&3; {HEAR} <&3; {long}; {HEAR} <&3; echo y >{}",
+            device(&peer),
+            device(&other)
+        );
+        for scene in [forwarding_datagrams(&[&peer]), forwarding_datagrams(&[&peer]).unprivileged()] {
+            let outcome = scene.argv(&["/bin/bash", "-c", &script]).run();
+            assert_eq!(outcome.stdout, "heard 2\nheard 2\nheard 60000\n", "{outcome}");
+            assert_eq!(heard.recv_timeout(patience()).expect("it was asked"), b"x\n");
+            assert_eq!(heard.recv_timeout(patience()).expect("it was asked"), b"x\n");
+            assert_eq!(heard.recv_timeout(patience()).expect("it was asked").len(), 60_000);
+        }
+        assert!(others.try_recv().is_err(), "a peer was reached that is not forwarded");
+    }
+}
+
+#[test]
+fn each_socket_gets_its_own_answers_and_many_cost_no_more_than_the_table() {
+    needs!(root);
+    needs!(program "bash");
+    let (peer, _heard) = datagram_peer("127.0.0.1");
+    let device = device(&peer);
+    let two = format!("exec 3<>{device} 4<>{device}; echo 1 >&3; echo 22 >&4; {HEAR} <&4; {HEAR} <&3");
+    let many = format!("for n in {{1..300}}; do exec 5<>{device}; echo n >&5; exec 5>&-; done; echo many; read -r _");
+    let server = forwarding_datagrams(&[&peer]).argv(&["/bin/bash", "-c", &format!("{two}; {many}; {two}")]).listen();
+    let mut client = server.connect();
+    assert_eq!([client.line(), client.line()], ["heard 3", "heard 2"]);
+    assert_eq!(client.line(), "many");
+    let relay = relay_of(server.pid());
+    // Up to its channel's number, the reserve, the listener, the connection with its four ends of pipes, and the table.
+    assert!(host::descriptors(relay) <= 5 + 1 + 1 + 6 + 64, "{} descriptors", host::descriptors(relay));
+    client = client.send(b"\n");
+    assert_eq!([client.line(), client.line()], ["heard 3", "heard 2"]);
+}
+
+#[test]
+fn the_last_datagram_of_a_command_reaches_its_peer() {
+    needs!(program "bash");
+    let (peer, heard) = datagram_peer("127.0.0.1");
+    for _ in 0..5 {
+        let script = format!("exec 3<>{}; echo last >&3; kill -9 $$", device(&peer));
+        forwarding_datagrams(&[&peer]).argv(&["/bin/bash", "-c", &script]).run();
+        assert_eq!(heard.recv_timeout(patience()).expect("it was asked"), b"last\n");
     }
 }
 
@@ -265,8 +356,8 @@ fn a_relay_is_held_to_the_limits_of_each_process() {
     assert_eq!(limit("Max cpu time"), "7 8");
     assert_eq!(limit("Max address space"), format!("{0} {0}", 300 << 20));
     assert_eq!(limit("Max file size"), format!("{0} {0}", 3 << 20));
-    // Not the command's: what sixty-four connections take.
-    assert_eq!(limit("Max open files"), "412 412");
+    // Not the command's: what sixty-four connections take, and as many sockets with datagrams.
+    assert_eq!(limit("Max open files"), "476 476");
 }
 
 /// A peer that greets whoever comes, and ends.
@@ -286,7 +377,7 @@ fn greeter() -> u16 {
 fn limit_files(process: u32, most: u64) {
     let words = ["--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--pid", &process.to_string()];
     let mut command = std::process::Command::new("setpriv");
-    let status = command.args(words).arg(format!("--nofile={most}:412")).status().expect("setpriv is there");
+    let status = command.args(words).arg(format!("--nofile={most}:476")).status().expect("setpriv is there");
     assert!(status.success(), "{status}");
 }
 
@@ -309,7 +400,7 @@ fn a_relay_without_a_descriptor_ends_who_comes_and_keeps_no_processor_busy() {
     limit_files(relay, open);
     client = client.send(b"\n");
     assert_eq!(client.line(), "ended");
-    limit_files(relay, 412);
+    limit_files(relay, 476);
     client = client.send(b"\n");
     assert_eq!(client.line(), "hello");
 
@@ -319,7 +410,7 @@ fn a_relay_without_a_descriptor_ends_who_comes_and_keeps_no_processor_busy() {
     let before = host::ticks(relay);
     std::thread::sleep(a_second());
     assert!(host::ticks(relay) < before + 20, "it turns round and round");
-    limit_files(relay, 412);
+    limit_files(relay, 476);
     assert_eq!(client.line(), "hello");
 }
 
@@ -350,6 +441,10 @@ fn what_cannot_stand_beside_it_is_refused() {
         ("isolation.init=false", "network.forward needs isolation.init = true"),
         ("connection.ends=tree", "network.forward needs connection.ends = \"command\""),
         ("limits.open-files=9", "network.forward needs limits.open-files of at least 16"),
+        (
+            "network.forward=[\"udp:127.0.0.1:1\"]",
+            "network.forward needs \"resolve\" or a wider group in syscalls.allow",
+        ),
         ("syscalls.deny=[\"connect\"]", "network.forward needs \"tcp-client\" or a wider group in syscalls.allow"),
     ] {
         forwarding(&["127.0.0.1:1"]).set(setting).shell("echo never").run().says(says).exits(2);

@@ -60,6 +60,9 @@ fn a_peer_that_is_not_forwarded_is_caught() {
     let forwarding = calls.set("network.forward=[\"127.0.0.1:25\"]");
     // The relay's listeners alone have this backlog.
     caught(&forwarding, "session:listen@1:16", "forward: nothing listens at 127.0.0.1:25 in its network namespace");
+    let datagrams = forwarding.clone().set("network.forward=[\"udp:[::1]:53\"]").set("syscalls.allow=[\"resolve\"]");
+    caught(&datagrams, "session:bind@2:28", "forward: nothing listens at udp:[::1]:53 in its network namespace");
+    datagrams.shell("echo proven").run().stdout("proven\n").exits(0);
     // In the host's own the right to configure it is missing.
     let host = "with the forwarded peers (loopback): Operation not permitted";
     caught(&forwarding, "session:unshare@0:0x40000000", host);

@@ -6,6 +6,7 @@ use super::layers::First;
 use super::model::{Ends, Filter, NetworkMode, Off, Relay};
 use super::refuse::{Refusal, Slip};
 use super::request::Transport;
+use crate::policy::model::Protocol;
 use crate::policy::{Origin, Policy};
 use nix::libc;
 
@@ -59,11 +60,22 @@ fn stands(policy: &Policy, first: First, filter: Option<&Filter>, origin: &Origi
     if policy.network.forward.len() > Relay::MOST_PEERS {
         return needs("no more than 16 peers");
     }
-    let uses = [libc::AF_INET, libc::AF_INET6].into_iter().any(|family| {
-        let socket = [family as u64, libc::SOCK_STREAM as u64, 0, 0, 0, 0];
+    let has = |protocol| policy.network.forward.iter().any(|peer| peer.value.protocol == protocol);
+    if has(Protocol::Tcp) && !speaks(filter, libc::SOCK_STREAM) {
+        return needs("\"tcp-client\" or a wider group in syscalls.allow");
+    }
+    if has(Protocol::Udp) && !speaks(filter, libc::SOCK_DGRAM) {
+        return needs("\"resolve\" or a wider group in syscalls.allow");
+    }
+    Ok(())
+}
+
+/// Whether the filter lets the command make such a socket and connect it.
+fn speaks(filter: Option<&Filter>, kind: libc::c_int) -> bool {
+    [libc::AF_INET, libc::AF_INET6].into_iter().any(|family| {
+        let socket = [family as u64, kind as u64, 0, 0, 0, 0];
         filter.is_none_or(|filter| {
             filter.permits(libc::SYS_socket, socket) && filter.permits(libc::SYS_connect, [0, 1, 16, 0, 0, 0])
         })
-    });
-    if uses { Ok(()) } else { needs("\"tcp-client\" or a wider group in syscalls.allow") }
+    })
 }

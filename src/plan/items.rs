@@ -54,7 +54,7 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
         Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,
         Step::Relay => {
-            const PARTS: [&str; 8] = [
+            const PARTS: [&str; 9] = [
                 "socketpair",
                 "clone",
                 "parent-death signal",
@@ -63,6 +63,7 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
                 "filter",
                 "open files",
                 "its word that it is confined",
+                "listeners",
             ];
             part(&PARTS, index)
         }
@@ -134,7 +135,7 @@ fn network(plan: &Plan, index: usize) -> String {
     let of_peer = index.checked_sub(FIRST.len());
     let peer = plan.relay.iter().flat_map(|relay| &relay.peers).nth(of_peer.unwrap_or(usize::MAX) / 2);
     match (peer, of_peer) {
-        (Some(peer), Some(of_peer)) if of_peer % 2 == 0 => format!("address {}", peer.ip()),
+        (Some(peer), Some(of_peer)) if of_peer % 2 == 0 => format!("address {}", peer.address.ip()),
         (Some(peer), _) => format!("listener {peer}"),
         (None, _) => FIRST.get(index).map_or_else(|| number(index), |first| (*first).to_string()),
     }

@@ -5,11 +5,10 @@
 use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
-pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Proc, StandardError};
+pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError};
 use crate::policy::{Filled, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -144,8 +143,9 @@ pub enum Ids {
 /// A process of the session that stays in the host's network and carries bytes between that and the session's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relay {
-    /// Peers of the host's network. Each has a listener at the same address in the session's.
-    pub peers: BTreeSet<SocketAddr>,
+    /// Peers of the host's network. Each has a listener, or a socket for its datagrams, at the same address in the
+    /// session's. Those of UDP come first.
+    pub peers: BTreeSet<Peer>,
     /// The command gets a socket pair in place of its connection, which would be a way out: it belongs to the host's
     /// network, can be dissolved and be connected anew.
     pub connection: bool,
@@ -161,6 +161,12 @@ impl Plan {
 impl Relay {
     /// Each peer has a listener, which the relay looks at whenever it wakes up.
     pub const MOST_PEERS: usize = 16;
+
+    /// The ports of those that are spoken to so.
+    pub fn ports(&self, protocol: Protocol) -> BTreeSet<u16> {
+        let peers = self.peers.iter().filter(|peer| peer.protocol == protocol);
+        peers.map(|peer| peer.address.port()).collect()
+    }
 }
 
 /// What the root directory is.

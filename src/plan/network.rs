@@ -6,10 +6,9 @@ use super::model::{Filter, Landlock, NetworkMode, Off, Relay};
 use super::reach::Reach;
 use super::refuse::{Filtering, Lack, Refusal, Slip};
 use super::request::Transport;
-use crate::policy::model::{Network, Ports};
+use crate::policy::model::{Network, Ports, Protocol};
 use crate::policy::{Origin, Sourced};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 /// First Landlock ABI with rights for TCP ports (Linux 6.7).
 pub(super) const TCP_ABI: u32 = 4;
@@ -54,7 +53,7 @@ pub(super) fn resolve(
         (_, mode) => mode,
     };
     let reach = Reach::of(filter, mode, (transport, relay));
-    let forwarded: BTreeSet<u16> = relay.iter().flat_map(|relay| &relay.peers).map(SocketAddr::port).collect();
+    let forwarded = |protocol| relay.map(|relay| relay.ports(protocol)).unwrap_or_default();
     let filtering = if filter.is_some() { Filtering::On } else { Filtering::Off };
     let key = |name, written, needs, call, reach| Key {
         name,
@@ -66,9 +65,10 @@ pub(super) fn resolve(
         forwarded: BTreeSet::new(),
     };
     let connect = key("network.connect", network.connect.as_ref(), TCP_ABI, "connect", reach.connect());
-    let connect = Key { forwarded, ..connect };
+    let connect = Key { forwarded: forwarded(Protocol::Tcp), ..connect };
     let bind = key("network.bind", network.bind.as_ref(), TCP_ABI, "bind", reach.bind());
     let udp = key("network.udp", network.udp.as_ref(), UDP_ABI, "socket", reach.udp());
+    let udp = Key { forwarded: forwarded(Protocol::Udp), ..udp };
     let grants = Grants {
         mode,
         connect: ports(&connect, mode, abi, off)?,

@@ -120,7 +120,7 @@ fn network(below: Network, above: Network) -> Network {
         connect: above.connect.or(below.connect),
         bind: above.bind.or(below.bind),
         udp: above.udp.or(below.udp),
-        forward: unite(below.forward, above.forward, |address| *address),
+        forward: unite(below.forward, above.forward, |peer| *peer),
     }
 }
 

@@ -9,6 +9,7 @@ use super::variables::Filled;
 pub use crate::host::facts::IdRange;
 use crate::host::facts::Names;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -127,8 +128,45 @@ pub struct Network {
     pub bind: Option<Sourced<Ports>>,
     /// Ports that UDP may send to.
     pub udp: Option<Sourced<Ports>>,
-    /// Addresses of the host's network that are reached at the same address in the session's own.
-    pub forward: Vec<Sourced<SocketAddr>>,
+    /// Peers of the host's network that are reached at the same address in the session's own.
+    pub forward: Vec<Sourced<Peer>>,
+}
+
+/// One peer of the host's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Peer {
+    /// By what.
+    pub protocol: Protocol,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// How a peer is spoken to. UDP comes first: a relay has its sockets at the lowest numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+impl Protocol {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Udp => "UDP",
+            Protocol::Tcp => "TCP",
+        }
+    }
+}
+
+/// As a policy has it.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Udp => write!(f, "udp:{}", self.address),
+            Protocol::Tcp => write!(f, "{}", self.address),
+        }
+    }
 }
 
 /// Ports, in the policy's own words.

@@ -14,7 +14,7 @@ mod tests;
 use super::HostError;
 use crate::plan::calls;
 use crate::plan::model::{Condition, Denial, Denials, Filter, Verdict};
-use crate::sys::notify;
+use crate::sys::{self, notify};
 use nix::libc;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
 use seccompiler::{SeccompFilter, SeccompRule, TargetArch};
@@ -56,7 +56,6 @@ const RELAY: &[libc::c_long] = &[
     libc::SYS_splice,
     libc::SYS_accept4,
     libc::SYS_pipe2,
-    libc::SYS_close,
     libc::SYS_shutdown,
     // Where the vDSO cannot tell the time.
     libc::SYS_clock_gettime,
@@ -115,9 +114,13 @@ pub fn reaper(denials: Denials) -> Result<Program, HostError> {
     program(&Filter { calls, ..Filter::NONE })
 }
 
-/// Compiles the filter of a relay, which is our own code: it carries bytes that it never reads, and connects to the
+/// Compiles the filter of a relay, which is our own code: it carries bytes that it never looks at, and connects to the
 /// addresses that lie at these places, in memory that no call it may make can change.
-pub fn relay(peers: &[(u64, u32)], (cord, channel): (u32, u32)) -> Result<Program, HostError> {
+///
+/// It sends to an address of its choice by the sockets of the session's own network alone. Those are the first numbers
+/// above the channel's, `datagrams` of them, and it can never close one: no other descriptor comes to lie there.
+pub fn relay(peers: &[(u64, u32)], (cord, channel): (u32, u32), datagrams: usize) -> Result<Program, HostError> {
+    let sessions: Vec<u64> = (u64::from(channel) + 1..).take(datagrams).collect();
     let is = |argument, value: u64| Condition { argument, mask: u64::MAX, value, negated: false, wide: false };
     let connect = peers.iter().map(|(place, length)| {
         vec![
@@ -125,13 +128,20 @@ pub fn relay(peers: &[(u64, u32)], (cord, channel): (u32, u32)) -> Result<Progra
             is(2, u64::from(*length)),
         ]
     });
-    let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
-    let socket = [libc::AF_INET, libc::AF_INET6].map(|family| vec![is(0, family as u64), is(1, stream), is(2, 0)]);
+    let kind = |kind| (kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    let kinds: &[libc::c_int] =
+        if datagrams > 0 { &[libc::SOCK_STREAM, libc::SOCK_DGRAM] } else { &[libc::SOCK_STREAM] };
+    let socket = [libc::AF_INET, libc::AF_INET6]
+        .into_iter()
+        .flat_map(|family| kinds.iter().map(move |one| vec![is(0, family as u64), is(1, kind(*one)), is(2, 0)]));
+    let is_not = |value| Condition { negated: true, ..is(0, value) };
+    let null = |argument| Condition { argument, mask: u64::MAX, value: 0, negated: false, wide: true };
     let linger = vec![is(1, libc::SOL_SOCKET as u64), is(2, libc::SO_LINGER as u64)];
     let mut calls: BTreeMap<_, _> = RELAY.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
     for (call, alternatives) in [
         (libc::SYS_connect, connect.collect()),
-        (libc::SYS_socket, socket.to_vec()),
+        (libc::SYS_socket, socket.collect()),
+        (libc::SYS_close, vec![sessions.iter().map(|one| is_not(*one)).collect()]),
         (libc::SYS_setsockopt, vec![linger]),
         // Descriptors come from its own sandbox alone; what it carries it does not receive.
         (libc::SYS_recvmsg, vec![vec![is(0, u64::from(channel))]]),
@@ -141,6 +151,16 @@ pub fn relay(peers: &[(u64, u32)], (cord, channel): (u32, u32)) -> Result<Progra
         (libc::SYS_write, vec![vec![is(0, u64::from(cord))], vec![is(0, u64::from(channel))]]),
     ] {
         calls.insert(call as u32, Verdict::AllowIf(alternatives, Denial::Kill));
+    }
+    if datagrams > 0 {
+        let flags = is(3, sys::relay::SENDING as u64);
+        let to_anyone = sessions.iter().map(|one| vec![is(0, *one), flags.clone()]);
+        let sendto = to_anyone.chain([vec![flags.clone(), null(4)]]).collect();
+        calls.insert(libc::SYS_sendto as u32, Verdict::AllowIf(sendto, Denial::Kill));
+        calls.insert(
+            libc::SYS_recvfrom as u32,
+            Verdict::AllowIf(vec![vec![is(3, libc::MSG_DONTWAIT as u64)]], Denial::Kill),
+        );
     }
     calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));
     program(&Filter { calls, ..Filter::NONE })

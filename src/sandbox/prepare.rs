@@ -3,12 +3,12 @@
 //! Decides nothing: every value is the plan's. After this nothing allocates.
 
 use super::line::CORD;
-use super::relay::{CHANNEL, DESCRIPTORS};
+use super::relay::{self, CHANNEL, DESCRIPTORS};
 use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc};
+use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
 use crate::plan::request::Front;
 use crate::sys::exec::Vector;
 use crate::sys::relay::Peers;
@@ -76,8 +76,12 @@ pub(super) struct Prepared {
 
 /// What a relay needs.
 pub(super) struct Relay {
-    /// In the order of the plan.
+    /// In the order of the plan: those of UDP first.
     pub(super) addresses: Vec<SocketAddr>,
+    /// How many are of UDP.
+    pub(super) datagrams: usize,
+    /// Room for one of their datagrams.
+    pub(super) buffer: Vec<u8>,
     /// The same, where it connects to them.
     pub(super) peers: Peers,
     /// Its Landlock ruleset, with the flags that it is enforced with.
@@ -178,7 +182,8 @@ impl Prepared {
 impl Relay {
     fn new(plan: &Plan, relay: &model::Relay) -> Result<Relay, HostError> {
         let told = |errno| HostError::new("keep the addresses of the relay's peers", errno);
-        let addresses: Vec<SocketAddr> = relay.peers.iter().copied().collect();
+        let addresses: Vec<SocketAddr> = relay.peers.iter().map(|peer| peer.address).collect();
+        let datagrams = relay.peers.iter().filter(|peer| peer.protocol == Protocol::Udp).count();
         let peers = Peers::new(addresses.iter().copied()).map_err(told)?;
         let places: Vec<_> = (0..addresses.len()).filter_map(|peer| peers.arguments(peer)).collect();
         let ruleset = plan
@@ -189,8 +194,10 @@ impl Relay {
             peers,
             ruleset: ruleset.transpose()?,
             open_files: relay_open_files(),
-            filter: filter::relay(&places, (CORD as u32, CHANNEL as u32))?,
+            filter: filter::relay(&places, (CORD as u32, CHANNEL as u32), datagrams)?,
+            buffer: vec![0; if datagrams > 0 { relay::LONGEST_DATAGRAM } else { 0 }],
             addresses,
+            datagrams,
         })
     }
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The relay of a session: a process of the command's user in the host's network, which carries bytes between that and
-//! the session's own network. It never has a byte in its memory: splice(2) moves them through pipes.
+//! the session's own network. Of a connection it never has a byte in its memory: splice(2) moves them through pipes.
 //!
 //! Its filter lets it connect to the plan's peers and to nothing else: their addresses lie in memory that it cannot
-//! change, and the filter compares the pointer. It holds /dev/null, the channel, listeners of the session's network, and
-//! what it has accepted and connected. It ends with the reaper, or, told to finish, when what the command has said has
+//! change, and the filter compares the pointer. (Not the kind of socket: it could speak TCP to the address and port of a
+//! UDP peer.) It holds /dev/null, the channel, listeners of the session's network, and what it has accepted and connected.
+//! It ends with the reaper, or, told to finish, when what the command has said has
 //! reached its peers, or when they have had time enough. Never allocates, decides nothing, and says nothing to anyone.
 
 mod flow;
+mod datagrams;
 mod watch;
 
 use super::prepare;
 use crate::plan;
 use crate::sys::relay::{self, Family};
 use crate::sys::{process, socket};
+use datagrams::Datagrams;
 use flow::{Flow, Outcome};
 use nix::errno::Errno;
 use nix::libc;
@@ -45,18 +48,22 @@ const FLOWS: usize = 64;
 /// As many peers as a policy may name.
 const PEERS: usize = plan::model::Relay::MOST_PEERS;
 /// The descriptors that it ever has open: up to the channel's, the reserve, a listener for each peer, six for each
-/// connection and for the next one.
-pub(super) const DESCRIPTORS: u64 = (CHANNEL as usize + 2 + PEERS + 6 * (FLOWS + 1)) as u64;
+/// connection and for the next one, and one for each socket whose datagrams it carries.
+pub(super) const DESCRIPTORS: u64 = (CHANNEL as usize + 2 + PEERS + 6 * (FLOWS + 1) + datagrams::MOST) as u64;
 /// Its status where it had not delivered all that it was to when its time was over.
 pub const UNDELIVERED: i32 = 75;
+/// What a buffer for datagrams has to hold.
+pub(super) const LONGEST_DATAGRAM: usize = datagrams::LONGEST;
 /// How long it accepts nobody where it can give nobody an end.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a relay holds.
 struct Relay<'a> {
     prepared: &'a prepare::Relay,
-    listeners: [Option<OwnedFd>; PEERS],
+    /// Those of UDP come first, at the lowest numbers, and are never closed.
+    listeners: Listeners,
     flows: [Option<Flow>; FLOWS],
+    datagrams: Datagrams,
     /// The command has ended: what it has said is carried on until then, and nothing else.
     finishing: Option<Instant>,
     /// Given up for a moment where the limit on descriptors is reached, so that whoever waits gets an end.
@@ -74,10 +81,36 @@ enum Accepted {
     None,
 }
 
+/// The listeners of the session's network, in the order of the peers.
+pub(super) type Listeners = [Option<OwnedFd>; PEERS];
+
+/// Takes the listeners, before anything else has a number: the filter knows those of UDP by theirs.
+pub(super) fn take_listeners(prepared: &prepare::Relay) -> Result<Listeners, Errno> {
+    let mut listeners = [const { None }; PEERS];
+    for (place, number) in listeners.iter_mut().zip(CHANNEL + 1..).take(prepared.addresses.len()) {
+        let mut word = [0];
+        let taken = socket::receive_descriptors(process::fixed(CHANNEL), &mut word);
+        match taken {
+            Ok((_, [Some(listener), None, None])) if word == LISTENER && listener.as_raw_fd() == number => {
+                *place = Some(listener);
+            }
+            // The process ends with this. Closing one of them would end it before it has said why.
+            taken => {
+                let errno = taken.as_ref().err().copied().unwrap_or(Errno::EBADMSG);
+                std::mem::forget((taken, listeners));
+                return Err(errno);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
 /// Carries bytes until there is nobody left to carry them for.
-pub(super) fn run(prepared: &prepare::Relay) -> ! {
-    let (listeners, flows) = ([const { None }; PEERS], [const { None }; FLOWS]);
-    let mut relay = Relay { prepared, listeners, flows, finishing: None, reserve: None, paused: None };
+pub(super) fn run(prepared: &mut prepare::Relay, listeners: Listeners) -> ! {
+    // Nothing is freed: there is no end but the process's.
+    let datagrams = Datagrams::new(std::mem::take(&mut prepared.buffer));
+    let flows = [const { None }; FLOWS];
+    let mut relay = Relay { prepared, listeners, flows, datagrams, finishing: None, reserve: None, paused: None };
     relay.reserve = relay::stream(Family::V4).ok();
     loop {
         if let Some(deadline) = relay.finishing {
@@ -110,6 +143,7 @@ impl Relay<'_> {
         }
         let mut watch = self.watch();
         let patience = self.flows.iter().flatten().filter_map(Flow::patience);
+        let patience = patience.chain(self.datagrams.patience());
         let deadline = [self.finishing, self.paused].into_iter().flatten().chain(patience).min();
         match watch.wait(deadline) {
             Ok(()) => {}
@@ -126,9 +160,16 @@ impl Relay<'_> {
                 *place = None;
             }
         }
+        self.datagrams.forget(Instant::now());
+        let listeners = &self.listeners;
+        for place in 0..datagrams::MOST {
+            if watch.ready(Whose::Answer(place)) != 0 {
+                self.datagrams.answer(place, |peer| listeners.get(peer)?.as_ref().map(AsFd::as_fd));
+            }
+        }
         for peer in 0..PEERS {
             if watch.ready(Whose::Listener(peer)) != 0 {
-                self.accept(peer);
+                self.serve(peer);
             }
         }
         if watch.ready(Whose::Channel) != 0 {
@@ -139,12 +180,16 @@ impl Relay<'_> {
     fn watch(&self) -> Watch {
         let mut watch = Watch::new();
         watch.add(Whose::Channel, CHANNEL, libc::POLLIN);
-        if self.paused.is_none() && self.flows.iter().any(Option::is_none) {
-            for (peer, listener) in self.listeners.iter().enumerate() {
-                if let Some(listener) = listener {
-                    watch.add(Whose::Listener(peer), listener.as_raw_fd(), libc::POLLIN);
-                }
+        let accepts = self.paused.is_none() && self.flows.iter().any(Option::is_none);
+        for (peer, listener) in self.listeners.iter().enumerate() {
+            if let Some(listener) = listener
+                && (accepts || self.is_datagrams(peer))
+            {
+                watch.add(Whose::Listener(peer), listener.as_raw_fd(), libc::POLLIN);
             }
+        }
+        for (place, socket) in self.datagrams.sockets() {
+            watch.add(Whose::Answer(place), socket, libc::POLLIN);
         }
         for (index, flow) in self.flows.iter().enumerate() {
             if let Some(flow) = flow {
@@ -161,16 +206,24 @@ impl Relay<'_> {
         let mut word = [0];
         match socket::receive_descriptors(process::fixed(CHANNEL), &mut word) {
             Ok((0, _)) => process::exit(0),
-            Ok((_, [Some(listener), None, None])) if word == LISTENER => {
-                if let Some(place) = self.listeners.iter_mut().find(|place| place.is_none()) {
-                    *place = Some(listener);
-                }
-            }
             Ok((_, [Some(near), Some(far), None])) if word == CONNECTION => self.add(near, far, flow::Far::Connected),
             Ok((_, [None, None, None])) if word == FINISH => self.finish(),
             Err(Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM | Errno::ENOBUFS) => {}
-            // Something that no line of ours sends, or no room for a listener: the session ends with its relay.
+            // Something that no line of ours sends, or no room for the connection.
             Ok(_) | Err(_) => process::exit(1),
+        }
+    }
+
+    fn is_datagrams(&self, peer: usize) -> bool {
+        peer < self.prepared.datagrams
+    }
+
+    /// Takes what waits for this peer.
+    fn serve(&mut self, peer: usize) {
+        match (self.is_datagrams(peer), &self.listeners[peer]) {
+            (true, Some(near)) => self.datagrams.ask(self.prepared, near.as_fd(), peer),
+            (true, None) => {}
+            (false, _) => drop(self.accept(peer)),
         }
     }
 
@@ -228,7 +281,10 @@ impl Relay<'_> {
     /// peers take it: one that does not read, or a process that the command has left and that goes on, must not keep the
     /// session's place for as long as it likes.
     fn finish(&mut self) {
-        for peer in 0..PEERS {
+        for peer in 0..self.prepared.datagrams {
+            self.serve(peer);
+        }
+        for peer in self.prepared.datagrams..PEERS {
             // As many as listen(2) lets wait.
             for _ in 0..=BACKLOG {
                 if self.accept(peer) == Accepted::None {

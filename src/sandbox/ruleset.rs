@@ -4,14 +4,13 @@
 
 use super::HostError;
 use super::template::{PROC, SCRATCH};
-use crate::plan::model::{Access, Landlock, Plan, Proc, Relay, Root};
+use crate::plan::model::{Access, Landlock, Plan, Proc, Protocol, Relay, Root};
 use crate::sys::lock::LOG_SUBDOMAINS_OFF;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -25,11 +24,13 @@ pub(super) fn flags(landlock: &Landlock) -> u32 {
     if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 }
 }
 
-/// Builds that of the plan's relay: no file, no signal, no abstract socket, and of the TCP ports those of its peers.
+/// Builds that of the plan's relay: no file, no signal, no abstract socket, and of the TCP ports those of its peers. Where
+/// it carries datagrams, those of UDP are left to its filter: it answers to whatever port the command has asked from.
 pub(super) fn relay(landlock: &Landlock, relay: &Relay) -> Result<OwnedFd, HostError> {
     let knows = |abi: ABI| landlock.abi >= abi as u32;
-    let connect = knows(ABI::V4).then(|| relay.peers.iter().map(SocketAddr::port).collect());
-    let (bind, udp) = (knows(ABI::V4).then(BTreeSet::new), knows(ABI::V10).then(BTreeSet::new));
+    let connect = knows(ABI::V4).then(|| relay.ports(Protocol::Tcp));
+    let datagrams = !relay.ports(Protocol::Udp).is_empty();
+    let (bind, udp) = (knows(ABI::V4).then(BTreeSet::new), (knows(ABI::V10) && !datagrams).then(BTreeSet::new));
     let own = Landlock { files: true, connect, bind, udp, ..landlock.clone() };
     finish(&own, create(&own).map_err(|e| told(CREATE, &e))?)
 }

@@ -125,6 +125,61 @@ pub fn stream(family: Family) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(socket as RawFd) })
 }
 
+/// A non-blocking UDP socket of this process's network namespace.
+pub fn datagram(family: Family) -> Result<OwnedFd, Errno> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: takes numbers only.
+    let socket = checked(unsafe { libc::syscall(libc::SYS_socket, family as i32, kind, 0) })?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket as RawFd) })
+}
+
+/// Who sent a datagram, as the kernel gives and takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    address: [u8; SLOT],
+    length: u32,
+}
+
+/// recvfrom(2) of a datagram, with its source. EAGAIN where there is none.
+pub fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(Source, usize), Errno> {
+    let mut source = Source { address: [0; SLOT], length: SLOT as u32 };
+    let (socket, flags) = (socket.as_raw_fd(), libc::MSG_DONTWAIT);
+    let (address, length) = (source.address.as_mut_ptr(), &raw mut source.length);
+    let (start, most) = (bytes.as_mut_ptr(), bytes.len());
+    // SAFETY: buffer and address are alive, writable and as long as we say.
+    let got = checked(unsafe { libc::syscall(libc::SYS_recvfrom, socket, start, most, flags, address, length) })?;
+    Ok((source, got as usize))
+}
+
+/// The same of a connected socket: there is one source.
+pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
+    let (socket, flags, none) = (socket.as_raw_fd(), libc::MSG_DONTWAIT, std::ptr::null_mut::<u8>());
+    // SAFETY: the buffer is alive, writable and as long as we say; no room for an address is given.
+    let got = unsafe { libc::syscall(libc::SYS_recvfrom, socket, bytes.as_mut_ptr(), bytes.len(), flags, none, none) };
+    checked(got).map(|got| got as usize)
+}
+
+/// What a relay sends with: without waiting, and without SIGPIPE.
+pub const SENDING: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// sendto(2) of a datagram to whoever has sent another.
+pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], to: &Source) -> Result<(), Errno> {
+    let (socket, address, length) = (socket.as_raw_fd(), to.address.as_ptr(), to.length.min(SLOT as u32));
+    // SAFETY: buffer and address are alive and as long as we say; the kernel only reads them.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_sendto, socket, bytes.as_ptr(), bytes.len(), SENDING, address, length) };
+    checked(sent).map(drop)
+}
+
+/// The same of a connected socket.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
+    let (socket, none) = (socket.as_raw_fd(), std::ptr::null::<u8>());
+    // SAFETY: the buffer is alive and as long as we say; no address is given.
+    let sent = unsafe { libc::syscall(libc::SYS_sendto, socket, bytes.as_ptr(), bytes.len(), SENDING, none, 0) };
+    checked(sent).map(drop)
+}
+
 /// A family of addresses, by the kernel's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]

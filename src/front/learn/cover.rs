@@ -4,9 +4,10 @@
 use crate::plan::calls;
 use crate::plan::model::{Access, Denial, Device, Filter, Proc};
 use crate::policy::Policy;
-use crate::policy::model::{NetworkMode, Ports};
+use crate::policy::model::{Network, NetworkMode, Ports, Protocol};
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
 /// As path_resolution(7) counts.
@@ -24,7 +25,7 @@ pub(super) struct Cover {
     pub(super) host_root: bool,
     any: [bool; 3],
     ports: [BTreeSet<u16>; 3],
-    pub(super) forward: BTreeSet<std::net::SocketAddr>,
+    pub(super) forward: BTreeSet<SocketAddr>,
     extends: BTreeSet<String>,
 }
 
@@ -62,7 +63,7 @@ impl Cover {
             host_root: files.root.as_ref().is_some_and(|root| root.value == crate::policy::model::Root::Host),
             any,
             ports,
-            forward: network.forward.iter().map(|peer| peer.value).collect(),
+            forward: forward(network),
             extends: policy.sources.iter().map(|source| source.title()).collect(),
         }
     }
@@ -130,6 +131,12 @@ pub(super) fn filter(policy: &Policy) -> Option<Filter> {
         calls::deny_write_execute(&mut filter);
     }
     Some(filter)
+}
+
+/// The forwarded peers of TCP.
+fn forward(network: &Network) -> BTreeSet<SocketAddr> {
+    let peers = network.forward.iter().map(|peer| peer.value);
+    peers.filter(|peer| peer.protocol == Protocol::Tcp).map(|peer| peer.address).collect()
 }
 
 /// Every symbolic link on the way to a path, and what of the path follows it.

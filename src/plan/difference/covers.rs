@@ -2,7 +2,7 @@
 //! What one plan reaches of files and of the network that another does not. These are no permissions that stand side by
 //! side: one path lies in another, and the host's root or network holds what a list would name.
 
-use crate::plan::model::{Access, Bind, NetworkMode, Plan, Root};
+use crate::plan::model::{Access, Bind, NetworkMode, Plan, Protocol, Root};
 use crate::policy::Origin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -130,13 +130,17 @@ pub(super) fn network(one: &Plan, other: &Plan) -> Vec<String> {
         lines.push("network: the host's".to_string());
     }
     for peer in one.relay.iter().flat_map(|relay| &relay.peers) {
-        let direct = match ports(other, "network.connect") {
+        let key = match peer.protocol {
+            Protocol::Udp => "network.udp",
+            Protocol::Tcp => "network.connect",
+        };
+        let direct = match ports(other, key) {
             Ports::Any => hosts,
-            Ports::Listed(ports) => hosts && ports.contains(&peer.port()),
+            Ports::Listed(ports) => hosts && ports.contains(&peer.address.port()),
             Ports::None => false,
         };
         if !direct && !other.relay.as_ref().is_some_and(|relay| relay.peers.contains(peer)) {
-            lines.push(format!("network: {peer} of the host's, by TCP"));
+            lines.push(format!("network: {} of the host's, by {}", peer.address, peer.protocol.name()));
         }
     }
     let keys = [("network.connect", "connect to TCP"), ("network.bind", "bind TCP"), ("network.udp", "send UDP to")];

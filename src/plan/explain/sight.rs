@@ -2,7 +2,7 @@
 //! The rows about what the command sees, reaches and calls.
 
 use super::super::calls;
-use super::super::model::{Access, Denial, Denials, NetworkMode, Plan, Proc, Root, Scratch};
+use super::super::model::{Access, Denial, Denials, NetworkMode, Plan, Proc, Protocol, Root, Scratch};
 use super::page::Page;
 use super::{origin, written};
 use crate::host::errno_text;
@@ -96,7 +96,7 @@ pub(super) fn network(plan: &Plan, page: &mut Page) {
         let mut pairs: Vec<Pair<'_>> = Vec::new();
         for peer in &relay.peers {
             let text = "the host's, by a relay that reaches no other".to_string();
-            pairs.push((format!("TCP {peer}"), text, forward));
+            pairs.push((format!("{} {}", peer.protocol.name(), peer.address), text, forward));
         }
         page.pairs("forward", &pairs);
     }
@@ -110,12 +110,13 @@ fn ports(plan: &Plan, listed: Option<&BTreeSet<u16>>, granted: Option<&Origin>, 
             let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
             format!("{} {list} (Landlock)", if ports.len() == 1 { "port" } else { "ports" })
         }
-        None if granted.is_some() => "any port".to_string(),
+        None if granted.is_some() && plan.network == NetworkMode::Host => "any port".to_string(),
+        None if granted.is_some() => "any port of its own network".to_string(),
         None if plan.filter.as_ref().is_some_and(|filter| !calls::allows(filter, call)) => {
             "no port (system call filter)".to_string()
         }
         None if plan.network == NetworkMode::Host => "no port (no socket for it: system call filter)".to_string(),
-        None if plan.relay.is_some() && call == "connect" => "what is forwarded (network namespace)".to_string(),
+        None if forwards(plan, call) => "what is forwarded (network namespace)".to_string(),
         None => "no port (network namespace)".to_string(),
     }
 }
@@ -145,4 +146,14 @@ pub(crate) fn size(bytes: u64) -> String {
     let units = [(40_u32, "T"), (30, "G"), (20, "M"), (10, "K")];
     let exact = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.is_multiple_of(1_u64 << shift));
     exact.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
+/// Whether a relay has peers that this call speaks to.
+fn forwards(plan: &Plan, call: &str) -> bool {
+    let protocol = match call {
+        "connect" => Protocol::Tcp,
+        "socket" => Protocol::Udp,
+        _ => return false,
+    };
+    plan.relay.as_ref().is_some_and(|relay| !relay.ports(protocol).is_empty())
 }

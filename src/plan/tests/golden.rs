@@ -114,11 +114,11 @@ fn a_user_id_for_each_session_for_root_on_linux_618() {
 }
 
 #[test]
-fn two_forwarded_peers_for_root_on_debian_12() {
+fn forwarded_peers_for_root_on_debian_12() {
     let mut policy = strict();
-    let peers = ["127.0.0.1:10026", "[::1]:25"].map(|peer| on(5, peer.parse().unwrap()));
+    let peers = ["127.0.0.1:10026", "[::1]:25", "udp:127.0.0.53:53"].map(|peer| on(5, peer.parse().unwrap()));
     policy.network.forward.extend(peers);
-    policy.syscalls.allow.push(on(8, "tcp-client".to_string()));
+    policy.syscalls.allow.push(on(8, "resolve".to_string()));
     check("forward-root-debian-12", &listen(SH), &policy, &root_on_debian_12());
 }
 

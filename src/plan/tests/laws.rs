@@ -52,6 +52,7 @@ const REPLACING: &[&str] = &[
     r#"network.udp.ports = "any""#,
     r#"network.forward = ["127.0.0.1:25"]"#,
     r#"network.forward = ["192.0.2.1:25", "[::1]:25"]"#,
+    r#"network.forward = ["udp:127.0.0.53:53", "udp:[::1]:53"]"#,
     r#"syscalls.allow = ["all"]"#,
     r#"syscalls.allow = ["network-client"]"#,
     r#"syscalls.on-deny = "kill""#,

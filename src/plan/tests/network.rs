@@ -179,6 +179,24 @@ fn a_forwarded_peer_needs_no_landlock_and_takes_the_connection_away() {
 }
 
 #[test]
+fn a_forwarded_peer_of_udp_needs_a_call_for_it_and_leaves_the_others_shut() {
+    let mut policy = forwarding();
+    policy.network.forward.push(on(11, "udp:127.0.0.53:53".parse().unwrap()));
+    let needs = "\"resolve\" or a wider group in syscalls.allow";
+    let line = format!("{AT}:10: network.forward needs {needs}; set {needs}, or leave it out");
+    assert_eq!(refused(&listen(SH), &policy, &root_on_618()), line);
+    policy.syscalls.allow.push(on(15, "resolve".to_string()));
+    for landlock in [2, 7, 10] {
+        let plan = planned(&over(Transport::Tcp), &policy, &abi(landlock));
+        let rules = plan.landlock.unwrap();
+        assert_eq!(rules.connect, (landlock >= 4).then(|| BTreeSet::from([10026])));
+        assert_eq!(rules.udp, (landlock >= 10).then(|| BTreeSet::from([53])));
+        let first = plan.relay.unwrap().peers.into_iter().next().map(|peer| peer.to_string());
+        assert_eq!(first.as_deref(), Some("udp:127.0.0.53:53"));
+    }
+}
+
+#[test]
 fn a_relay_is_no_task_of_the_commands() {
     let mut policy = forwarding();
     policy.limits.tasks = Some(on(20, 4));
@@ -201,6 +219,6 @@ fn a_forwarded_peer_is_refused_beside_the_hosts_network() {
     let line = format!("{AT}:10: network.forward needs {needs}; set {needs}, or leave it out");
     assert_eq!(refused(&listen(SH), &policy, &root_on_618()), line);
     policy = forwarding();
-    policy.network.forward = (1..=17).map(|port| on(10, ([127, 0, 0, 1], port).into())).collect();
+    policy.network.forward = (1..=17).map(|port| on(10, format!("127.0.0.1:{port}").parse().unwrap())).collect();
     assert!(refused(&listen(SH), &policy, &root_on_618()).contains("needs no more than 16 peers"));
 }

@@ -216,7 +216,7 @@ fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
 #[test]
 fn a_relay_connects_to_its_peers_and_to_nothing_else() {
     let peers = [(0x7f12_3456_7000, 16), (0x7f12_3456_7020, 28)];
-    let program = relay(&peers, (3, 4)).unwrap();
+    let program = relay(&peers, (3, 4), 0).unwrap();
     let answer = |call: libc::c_long, arguments: [u64; 6]| {
         run(&program, Call { number: call as u32, architecture: ARCHITECTURE, arguments }).0 == libc::SECCOMP_RET_ALLOW
     };
@@ -274,6 +274,46 @@ fn a_relay_connects_to_its_peers_and_to_nothing_else() {
     for number in (0..600).filter(|number| !asked.contains(&(*number as libc::c_long))) {
         // Memory that holds the peers' addresses cannot be changed: no mmap, mprotect, mremap, munmap.
         assert_eq!(answer(number as libc::c_long, [7; 6]), allowed.contains(&number), "{number}");
+    }
+}
+
+#[test]
+fn a_relay_of_datagrams_chooses_an_address_in_the_sessions_network_alone() {
+    let program = relay(&[(0x7f12_3456_7000, 16)], (3, 4), 2).unwrap();
+    let answer = |call: libc::c_long, arguments: [u64; 6]| {
+        run(&program, Call { number: call as u32, architecture: ARCHITECTURE, arguments }).0 == libc::SECCOMP_RET_ALLOW
+    };
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
+    let datagram = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    for (call, arguments, allowed) in [
+        (libc::SYS_sendto, [5, 1, 1, flags, 1, 16], true),
+        (libc::SYS_sendto, [6, 1, 1, flags, 1, 16], true),
+        (libc::SYS_sendto, [7, 1, 1, flags, 1, 16], false),
+        (libc::SYS_sendto, [4, 1, 1, flags, 1, 16], false),
+        (libc::SYS_sendto, [7, 1, 1, flags, 0, 0], true),
+        (libc::SYS_sendto, [7, 1, 1, flags, 1 << 32, 16], false),
+        (libc::SYS_sendto, [5, 1, 1, flags | 0x2000_0000, 1, 16], false),
+        (libc::SYS_sendto, [7, 1, 1, flags | 0x2000_0000, 0, 0], false),
+        // No other descriptor ever has one of those numbers.
+        (libc::SYS_close, [4, 0, 0, 0, 0, 0], true),
+        (libc::SYS_close, [5, 0, 0, 0, 0, 0], false),
+        (libc::SYS_close, [6, 0, 0, 0, 0, 0], false),
+        (libc::SYS_close, [6 + (1 << 32), 0, 0, 0, 0, 0], false),
+        (libc::SYS_close, [7, 0, 0, 0, 0, 0], true),
+        (libc::SYS_dup2, [7, 5, 0, 0, 0, 0], false),
+        (libc::SYS_dup3, [7, 5, 0, 0, 0, 0], false),
+        (libc::SYS_close_range, [5, 6, 0, 0, 0, 0], false),
+        (libc::SYS_recvfrom, [9, 1, 1, libc::MSG_DONTWAIT as u64, 1, 1], true),
+        (libc::SYS_recvfrom, [9, 1, 1, 0, 1, 1], false),
+        (libc::SYS_socket, [2, datagram, 0, 0, 0, 0], true),
+        (libc::SYS_socket, [10, datagram, 0, 0, 0, 0], true),
+        (libc::SYS_socket, [1, datagram, 0, 0, 0, 0], false),
+        (libc::SYS_socket, [2, datagram, 1, 0, 0, 0], false),
+        (libc::SYS_bind, [9, 1, 16, 0, 0, 0], false),
+        (libc::SYS_sendmsg, [9, 1, flags, 0, 0, 0], false),
+        (libc::SYS_setsockopt, [9, 1, libc::SO_BROADCAST as u64, 1, 4, 0], false),
+    ] {
+        assert_eq!(answer(call, arguments), allowed, "{call} {arguments:?}");
     }
 }
 

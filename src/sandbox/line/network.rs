@@ -51,20 +51,25 @@ impl Line<'_> {
 
     fn become_relay(&mut self, channel: &OwnedFd) -> ! {
         let mut channel = channel.as_raw_fd();
-        if let Err(error) = self.confine_relay(&mut channel) {
-            // To the first process, whose failure it is. Where even this is refused, that one hears the channel's end.
-            let _ = sys::process::write(channel, &Record::Setup(error).encode());
-            sys::process::exit(super::FAILED)
+        let confined = self.confine_relay(&mut channel);
+        if confined.is_ok() {
+            self.prove(Station::Relay);
         }
-        self.prove(Station::Relay);
-        let Some(prepared) = &self.prepared.relay else { sys::process::exit(super::FAILED) };
-        if sys::process::write(channel, relay::READY).is_err() {
-            sys::process::exit(super::FAILED)
-        }
-        match &self.test {
-            None => relay::run(prepared),
+        let listeners = confined.and_then(|()| {
+            let prepared = self.prepared.relay.as_ref().ok_or(Errno::ENOENT);
+            let taken = prepared.and_then(relay::take_listeners);
+            taken.map_err(|errno| SetupError { step: Step::Relay, index: 8, errno })
+        });
+        // To the first process, whose failure it is. Where even this is refused, that one hears the channel's end.
+        let said = match &listeners {
+            Ok(_) => sys::process::write(channel, relay::READY),
+            Err(error) => sys::process::write(channel, &Record::Setup(*error).encode()),
+        };
+        match (listeners, said, &mut self.prepared.relay, &self.test) {
+            (Ok(listeners), Ok(_), Some(prepared), None) => relay::run(prepared, listeners),
             // No peer is to hear of it.
-            Some(_) => relay::wait(),
+            (Ok(_listeners), Ok(_), Some(_), Some(_)) => relay::wait(),
+            _ => sys::process::exit(super::FAILED),
         }
     }
 
@@ -131,7 +136,11 @@ impl Line<'_> {
             if !peer.ip().is_loopback() {
                 add_address(peer, index as u8).map_err(|errno| (item, errno))?;
             }
-            let listener = listen(peer).map_err(|errno| (item + 1, errno))?;
+            let listener = match index < prepared.datagrams {
+                true => bind(sys::relay::datagram(sys::relay::Family::of(peer)), peer),
+                false => bind(sys::relay::stream(sys::relay::Family::of(peer)), peer).and_then(listen),
+            };
+            let listener = listener.map_err(|errno| (item + 1, errno))?;
             match send_descriptors(sys::process::fixed(channel), relay::LISTENER, &[listener.as_fd()]) {
                 // It is gone, and has said why.
                 Err(Errno::EPIPE | Errno::ECONNRESET) => break,
@@ -220,19 +229,20 @@ fn add_address(peer: &SocketAddr, index: u8) -> Result<(), Errno> {
     }
 }
 
-fn listen(peer: &SocketAddr) -> Result<OwnedFd, Errno> {
-    let listener = sys::relay::stream(sys::relay::Family::of(peer))?;
+fn bind(socket: Result<OwnedFd, Errno>, peer: &SocketAddr) -> Result<OwnedFd, Errno> {
+    let socket = socket?;
     for _ in 0..ATTEMPTS {
-        match rustix::net::bind(&listener, peer) {
-            Ok(()) => {
-                rustix::net::listen(&listener, relay::BACKLOG).map_err(errno)?;
-                return Ok(listener);
-            }
+        match rustix::net::bind(&socket, peer) {
+            Ok(()) => return Ok(socket),
             Err(rustix::io::Errno::ADDRNOTAVAIL) => sys::relay::rest(),
             Err(error) => return Err(errno(error)),
         }
     }
     Err(Errno::EADDRNOTAVAIL)
+}
+
+fn listen(socket: OwnedFd) -> Result<OwnedFd, Errno> {
+    rustix::net::listen(&socket, relay::BACKLOG).map(|()| socket).map_err(errno)
 }
 
 fn errno(error: rustix::io::Errno) -> Errno {

@@ -12,7 +12,7 @@ use crate::sys;
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
@@ -144,10 +144,14 @@ impl Line<'_> {
             },
             // The first canary, which the reaper's filter answers as every other does.
             Proof::Reaper | Proof::Relay => denied(0, libc::ENOSYS),
-            Proof::Forward => match self.prepared.relay.as_ref().and_then(|relay| relay.addresses.get(index)) {
-                Some(peer) => is_listened_to(peer),
-                None => Err(Errno::ENOENT),
-            },
+            Proof::Forward => {
+                let Some(relay) = &self.prepared.relay else { return Err(Errno::ENOENT) };
+                match relay.addresses.get(index) {
+                    Some(peer) if index < relay.datagrams => is_taken(peer),
+                    Some(peer) => is_listened_to(peer),
+                    None => Err(Errno::ENOENT),
+                }
+            }
         }
     }
 
@@ -288,6 +292,22 @@ fn is_listened_to(peer: &SocketAddr) -> Answer {
         Err(rustix::io::Errno::CONNREFUSED) => Ok(false),
         Err(error) => Err(errno(error)),
     }
+}
+
+/// Whether a socket takes datagrams there: where none does, the kernel's answer is there before the next call. Both are
+/// empty, and the relay of a self-test carries nothing.
+fn is_taken(peer: &SocketAddr) -> Answer {
+    let family = if peer.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(errno)?;
+    rustix::net::connect(&socket, peer).map_err(errno)?;
+    for _ in 0..2 {
+        match rustix::net::send(&socket, &[], SendFlags::empty()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::CONNREFUSED) => return Ok(false),
+            Err(error) => return Err(errno(error)),
+        }
+    }
+    Ok(true)
 }
 
 fn listen_abstract(name: &[u8]) -> Result<OwnedFd, Errno> {

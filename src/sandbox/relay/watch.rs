@@ -2,7 +2,7 @@
 //! What a relay waits for, without a gap: poll(2) counts every entry against the limit on open files, also one that stands
 //! for nothing.
 
-use super::{FLOWS, PEERS};
+use super::{FLOWS, PEERS, datagrams};
 use crate::sys::relay;
 use nix::errno::Errno;
 use nix::libc;
@@ -18,10 +18,12 @@ pub(super) enum Whose {
     Listener(usize),
     /// A side of this connection.
     Flow(usize),
+    /// Where datagrams of the host's come for this exchange.
+    Answer(usize),
 }
 
 /// As many as there can be.
-const MOST: usize = 1 + PEERS + 2 * FLOWS;
+const MOST: usize = 1 + PEERS + 2 * FLOWS + datagrams::MOST;
 
 /// The descriptors of one wait.
 pub(super) struct Watch {
