@@ -68,7 +68,8 @@ pub(super) enum Verb {
         spawnbox diff /etc/spawnbox/greylist.toml ./greylist.toml\n  \
         spawnbox diff compatible strict\n\n\
         + is allowed by NEW alone, - by OLD alone, ~ is another value.\n\
-        Another user or group counts as more.\n\
+        Another user or group counts as more; another command or environment is another value,\n\
+        and no more is allowed by it.\n\
         Exit status: 0 nothing more is allowed, 1 this host cannot be looked at, 2 usage or policy,\n\
         3 NEW allows what OLD does not.")]
     Diff(Diff),

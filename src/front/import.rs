@@ -21,7 +21,7 @@ const LOST: u8 = 3;
 pub(super) fn import(options: &Import) -> Result<ExitCode, Failure> {
     let text = read(&options.file)?;
     let format = options.from.map_or_else(|| guess(&text), format);
-    let words = Calls { allow: &calls::refused, deny: &calls::undeniable };
+    let words = Calls { allow: &calls::refused, deny: &calls::undeniable, shared: &calls::shared };
     let Imported { policy, parts, .. } = imported(format, &text, words).map_err(|why| {
         let mistake = Mistake::new(format!("this is nothing that can be imported: {why}")).in_file(&options.file);
         Failure::Input(mistake.help("say what it is: --from oci, nsjail, xinetd or systemd").into())

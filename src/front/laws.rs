@@ -30,7 +30,7 @@ fn spelled(address: &Address) -> String {
 
 /// Whatever it is: no more than a line about it, or a policy that can be read, whose every missing part is named.
 pub(crate) fn import(text: &str) {
-    let words = Calls { allow: &calls::refused, deny: &calls::undeniable };
+    let words = Calls { allow: &calls::refused, deny: &calls::undeniable, shared: &calls::shared };
     for format in [Format::Oci, Format::Nsjail, Format::Xinetd, Format::Systemd] {
         match imported(format, text, words) {
             Ok(found) => {

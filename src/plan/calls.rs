@@ -21,7 +21,7 @@ mod words;
 
 pub use answer::{Pointer, denial, is_told, pointer};
 pub use death::keep_death_signal;
-pub use foreign::{refused, undeniable};
+pub use foreign::{refused, shared, undeniable};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
 pub use remedy::{remedy, word};

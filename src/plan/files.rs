@@ -6,7 +6,7 @@ use super::model::{Access, Bind, Command, Off, Proc, Root, Scratch};
 use super::refuse::{BadCommand, Lack, Refusal, Slip};
 use super::view::View;
 use crate::host::facts::{Facts, PathFact};
-use crate::policy::model::{Entry, Files, Root as Wanted};
+use crate::policy::model::{Device, Entry, Files, Root as Wanted};
 use crate::policy::{Origin, Policy, Sourced};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,6 +121,11 @@ fn granted(files: &Files, facts: &Facts) -> Result<Vec<Granted>, Refusal> {
 fn grant(entry: &Sourced<Entry>, access: Access, facts: &Facts) -> Result<Option<Granted>, Refusal> {
     let Sourced { value: Entry { path, optional, .. }, origin } = entry;
     grantable(path, origin)?;
+    // No node can be opened where a path is shown (MOUNT_ATTR_NODEV): a grant of it would be none.
+    if Device::ALL.iter().any(|device| *path == Path::new("/dev").join(device.name())) {
+        let instead = "name the node: files.devices; one that is shown by its path cannot be opened";
+        return Err(Refusal::new(Slip::NotGrantable { path: path.clone(), instead }, origin));
+    }
     let errno = match facts.paths.get(path) {
         Some(PathFact::Found { resolved, directory, link }) => {
             grantable(resolved, origin)?;

@@ -10,6 +10,7 @@ mod xinetd;
 
 use super::load::read_alone;
 use super::set::quote;
+use super::variables::literal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -43,6 +44,9 @@ const MOST_BYTES: usize = 1 << 20;
 /// The most parts that are named; more would hide the first.
 const MOST_LOST: usize = 200;
 
+/// The most of one of them that is kept.
+const LONGEST_LINE: usize = 300;
+
 /// Why a name cannot be a word of a list of calls, if it cannot.
 #[derive(Clone, Copy)]
 pub struct Calls<'a> {
@@ -50,6 +54,19 @@ pub struct Calls<'a> {
     pub allow: &'a dyn Fn(&str) -> Option<String>,
     /// Of `syscalls.deny`.
     pub deny: &'a dyn Fn(&str) -> Option<String>,
+    /// How much of what one word means is in another, too.
+    pub shared: &'a dyn Fn(&str, &str) -> Shared,
+}
+
+/// How much of what one word means is in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    /// Every call.
+    Whole,
+    /// Some calls.
+    Part,
+    /// No call.
+    Nothing,
 }
 
 /// Reads `text`.
@@ -109,6 +126,7 @@ impl<'a> Draft<'a> {
 
     /// The same for text.
     fn text(&mut self, part: &str, key: &'static str, value: &str) {
+        let value = if key.starts_with("command.") { &literal(value) } else { value };
         self.put(part, key, quote(value));
     }
 
@@ -140,12 +158,12 @@ impl<'a> Draft<'a> {
 
     /// An entry of a list.
     fn add(&mut self, part: &str, key: &'static str, entry: &str) {
-        self.entry(part, key, quote(entry));
+        self.entry(part, key, quote(&literal(entry)));
     }
 
     /// A path that need not be there.
     fn add_optional(&mut self, part: &str, key: &'static str, path: &str) {
-        self.entry(part, key, format!("{{ path = {}, optional = true }}", quote(path)));
+        self.entry(part, key, format!("{{ path = {}, optional = true }}", quote(&literal(path))));
     }
 
     fn entry(&mut self, part: &str, key: &'static str, entry: String) {
@@ -159,7 +177,7 @@ impl<'a> Draft<'a> {
     fn variable(&mut self, part: &str, text: &str) {
         match text.split_once('=') {
             Some((name, value)) => {
-                let (name, value) = (quote(name), quote(value));
+                let (name, value) = (quote(name), quote(&literal(value)));
                 match refused("command.environment", &format!("{{ {name} = {value} }}")) {
                     None => drop(self.environment.insert(name, value)),
                     Some(why) => self.lose(part, &why),
@@ -179,6 +197,25 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Takes a word out of `syscalls.deny` again, with what it holds; of what cannot be taken out, that it stays.
+    fn give_back(&mut self, part: &str, name: &str) {
+        // What is not allowed again must stay denied.
+        if (self.calls.allow)(name).is_some() {
+            return;
+        }
+        let Some(denied) = self.lists.get_mut("syscalls.deny") else { return };
+        let shared = self.calls.shared;
+        denied.retain(|word| shared(word.trim_matches('"'), name) != Shared::Whole);
+        let mut stay = denied.iter().map(|word| word.trim_matches('"'));
+        let stays = stay.find(|word| shared(word, name) == Shared::Part).map(str::to_owned);
+        if denied.is_empty() {
+            self.lists.remove("syscalls.deny");
+        }
+        if let Some(word) = stays {
+            self.lose(part, &format!("{word} is taken away before, and with it what both have stays denied here"));
+        }
+    }
+
     fn finish(mut self) -> Imported {
         if self.closed {
             let why = match self.lists.get("syscalls.allow") {
@@ -190,7 +227,8 @@ impl<'a> Draft<'a> {
         }
         let parts = self.lost.len() + self.more;
         if self.more > 0 {
-            self.lost.push(format!("and {} more parts", self.more));
+            let parts = if self.more == 1 { "part" } else { "parts" };
+            self.lost.push(format!("and {} more {parts}", self.more));
         }
         let (from, base) = match self.format {
             Format::Oci => ("a seccomp profile", "strict"),
@@ -235,35 +273,67 @@ fn refused(key: &str, value: &str) -> Option<String> {
     error.told().next().map(|told| told.label.unwrap_or(told.what))
 }
 
-/// A text on one line, of which not more is kept than anyone reads.
+/// A text on one line, of which not more is kept than anyone reads: whole words, if it has any.
 fn line(text: &str) -> String {
-    let cut: String = text.chars().take(300).collect();
-    super::diagnose::printable(&cut)
+    let Some((end, _)) = text.char_indices().nth(LONGEST_LINE) else { return super::diagnose::printable(text) };
+    let cut = &text[..end];
+    let whole = cut.rfind(char::is_whitespace).map_or(cut, |blank| cut[..blank].trim_end());
+    format!("{} ...", super::diagnose::printable(whole))
 }
 
-/// The words of a command line in quotes as a shell has them, without its other meanings; `None` where a quote is open.
-fn words(text: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+/// Who reads a text in quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    /// A backslash is one in single quotes.
+    Shell,
+    /// It begins an escape there, too: see systemd.syntax(7).
+    Systemd,
+}
+
+/// One word of a line.
+#[derive(Default)]
+struct Word {
+    /// Without its quotes.
+    text: String,
+    /// As it stands there.
+    written: String,
+}
+
+/// The words of a line in quotes, without other meanings; `None` where a quote is open.
+fn quoted(text: &str, quoting: Quoting) -> Option<Vec<Word>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<Word>, None);
     let mut letters = text.chars();
     while let Some(c) = letters.next() {
+        if quote.is_none() && c.is_whitespace() {
+            words.extend(word.take());
+            continue;
+        }
+        let word = word.get_or_insert_default();
+        word.written.push(c);
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                word.get_or_insert_default();
+            (None, '"' | '\'') => quote = Some(c),
+            (Some('\''), '\\') if quoting == Quoting::Shell => word.text.push(c),
+            (_, '\\') => {
+                let escaped = letters.next()?;
+                word.text.push(escaped);
+                word.written.push(escaped);
             }
-            (None | Some('"'), '\\') => word.get_or_insert_default().push(letters.next()?),
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
+            (_, c) => word.text.push(c),
         }
     }
     words.extend(word);
     quote.is_none().then_some(words)
 }
 
+/// The words of a command line as a shell has them.
+fn words(text: &str) -> Option<Vec<String>> {
+    Some(quoted(text, Quoting::Shell)?.into_iter().map(|word| word.text).collect())
+}
+
 /// A list of words in TOML.
 fn list(words: &[String]) -> String {
-    format!("[{}]", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(", "))
+    format!("[{}]", words.iter().map(|word| quote(&literal(word))).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

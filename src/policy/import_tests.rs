@@ -5,15 +5,26 @@ use super::*;
 
 /// As the plan answers, for the few names that are used here.
 fn call(name: &str) -> Option<String> {
-    let known = ["read", "write", "exit_group", "execve", "socket", "chown", "@system-service", "@mount", "all"];
+    let known =
+        ["read", "write", "exit_group", "execve", "socket", "chown", "mount", "@system-service", "@mount", "all"];
     (!known.contains(&name)).then(|| "no call or group has this name".to_string())
 }
 
 fn deny(name: &str) -> Option<String> {
-    (!["chown", "@mount", "@aio"].contains(&name)).then(|| "it cannot be denied".to_string())
+    (!["chown", "mount", "@mount", "@aio"].contains(&name)).then(|| "it cannot be denied".to_string())
 }
 
-const CALLS: Calls<'static> = Calls { allow: &call, deny: &deny };
+/// `@mount` is a set of two, and every other word stands for itself.
+fn shared(one: &str, other: &str) -> Shared {
+    match (one, other) {
+        (one, other) if one == other => Shared::Whole,
+        ("mount" | "umount2", "@mount") => Shared::Whole,
+        ("@mount", "mount" | "umount2") => Shared::Part,
+        _ => Shared::Nothing,
+    }
+}
+
+const CALLS: Calls<'static> = Calls { allow: &call, deny: &deny, shared: &shared };
 
 /// The lines of the policy after its head, and what is lost.
 fn imported(format: Format, text: &str) -> (Vec<String>, Vec<String>) {
@@ -346,6 +357,8 @@ fn each_field_of_a_mount_is_carried_or_named() {
         ("rw: 1 noexec: t", "files.write = [\"/a\"]", None),
         ("mandatory: false", "files.execute = [{ path = \"/a\", optional = true }]", None),
         ("nosuid: true", "files.execute = [\"/a\"]", Some("mount /a /a nosuid: there is no such key".to_string())),
+        ("mandatory: False noexec: true", "files.read = [{ path = \"/a\", optional = true }]", None),
+        ("mandatory: never", "", Some(wrong.to_string())),
         ("prefix_src_env: 'HOME'", "", Some(left("prefix_src_env"))),
         ("src_content: 'x'", "", Some(left("src_content"))),
         ("is_symlink: true", "", Some(left("is_symlink"))),
@@ -355,17 +368,144 @@ fn each_field_of_a_mount_is_carried_or_named() {
     }
 }
 
+/// config.proto: "Should the sandboxing fail if we cannot mount this resource?", which is so where it is not said.
+#[test]
+fn a_mount_that_may_be_missing_is_optional_or_named() {
+    let needed = "it is there, or the command is not started";
+    for (fields, policy, lost) in [
+        ("src: '/dev/zero' dst: '/dev/zero' is_bind: true", "files.devices = [\"zero\"]", "mount /dev/zero /dev/zero"),
+        ("dst: '/proc' fstype: 'proc'", "files.proc = \"subset\"", "mount  /proc"),
+    ] {
+        check(Format::Nsjail, &format!("mount {{ {fields} mandatory: true }}"), &[policy], &[]);
+        let lost = format!("{lost} mandatory: {needed}");
+        check(Format::Nsjail, &format!("mount {{ {fields} mandatory: false }}"), &[policy], &[&lost]);
+    }
+}
+
 #[test]
 fn the_parts_that_are_too_many_are_counted() {
     let found = import(Format::Systemd, &format!("[Service]\n{}", "Foo=1\n".repeat(MOST_LOST + 7)), CALLS).unwrap();
     assert_eq!((found.lost.len(), found.lost.last().unwrap().as_str()), (MOST_LOST + 1, "and 7 more parts"));
     assert_eq!(found.parts, MOST_LOST + 7);
     assert!(found.policy.ends_with("#  and 7 more parts\n"));
+    let found = import(Format::Systemd, &format!("[Service]\n{}", "Foo=1\n".repeat(MOST_LOST + 1)), CALLS).unwrap();
+    assert_eq!(found.lost.last().unwrap(), "and 1 more part");
 }
 
 #[test]
 fn a_service_of_xinetd_may_stand_after_a_tab() {
     let (lines, lost) = imported(Format::Xinetd, "service\tfinger\n{\n\tserver = /a\n\tenv -= A=1\n}\n");
     assert_eq!(lines, ["command.argv = [\"/a\"]", "description = \"finger\""]);
-    assert_eq!(lost, ["env -= A=1: it takes from what is said elsewhere"]);
+    assert_eq!(lost, ["env -= A=1: xinetd takes nothing from env"]);
+}
+
+/// systemd.exec(5): "the first encountered will take precedence and will dictate the default action", and later ones
+/// "add or delete the listed system calls from the set".
+#[test]
+fn lists_of_calls_of_both_sorts_are_taken_in_their_order() {
+    let unit = |lines: &[&str]| {
+        let lines = lines.iter().map(|line| format!("SystemCallFilter={line}\n")).collect::<String>();
+        format!("[Service]\nSystemCallErrorNumber=EPERM\n{lines}")
+    };
+    let both = "SystemCallFilter=mount: @mount is taken away before, and with it what both have stays denied here";
+    let cases: [(&[&str], &[&str], &[&str]); 9] = [
+        (&["read chown", "~chown"], &["allow = [\"chown\", \"read\"]", "deny = [\"chown\"]"], &[]),
+        (&["read chown", "~chown", "chown"], &["allow = [\"chown\", \"read\"]"], &[]),
+        (&["~chown", "chown"], &["allow = [\"chown\"]"], &[]),
+        (&["~chown", "chown", "~chown"], &["allow = [\"chown\"]", "deny = [\"chown\"]"], &[]),
+        (&["~chown mount", "@mount"], &["allow = [\"@mount\"]", "deny = [\"chown\"]"], &[]),
+        (&["~@mount", "mount"], &["allow = [\"mount\"]", "deny = [\"@mount\"]"], &[both]),
+        (&["read", "~@mount", "mount"], &["allow = [\"mount\", \"read\"]", "deny = [\"@mount\"]"], &[both]),
+        (&["read", "~@mount", "", "chown"], &["allow = [\"chown\"]"], &[]),
+        (&["~@aio", "@aio"], &["deny = [\"@aio\"]"], &["SystemCallFilter=@aio: no call or group has this name"]),
+    ];
+    for (lines, policy, lost) in cases {
+        let policy: Vec<String> = policy.iter().map(|line| format!("syscalls.{line}")).collect();
+        check(Format::Systemd, &unit(lines), &policy.iter().map(String::as_str).collect::<Vec<_>>(), lost);
+    }
+}
+
+#[test]
+fn a_variable_that_only_systemd_can_read_is_lost_alone() {
+    check(
+        Format::Systemd,
+        "[Service]\nEnvironment=A=1 \"B=two words\" 'C=a\\' b' D=%n E=5\nEnvironment=A=\\x41 F=6\n",
+        &["command.environment = { \"B\" = \"two words\", \"E\" = \"5\", \"F\" = \"6\" }"],
+        &[
+            "Environment='C=a\\' b': an escape or a specifier is systemd's own",
+            "Environment=D=%n: an escape or a specifier is systemd's own",
+            "Environment=A=\\x41: an escape or a specifier is systemd's own",
+        ],
+    );
+}
+
+/// xinetd.conf(5): lists "support all assignment operators", but env not `-=`; "the remaining attributes support only
+/// the '=' operator and can appear at most once".
+#[test]
+fn each_operator_of_xinetd_is_carried_or_named() {
+    check(
+        Format::Xinetd,
+        "service finger\n{\n\tserver = /a\n\tserver_args = -s\n\tserver_args += -l\n\tserver -= /a\n\
+         \tuser = nobody\n\tuser = daemon\n\tenv = A=1\n\tenv += B=2 A=3\n\tenv+=C=4\n\tenv -= A=1\n\
+         \tonly_from += 10.0.0.0\n\tno_access -= 10.1.0.0\n}\n",
+        &[
+            "command.argv = [\"/a\", \"-s\"]",
+            "command.environment = { \"A\" = \"3\", \"B\" = \"2\", \"C\" = \"4\" }",
+            "command.user = \"nobody\"",
+            "description = \"finger\"",
+        ],
+        &[
+            "server_args += -l: xinetd has this operator for lists alone",
+            "server -= /a: xinetd has this operator for lists alone",
+            "user = daemon: it is said before, and xinetd takes it once",
+            "env -= A=1: xinetd takes nothing from env",
+            "only_from += 10.0.0.0: there is no such key",
+            "no_access -= 10.1.0.0: there is no such key",
+        ],
+    );
+}
+
+#[test]
+fn a_condition_that_is_not_known_keeps_a_call_out() {
+    check(
+        Format::Oci,
+        r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "comment": "", "includes": {"hosts": ["a"]}},
+            {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"phase": "full", "arches": ["arm"]}},
+            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_X"]}, "priority": 3}]}"#,
+        &["syscalls.allow = [\"socket\"]", "syscalls.on-deny = \"errno\""],
+        &[
+            "read (SCMP_ACT_ALLOW): `hosts` is a condition that is not known",
+            "write (SCMP_ACT_ALLOW): `phase` is a condition that is not known",
+            "priority of an entry of syscalls: there is no such key",
+        ],
+    );
+}
+
+#[test]
+fn a_long_line_is_cut_at_a_word() {
+    let long = |word: &str| {
+        let (_, lost) = imported(Format::Systemd, &format!("[Service]\nFoo={}\n", word.repeat(100)));
+        lost[0].clone()
+    };
+    let words = long("abcde ");
+    assert!(words.ends_with("abcde ...") && words.chars().count() <= 304, "{words}");
+    let one = long("abcdef");
+    assert_eq!(one, format!("Foo={} ...", &"abcdef".repeat(100)[..296]), "there is nothing to cut at");
+}
+
+#[test]
+fn braces_after_a_dollar_stay_what_they_are() {
+    check(
+        Format::Nsjail,
+        "exec_bin { path: '/bin/sh' arg: '-c' arg: 'echo ${HOME}' }\nenvar: 'A=${B}'\ncwd: '/srv/${x}'\n\
+         mount { src: '/${a}' dst: '/${a}' is_bind: true noexec: true }\n",
+        &[
+            "command.argv = [\"/bin/sh\", \"-c\", \"echo $${HOME}\"]",
+            "command.directory = \"/srv/$${x}\"",
+            "command.environment = { \"A\" = \"$${B}\" }",
+            "files.read = [\"/$${a}\"]",
+        ],
+        &[],
+    );
 }

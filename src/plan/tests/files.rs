@@ -63,6 +63,8 @@ fn paths_that_cannot_be_shown_are_refused() {
     check(reading("/proc/meminfo"), &format!("{AT}:9: /proc/meminfo cannot be granted as a path; {proc}"));
     let nodes = "name its nodes: files.devices = [\"null\", ...]";
     check(reading("/dev"), &format!("{AT}:9: /dev cannot be granted as a path; {nodes}"));
+    let node = "name the node: files.devices; one that is shown by its path cannot be opened";
+    check(reading("/dev/null"), &format!("{AT}:9: /dev/null cannot be granted as a path; {node}"));
     let ours = "name another path: file systems of our own are mounted there";
     check(reading("/.scratch/0"), &format!("{AT}:9: /.scratch/0 cannot be granted as a path; {ours}"));
 }

@@ -127,8 +127,13 @@ fn mount(fields: &[Field], draft: &mut Draft<'_>) {
     let ([Some(bind), Some(write), Some(noexec)], Some(needed)) = (flags, flag(fields, "mandatory", Flag::Yes)) else {
         return draft.lose(&part, "what stands in it for true or false is neither");
     };
+    let fs = plain(fields, "fstype");
+    // An entry of a list can be one that need not be there; these two cannot.
+    if needed == Flag::No && plainly && (fs == Some("proc") || fs.is_none() && src.starts_with("/dev/")) {
+        draft.lose(&format!("{part} mandatory"), "it is there, or the command is not started");
+    }
     let add = if needed == Flag::Yes { Draft::add } else { Draft::add_optional };
-    match plain(fields, "fstype") {
+    match fs {
         _ if !plainly => {}
         Some("proc") => draft.text(&part, "files.proc", "subset"),
         Some("tmpfs") => draft.lose(&part, "a scratch file system needs a size and a number of files: files.scratch"),

@@ -34,18 +34,28 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// The keys of an entry; `comment` is for people.
+const ENTRY: &[&str] = &["name", "names", "action", "args", "comment", "includes", "excludes", "errnoRet", "errno"];
+
+/// The keys of `includes` and `excludes`.
+const CONDITIONS: &[&str] = &["arches", "caps", "minKernel"];
+
 fn one(entry: &Value, default: &str, draft: &mut Draft<'_>) {
     let name = entry.get("name").and_then(Value::as_str).into_iter();
     let several = entry.get("names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let action = entry.get("action").and_then(Value::as_str).unwrap_or_default();
     let why = condition(entry);
+    let keys = entry.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    for key in keys.filter(|key| !ENTRY.contains(key)) {
+        draft.lose(&format!("{key} of an entry of syscalls"), "there is no such key");
+    }
     let mut names = name.chain(several).peekable();
     if names.peek().is_none() {
         draft.lose(&format!("an entry of syscalls ({action})"), "it names no call");
     }
     for name in names {
         let part = format!("{name} ({action})");
-        match (action, why) {
+        match (action, &why) {
             (_, Some(why)) => draft.lose(&part, why),
             ("SCMP_ACT_ALLOW", None) if default == "SCMP_ACT_ALLOW" => {}
             ("SCMP_ACT_ALLOW", None) => draft.call(&part, "syscalls.allow", name),
@@ -69,8 +79,18 @@ fn kills(action: &str) -> bool {
     action.starts_with("SCMP_ACT_KILL")
 }
 
-/// Why an entry is not one that holds always.
-fn condition(entry: &Value) -> Option<&'static str> {
+/// Why an entry is not one that holds always. What is not known may be a condition, too.
+fn condition(entry: &Value) -> Option<String> {
+    let of = |key| entry.get(key).and_then(Value::as_object).into_iter().flatten();
+    let unknown = of("includes").chain(of("excludes")).find(|(key, _)| !CONDITIONS.contains(&key.as_str()));
+    match (known_condition(entry), unknown) {
+        (Some(why), _) => Some(why.to_string()),
+        (None, Some((key, _))) => Some(format!("`{key}` is a condition that is not known")),
+        (None, None) => None,
+    }
+}
+
+fn known_condition(entry: &Value) -> Option<&'static str> {
     let filled = |value: Option<&Value>| match value {
         Some(Value::Array(list)) => !list.is_empty(),
         Some(Value::Object(map)) => !map.is_empty(),

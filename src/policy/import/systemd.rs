@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! systemd.exec(5), systemd.resource-control(5) and ExecStart= of systemd.service(5).
 
-use super::{Draft, list, words};
+use super::{Draft, Quoting, Word, list, quote, quoted, words};
 use std::collections::BTreeSet;
 
 /// What a command has here anyway, with the words besides true for which that is so.
@@ -123,10 +123,11 @@ impl Unit {
         }
     }
 
+    /// The first list says what holds of a call in none; each later one adds to what is allowed, or takes from it.
     fn calls(&mut self, value: &str, draft: &mut Draft<'_>) {
-        let (filter, key, sign, value) = match value.strip_prefix('~') {
-            Some(rest) => (Filter::Deny, "syscalls.deny", "~", rest),
-            None => (Filter::Allow, "syscalls.allow", "", value),
+        let (filter, sign, value) = match value.strip_prefix('~') {
+            Some(rest) => (Filter::Deny, "~", rest),
+            None => (Filter::Allow, "", value),
         };
         self.filter.get_or_insert(filter);
         for word in value.split_whitespace() {
@@ -135,9 +136,14 @@ impl Unit {
             if errno.is_some() {
                 draft.lose(&part, "an errno of its own for one call");
             }
-            // In a list of what is allowed, such a call is one that is not.
-            if errno.is_none() || filter == Filter::Deny {
-                draft.call(&part, key, name);
+            match filter {
+                Filter::Deny => draft.call(&part, "syscalls.deny", name),
+                // In a list of what is allowed, such a call is one that is not.
+                Filter::Allow if errno.is_some() => {}
+                Filter::Allow => {
+                    draft.call(&part, "syscalls.allow", name);
+                    draft.give_back(&part, name);
+                }
             }
         }
     }
@@ -170,9 +176,8 @@ fn plain(key: &str, value: &str, part: &str, draft: &mut Draft<'_>) {
         "Group" => draft.text(part, "command.group", value),
         "WorkingDirectory" => draft.text(part, "command.directory", value),
         "UMask" => draft.text(part, "command.umask", value),
-        "Environment" if value.contains(['\\', '%']) => draft.lose(part, "an escape or a specifier is systemd's own"),
-        "Environment" => match words(value) {
-            Some(all) => all.iter().for_each(|variable| draft.variable(part, variable)),
+        "Environment" => match quoted(value, Quoting::Systemd) {
+            Some(all) => all.iter().for_each(|word| variable(word, draft)),
             None => draft.lose(part, "a quote is open"),
         },
         "ReadOnlyPaths" | "BindReadOnlyPaths" => paths(key, "files.read", value, draft),
@@ -189,6 +194,17 @@ fn plain(key: &str, value: &str, part: &str, draft: &mut Draft<'_>) {
             None => draft.lose(part, "there is no such key"),
         },
     }
+}
+
+/// One variable; what only systemd can read is lost alone, with what the variable was before.
+fn variable(word: &Word, draft: &mut Draft<'_>) {
+    let part = format!("Environment={}", word.written);
+    if !word.written.contains(['\\', '%']) {
+        return draft.variable(&part, &word.text);
+    }
+    draft.lose(&part, "an escape or a specifier is systemd's own");
+    let name = word.text.split('=').next().unwrap_or_default();
+    draft.environment.remove(&quote(name));
 }
 
 /// The key of a resource limit, and whether it is in bytes. `LimitNPROC` counts the user on the whole host, `limits.tasks`

@@ -2,6 +2,7 @@
 //! xinetd.conf(5): one service, in a file of its own or among others; a second one is named as lost.
 
 use super::{Draft, list, words};
+use std::collections::BTreeSet;
 
 pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -18,12 +19,7 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
         let mut service = Service::default();
         for line in lines.by_ref().skip_while(|line| *line == "{").take_while(|line| *line != "}") {
             match line.split_once('=') {
-                Some((key, _)) if !found && key.ends_with('-') => {
-                    draft.lose(line, "it takes from what is said elsewhere")
-                }
-                Some((key, value)) if !found => {
-                    service.one(key.trim_end_matches(['+', '-', ' ', '\t']), value.trim(), draft)
-                }
+                Some((key, value)) if !found => service.assign(line, key, value.trim(), draft),
                 Some(_) => {}
                 None => draft.lose(line, "it is no attribute"),
             }
@@ -37,40 +33,63 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     if found { Ok(()) } else { Err("there is no service in it".to_string()) }
 }
 
+/// The attributes that are lists, for which there are `+=` and `-=`.
+const LISTS: &[&str] = &["only_from", "no_access", "log_on_success", "log_on_failure", "passenv", "env"];
+
 /// What two attributes say together.
 #[derive(Default)]
 struct Service {
+    seen: BTreeSet<String>,
     server: Option<String>,
     arguments: Vec<String>,
 }
 
 impl Service {
-    fn one(&mut self, key: &str, value: &str, draft: &mut Draft<'_>) {
-        let part = format!("{key} = {value}");
+    /// An attribute with its operator, which stands at the end of `key`. A list can be said in several lines, each of
+    /// which adds to it: there is no other for it to take the place of.
+    fn assign(&mut self, line: &str, key: &str, value: &str, draft: &mut Draft<'_>) {
+        let (key, operator) = match key.as_bytes().last() {
+            Some(b'+') => (key.trim_end_matches('+'), '+'),
+            Some(b'-') => (key.trim_end_matches('-'), '-'),
+            Some(_) | None => (key, '='),
+        };
+        let key = key.trim_end();
+        match (LISTS.contains(&key), operator) {
+            (false, '+' | '-') => draft.lose(line, "xinetd has this operator for lists alone"),
+            (false, _) if !self.seen.insert(key.to_string()) => {
+                draft.lose(line, "it is said before, and xinetd takes it once");
+            }
+            (true, '-') if key == "env" => draft.lose(line, "xinetd takes nothing from env"),
+            (true, '+' | '-') => self.one(key, value, line, draft),
+            (_, _) => self.one(key, value, &format!("{key} = {value}"), draft),
+        }
+    }
+
+    fn one(&mut self, key: &str, value: &str, part: &str, draft: &mut Draft<'_>) {
         match key {
             "server" => self.server = Some(value.to_string()),
             "server_args" => self.arguments = value.split_whitespace().map(str::to_string).collect(),
-            "user" => draft.text(&part, "command.user", value),
-            "group" => draft.text(&part, "command.group", value),
-            "umask" => draft.text(&part, "command.umask", value),
-            "instances" if value != "UNLIMITED" => draft.number(&part, "connection.concurrency", value),
+            "user" => draft.text(part, "command.user", value),
+            "group" => draft.text(part, "command.group", value),
+            "umask" => draft.text(part, "command.umask", value),
+            "instances" if value != "UNLIMITED" => draft.number(part, "connection.concurrency", value),
             "env" => match words(value) {
-                Some(all) => all.iter().for_each(|variable| draft.variable(&part, variable)),
-                None => draft.lose(&part, "a quote is open"),
+                Some(all) => all.iter().for_each(|variable| draft.variable(part, variable)),
+                None => draft.lose(part, "a quote is open"),
             },
-            "rlimit_as" => draft.bytes(&part, "limits.address-space", value, 1),
-            "rlimit_stack" => draft.bytes(&part, "limits.stack", value, 1),
-            "rlimit_cpu" => draft.text(&part, "limits.processor-time", value),
-            "rlimit_files" => draft.number(&part, "limits.open-files", value),
+            "rlimit_as" => draft.bytes(part, "limits.address-space", value, 1),
+            "rlimit_stack" => draft.bytes(part, "limits.stack", value, 1),
+            "rlimit_cpu" => draft.text(part, "limits.processor-time", value),
+            "rlimit_files" => draft.number(part, "limits.open-files", value),
             // What is so for every command here.
             "socket_type" if value == "stream" => {}
             "protocol" if value == "tcp" => {}
             "wait" if value == "no" => {}
             "disable" if value == "no" => {}
             "flags" if value == "REUSE" => {}
-            "port" | "bind" | "interface" => draft.lose(&part, "say it to spawnbox listen"),
-            "instances" | "per_source" | "cps" | "max_load" => draft.lose(&part, "there is no such limit"),
-            _ => draft.lose(&part, "there is no such key"),
+            "port" | "bind" | "interface" => draft.lose(part, "say it to spawnbox listen"),
+            "instances" | "per_source" | "cps" | "max_load" => draft.lose(part, "there is no such limit"),
+            _ => draft.lose(part, "there is no such key"),
         }
     }
 
