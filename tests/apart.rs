@@ -4,6 +4,10 @@
 
 use crate::scene::stage::program;
 use crate::scene::{Client, Scene, Server, host, patience, scene};
+use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 
 /// Not used by any other test, and nobody's on a Debian machine.
 const RANGE: &str = "61200-61299";
@@ -50,6 +54,36 @@ fn shells(server: &Server, count: usize) -> Vec<u32> {
 fn ids(pid: u32, which: &str) -> Vec<u32> {
     let line = host::status_of(pid, which).expect("the process lives");
     line.split_whitespace().map(|id| id.parse().expect("a number")).collect()
+}
+
+/// Where systemd claims the ids of its dynamic users: see `pick_uid` in its src/core/dynamic-user.c.
+const CLAIMS: &str = "/run/systemd/dynamic-uid";
+
+/// Claims an id as systemd does: the lock, if nobody has it.
+fn claim_as_systemd(id: u32) -> Option<Flock<File>> {
+    std::fs::create_dir_all(CLAIMS).expect("root may make it");
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    let file = options.open(format!("{CLAIMS}/{id}")).expect("root may make it");
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+}
+
+#[test]
+fn a_session_and_a_dynamic_user_of_systemd_never_have_the_same_id() {
+    needs!(root);
+    let systemds = claim_as_systemd(61400).expect("nobody has it");
+    let server = interpreter(scene("strict")).users("61400-61402").listen();
+    let (mut first, mut second) = two(&server);
+    assert_eq!([&mut first, &mut second].map(|client| ask(client, "echo ready")), ["ready"; 2]);
+    let given =
+        |count| -> BTreeSet<u32> { shells(&server, count).into_iter().flat_map(|shell| ids(shell, "Uid")).collect() };
+    assert_eq!(given(2), BTreeSet::from([61401, 61402]));
+    assert!(claim_as_systemd(61401).is_none(), "systemd would give it away again");
+    // The next one waits for the id that systemd has.
+    let mut third = server.connect();
+    drop(systemds);
+    ask(&mut third, "echo ready");
+    assert_eq!(given(3), BTreeSet::from([61400, 61401, 61402]));
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Causes {
     pub bounded: bool,
     /// It runs in a container.
     pub container: bool,
+    /// No user namespace maps its user ids: they are the host's, in a container too.
+    pub unmapped: bool,
     /// The unit of systemd that started it.
     pub unit: Option<String>,
 }
@@ -56,6 +58,7 @@ impl Causes {
             filtered: field(&status, "Seccomp").is_some_and(|mode| mode != "0"),
             bounded: crate::sys::process::ask(libc::PR_CAPBSET_READ, SYS_ADMIN, 0) == Ok(0),
             container: MARKS.iter().any(|mark| Path::new(mark).exists()) || std::env::var_os("container").is_some(),
+            unmapped: read("/proc/self/uid_map").is_some_and(|map| is_whole(&map)),
             unit: read("/proc/self/cgroup").filter(|_| systemd).as_deref().and_then(unit),
         }
     }
@@ -69,6 +72,11 @@ impl Causes {
 /// A field of proc_pid_status(5).
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Whether a map of user_namespaces(7) is that of the first namespace: every id to itself.
+fn is_whole(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// The innermost service in the path of the control group.
@@ -85,6 +93,7 @@ mod tests {
     fn texts_of_the_kernel_are_read() {
         assert_eq!(field("Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1\n", "Seccomp"), Some("2"));
         assert_eq!(field("Name:\tx\n", "Seccomp"), None);
+        assert!(is_whole("         0          0 4294967295\n") && !is_whole("0 100000 65536\n") && !is_whole(""));
         let unit = |path| unit(path);
         assert_eq!(unit("4:memory:/\n0::/system.slice/postfix.service/x\n"), Some("postfix.service".into()));
         assert_eq!(unit("0::/user.slice/user-1000.slice/session-3.scope\n"), None);

@@ -8,6 +8,11 @@ use crate::sys::accounts;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User};
 use std::io::ErrorKind;
+use std::path::Path;
+
+/// Where systemd says who has an id of its dynamic users now: a link `direct:ID` to the name. See `make_uid_symlinks` in
+/// systemd's src/core/dynamic-user.c.
+const DYNAMIC: &str = "/run/systemd/dynamic-uid";
 
 /// Everybody who has ids in one of `ranges`, sorted.
 ///
@@ -31,8 +36,15 @@ pub(super) fn occupied(ranges: &[IdRange]) -> Result<Vec<Occupied>, HostError> {
 }
 
 fn accounts() -> Vec<Occupied> {
-    let users = accounts::users().into_iter().map(|(name, id)| account("user", &name, id));
-    users.chain(accounts::groups().into_iter().map(|(name, id)| account("group", &name, id))).collect()
+    let stays = |(name, id): &(String, u32)| !comes_and_goes(Path::new(DYNAMIC), name, *id);
+    let users = accounts::users().into_iter().filter(stays).map(|(name, id)| account("user", &name, id));
+    users.chain(accounts::groups().into_iter().filter(stays).map(|(name, id)| account("group", &name, id))).collect()
+}
+
+/// Whether an account is a dynamic user or its group, which nss-systemd lists for as long as it has its id. That is nobody's
+/// for good: it is claimed by systemd in the way of a session, by a lock that is asked for each session.
+fn comes_and_goes(claims: &Path, name: &str, id: u32) -> bool {
+    std::fs::read_link(claims.join(format!("direct:{id}"))).is_ok_and(|text| text.as_os_str() == name)
 }
 
 fn account(sort: &str, name: &str, id: u32) -> Occupied {
@@ -45,8 +57,9 @@ fn ends(range: IdRange) -> Result<Vec<Occupied>, HostError> {
         let failed = |errno| HostError::new(format!("look up user and group id {id}"), errno);
         let user = User::from_uid(Uid::from_raw(id)).map_err(failed)?;
         let group = Group::from_gid(Gid::from_raw(id)).map_err(failed)?;
-        found.extend(user.map(|user| account("user", &user.name, id)));
-        found.extend(group.map(|group| account("group", &group.name, id)));
+        let named = [user.map(|user| ("user", user.name)), group.map(|group| ("group", group.name))];
+        let stays = |(_, name): &(&str, String)| !comes_and_goes(Path::new(DYNAMIC), name, id);
+        found.extend(named.into_iter().flatten().filter(stays).map(|(sort, name)| account(sort, &name, id)));
     }
     Ok(found)
 }
@@ -88,6 +101,17 @@ mod tests {
         }
         assert!(found.iter().all(|occupied| occupied.ids.first <= 4), "{found:?}");
         assert_eq!(occupied(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_dynamic_user_of_systemd_takes_no_id_for_good() {
+        let claims = std::env::temp_dir().join(format!("spawnbox-claims-{}", std::process::id()));
+        std::fs::create_dir(&claims).unwrap();
+        std::os::unix::fs::symlink("timer", claims.join("direct:61234")).unwrap();
+        let found =
+            [("timer", 61234), ("timer", 61235), ("anna", 61234)].map(|(name, id)| comes_and_goes(&claims, name, id));
+        std::fs::remove_dir_all(&claims).unwrap();
+        assert_eq!(found, [true, false, false]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
         memory(facts),
         settings(facts),
         control_groups(facts),
-        identity(facts),
+        identity(facts, causes),
     ]
 }
 
@@ -182,9 +182,19 @@ fn control_groups(facts: &Facts) -> Finding {
     }
 }
 
-fn identity(facts: &Facts) -> Finding {
+fn identity(facts: &Facts, causes: &Causes) -> Finding {
     match facts.rootless() {
-        false => Finding::good("identity", "commands run as any account but root"),
+        false => {
+            let finding = Finding::good("identity", "commands run as any account but root");
+            // Claims are locks below this container's own /run.
+            match causes.container && causes.unmapped {
+                true => finding.note(
+                    "a user id of a range is claimed in this container alone: systemd outside may give the same one to a \
+                     dynamic user (61184-65519), so name another range here, such as 65536-65599",
+                ),
+                false => finding,
+            }
+        }
         true => {
             let what = format!("commands run as user id {}, as spawnbox does", facts.uid);
             let finding = Finding::new("identity", State::Less, what).fix(["start it as root".to_string()]);

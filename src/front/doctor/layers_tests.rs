@@ -36,6 +36,15 @@ fn a_host_with_everything_has_nothing_to_mend() {
 }
 
 #[test]
+fn a_container_with_the_hosts_user_ids_is_told_that_its_claims_are_not_seen_outside() {
+    let notes = |container, unmapped| {
+        let causes = Causes { container, unmapped, ..Causes::default() };
+        of(&root_on_618(), &causes, "identity").notes.len()
+    };
+    assert_eq!([notes(true, true), notes(true, false), notes(false, true)], [1, 0, 0]);
+}
+
+#[test]
 fn each_gap_has_its_command() {
     let users = |value| causes(&[("user.max_user_namespaces", value)]);
     let (root, user) = (root_on_618(), user_on_618());
