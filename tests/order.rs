@@ -81,11 +81,14 @@ fn follows_the_table(scene: Scene, with: &[Step]) {
     }
 }
 
-/// The steps of the plan, as `explain --steps` lists them.
+/// The steps of the plan, as `explain --steps` lists those that are taken.
 fn planned(scene: &Scene) -> Vec<Step> {
-    let listed = scene.clone().explain(&["--steps"]).exits(0).stdout;
-    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
-    Step::ALL.iter().copied().filter(|step| names.contains(&step.name())).collect()
+    let listed = scene.clone().explain(&["--steps", "--json"]).exits(0).stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
+    let taken = |step: &Step| {
+        listed["steps"].as_array().is_some_and(|steps| steps.iter().any(|taken| taken["name"] == step.name()))
+    };
+    Step::ALL.iter().copied().filter(taken).collect()
 }
 
 /// The last line that is like this, and the process that made the call on it.
