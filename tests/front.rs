@@ -13,10 +13,14 @@ use std::time::{Duration, Instant};
 /// `spawnbox run` with one socket as standard input, output and error, as inetd gives it: its end and all that the
 /// client got.
 fn under_inetd(words: &[&str]) -> (ExitStatus, String) {
+    under_inetd_as(&[&["run"], words].concat())
+}
+
+fn under_inetd_as(words: &[&str]) -> (ExitStatus, String) {
     let (mut client, server) = UnixStream::pair().expect("socket pairs can be made");
     let descriptor = || OwnedFd::from(server.try_clone().expect("a socket can be copied"));
     let mut command = Command::new(stage::program("spawnbox"));
-    command.arg("run").args(words).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.args(words).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
     if host::is_root() {
         command.arg("-scommand.user=nobody");
     }
@@ -38,6 +42,8 @@ fn under_inetd_a_client_never_reads_our_own_words() {
     assert_eq!((status.code(), said.as_str()), (Some(2), ""));
     let (status, said) = under_inetd(&["--no-such-option"]);
     assert_eq!((status.code(), said.as_str()), (Some(2), ""));
+    let (status, said) = under_inetd_as(&["--color", "never", "run", "--no-such-option"]);
+    assert_eq!((status.code(), said.as_str()), (Some(2), ""));
 }
 
 #[test]
@@ -47,6 +53,57 @@ fn run_says_by_its_status_what_kept_the_command_from_running() {
     let shown = format!("files.execute=[\"{}\"]", room.whole().display());
     scene("strict").set(&shown).command(&not_a_program.display().to_string()).run().exits(126);
     scene("strict").set("limits.time=1s").shell("exec sleep 60").run().says("outcome=time-limit limit=1s").exits(124);
+}
+
+#[test]
+fn each_status_of_run_that_its_help_and_its_manual_name_is_what_it_ends_with() {
+    needs!(root);
+    let room = stage::room();
+    let program = |name: &str, text: &str| {
+        let file = room.file(name, text);
+        stage::mode(&file, 0o755);
+        scene("strict")
+            .set(&format!("files.execute=[\"{}\"]", room.whole().display()))
+            .command(&file.display().to_string())
+    };
+    let shell = |script: &str| scene("strict").shell(script);
+    for (status, scene, said) in [
+        ("0", shell("exit 0"), ""),
+        ("3", shell("exit 3"), ""),
+        ("2", shell("exit 0").set("no.such=1"), "error: "),
+        ("124", shell("exec sleep 60").set("limits.time=1s"), "outcome=time-limit"),
+        ("125", shell("exit 0").failing("keyctl=EPERM"), "cannot join an empty session keyring"),
+        ("126", program("text", "no program\n"), "outcome=setup-failed step=Exec"),
+        ("127", program("script", "#!/no/such/interpreter\n"), "outcome=setup-failed step=Exec"),
+        ("137", shell("kill -9 $$"), "outcome=signaled signal=SIGKILL"),
+    ] {
+        scene.run().says(said).exits(status.parse().expect("a number"));
+    }
+    let help = crate::scene::arguments(&["run", "--help"]).run().exits(0).stdout;
+    let manual = crate::scene::arguments(&["man"]).run().exits(0).stdout;
+    for (words, item) in [
+        ("2 usage or policy", ".It 2\n"),
+        ("124 time limit", ".It 124\n"),
+        ("125 the\nsandbox could not be made", ".It 125\n"),
+        ("126 the command could not be run", ".It 126\n"),
+        ("127 it was not found", ".It 127\n"),
+        ("128+N it died of signal N", ".It 128+"),
+    ] {
+        assert!(help.contains(words) && manual.contains(item), "{words}: {help}");
+    }
+}
+
+#[test]
+fn who_asks_for_nothing_or_for_what_there_is_not_is_told_what_there_is() {
+    let arguments = |words: &[&str]| crate::scene::arguments(words).run();
+    for group in ["Serve:\n  listen ", "Write policies:\n  explain ", "Look at this host:\n  doctor ", "Set up:\n"] {
+        arguments(&[]).says(group).exits(2);
+        arguments(&["--help"]).prints(group).exits(0);
+        arguments(&["help"]).prints(group).exits(0);
+    }
+    arguments(&["lisen"]).says("a similar subcommand exists: 'listen'").says("try '--help'").exits(2);
+    arguments(&["run", "--polcy", "x"]).says("a similar argument exists: '--policy'").exits(2);
+    arguments(&["help", "run"]).prints("Example: spawnbox run --policy ./draft.toml").exits(0);
 }
 
 #[test]

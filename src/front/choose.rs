@@ -3,12 +3,12 @@
 //! Looks at the arguments only.
 
 use super::arrange::Failure;
-use super::cli::{Cli, Verb};
+use super::cli::{Cli, Verb, grammar};
 use super::{check, doctor, explain, import, install, learn, listen, manual, master, output, run, terminal};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
-use clap::Parser;
+use clap::FromArgMatches;
 use nix::libc;
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,15 +33,18 @@ pub fn main() -> ExitCode {
     if master::is_meant(&arguments) {
         return master::main(&arguments);
     }
-    let reader = match arguments.get(1) {
-        Some(verb) if verb == "run" && run::keep_quiet_to_client() => Reader::Syslog,
-        Some(_) | None => Reader::StandardError,
+    // An option may stand before it.
+    let runs = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "run");
+    let reader = match runs && run::keep_quiet_to_client() {
+        true => Reader::Syslog,
+        false => Reader::StandardError,
     };
     match reader {
         Reader::StandardError => log::init(log::Stderr),
         Reader::Syslog => log::init(Log::open(Target::Syslog { facility: DAEMON }, "spawnbox")),
     }
-    match Cli::try_parse() {
+    let width = terminal::look().width.min(100);
+    match grammar(width).try_get_matches_from(&arguments).and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => {
             terminal::heed(cli.color);
             serve(&cli.verb, reader)

@@ -4,8 +4,51 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use super::address::Address;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::plan::explain::broken;
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+/// Under which options stand in --help.
+const WHAT: &str = "What it is about";
+const LISTENING: &str = "Listening";
+const WRITTEN: &str = "The policy";
+const DONE: &str = "What is done";
+const WHERE: &str = "Where";
+const PRINTED: &str = "What is printed";
+
+/// What the words are for, in the order in which a newcomer meets them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Serve", &["listen", "run"]),
+    ("Write policies", &["explain", "check", "diff", "learn", "import"]),
+    ("Look at this host", &["doctor"]),
+    ("Set up", &["install-postfix", "man", "completions", "help"]),
+];
+
+/// The grammar, with the words in groups, in lines of so many columns: clap knows groups of options only.
+pub(super) fn grammar(width: usize) -> Command {
+    let mut command = Cli::command();
+    command.build();
+    let heading = anstyle::Style::new().bold().underline();
+    let mut words = String::new();
+    for (group, names) in GROUPS {
+        words.push_str(&format!("{heading}{group}:{heading:#}\n"));
+        for name in names {
+            let about = command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
+            let about =
+                broken(&about.unwrap_or_default(), width.saturating_sub(MARGIN)).join(&format!("\n{:MARGIN$}", ""));
+            let bold = anstyle::Style::new().bold();
+            words.push_str(&format!("  {bold}{name:<15}{bold:#}  {about}\n"));
+        }
+        words.push('\n');
+    }
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{words}{heading}Options:{heading:#}\n{{options}}{{after-help}}"
+    );
+    Cli::command().help_template(template)
+}
+
+/// Where what a word is for begins: after the longest of them.
+const MARGIN: usize = 19;
 
 /// Hands each connection to a sandboxed command.
 #[derive(Debug, Parser)]
@@ -20,6 +63,8 @@ pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
     /// Whether to paint: auto is for a terminal, unless NO_COLOR or TERM=dumb says no
+    ///
+    /// Example: spawnbox explain --color always -- sh | less -R
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto, hide_possible_values = true)]
     pub(super) color: When,
 }
@@ -139,11 +184,15 @@ pub(super) struct Listen {
     #[arg(required = true, value_name = "ADDR")]
     pub(super) addresses: Vec<Address>,
     /// Print each port, or socket path, on a line of standard output
-    #[arg(long)]
+    ///
+    /// Example: spawnbox listen --print-port 127.0.0.1:0 -- cat
+    #[arg(long, help_heading = LISTENING)]
     pub(super) print_port: bool,
     /// Most sessions at once for each kind of socket; further clients wait in the kernel's queue
     /// [default: the policy's connection.concurrency, or 1000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    ///
+    /// Example: spawnbox listen --max-sessions 20 127.0.0.1:7000 -- cat
+    #[arg(long, help_heading = LISTENING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) max_sessions: Option<u32>,
     #[command(flatten)]
     pub(super) what: What,
@@ -160,10 +209,14 @@ pub(super) struct Explain {
     #[command(flatten)]
     pub(super) form: Form,
     /// Print one JSON object: of what is asked for, or of all of this
-    #[arg(long)]
+    ///
+    /// Example: spawnbox explain --steps --json -- sh
+    #[arg(long, help_heading = PRINTED)]
     pub(super) json: bool,
     /// The kind of connection it is for
-    #[arg(long, value_enum, default_value_t = Connection::Tcp)]
+    ///
+    /// Example: spawnbox explain --connection unix --policy policyd-spf
+    #[arg(long, help_heading = WHAT, value_enum, default_value_t = Connection::Tcp)]
     pub(super) connection: Connection,
     #[command(flatten)]
     pub(super) what: What,
@@ -174,13 +227,19 @@ pub(super) struct Explain {
 #[group(multiple = false)]
 pub(super) struct Form {
     /// Print the steps of the child instead, in order: who takes each, about what, by which calls, and why there
-    #[arg(long)]
+    ///
+    /// Example: spawnbox explain --steps -- sh
+    #[arg(long, help_heading = PRINTED)]
     pub(super) steps: bool,
     /// Print what becomes of each system call instead, with its arguments
-    #[arg(long)]
+    ///
+    /// Example: spawnbox explain --seccomp -- sh | grep socket
+    #[arg(long, help_heading = PRINTED)]
     pub(super) seccomp: bool,
     /// Print the points of each wall instead, of a hundred together
-    #[arg(long)]
+    ///
+    /// Example: spawnbox explain --score --policy greylist
+    #[arg(long, help_heading = PRINTED)]
     pub(super) score: bool,
 }
 
@@ -193,10 +252,14 @@ pub(super) struct Diff {
     #[arg(value_name = "NEW")]
     pub(super) new: String,
     /// What ${service} stands for in both [default: the name of NEW]
-    #[arg(long, value_name = "NAME")]
+    ///
+    /// Example: spawnbox diff --service filter ./old.toml ./new.toml
+    #[arg(long, help_heading = WHAT, value_name = "NAME")]
     pub(super) service: Option<String>,
     /// The kind of connection it is for
-    #[arg(long, value_enum, default_value_t = Connection::Tcp)]
+    ///
+    /// Example: spawnbox diff --connection stdio compatible strict
+    #[arg(long, help_heading = WHAT, value_enum, default_value_t = Connection::Tcp)]
     pub(super) connection: Connection,
     /// The command of both [default: each policy's own]
     #[arg(last = true, value_name = "CMD")]
@@ -210,22 +273,34 @@ pub(super) struct Check {
     pub(super) policies: Vec<String>,
     /// What ${service} stands for in policies that are named
     /// [default: each policy's own name, and what depends on it is no mistake]
-    #[arg(long, value_name = "NAME")]
+    ///
+    /// Example: spawnbox check --service filter ./draft.toml
+    #[arg(long, help_heading = WHAT, value_name = "NAME")]
     pub(super) service: Option<String>,
     /// Check each entry of master.cf whose command is spawnbox; needs root, as master(8) does
-    #[arg(long)]
+    ///
+    /// Example: spawnbox check --master-cf
+    #[arg(long, help_heading = WHAT)]
     pub(super) master_cf: bool,
     /// Where main.cf and master.cf are [default: where postconf(1) finds them]
-    #[arg(short = 'c', long, value_name = "DIR", requires = "master_cf")]
+    ///
+    /// Example: spawnbox check --master-cf -c /etc/postfix-out
+    #[arg(short = 'c', long, help_heading = WHAT, value_name = "DIR", requires = "master_cf")]
     pub(super) config_directory: Option<PathBuf>,
     /// Take it for a mistake where a policy has fewer points of a hundred, see explain --score
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    ///
+    /// Example: spawnbox check --min-score 80 ./draft.toml
+    #[arg(long, help_heading = WHAT, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(super) min_score: Option<u32>,
     /// Print mistakes only: nothing at all where everything is good
-    #[arg(short, long, conflicts_with = "json")]
+    ///
+    /// Example: spawnbox check -q && systemctl reload postfix
+    #[arg(short, long, help_heading = PRINTED, conflicts_with = "json")]
     pub(super) quiet: bool,
     /// Print what is good and every mistake, with its place, as one JSON object
-    #[arg(long)]
+    ///
+    /// Example: spawnbox check --json ./draft.toml
+    #[arg(long, help_heading = PRINTED)]
     pub(super) json: bool,
 }
 
@@ -235,7 +310,9 @@ pub(super) struct Doctor {
     #[arg(value_name = "POLICY")]
     pub(super) policy: Option<String>,
     /// Print everything that was found as one JSON object
-    #[arg(long)]
+    ///
+    /// Example: spawnbox doctor --json
+    #[arg(long, help_heading = PRINTED)]
     pub(super) json: bool,
 }
 
@@ -245,7 +322,9 @@ pub(super) struct Import {
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// What it is [default: what it looks like]
-    #[arg(long, value_enum, value_name = "FORMAT")]
+    ///
+    /// Example: spawnbox import --from oci /etc/containers/seccomp.json
+    #[arg(long, help_heading = WHAT, value_enum, value_name = "FORMAT")]
     pub(super) from: Option<From>,
 }
 
@@ -269,20 +348,30 @@ pub(super) struct Learn {
     #[arg(value_name = "ADDR")]
     pub(super) address: Option<Address>,
     /// Write a new policy, which must not be there yet
-    #[arg(long, value_name = "FILE")]
+    ///
+    /// Example: spawnbox learn --out ./hello.toml -- /usr/local/bin/hello
+    #[arg(long, help_heading = WRITTEN, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Add what is missing to a policy that is there, and leave the rest as it is
-    #[arg(long, value_name = "FILE")]
+    ///
+    /// Example: spawnbox learn --merge ./hello.toml
+    #[arg(long, help_heading = WRITTEN, value_name = "FILE")]
     pub(super) merge: Option<PathBuf>,
     /// As whom the command runs [default: the policy's user; of a new one, who calls, and nobody for root]
-    #[arg(long, value_name = "NAME")]
+    ///
+    /// Example: spawnbox learn --out ./hello.toml --user mail -- /usr/local/bin/hello
+    #[arg(long, help_heading = WHAT, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// How many connections are learnt from, one after the other
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "address",
+    ///
+    /// Example: spawnbox learn --merge ./hello.toml --connections 3 127.0.0.1:7000
+    #[arg(long, help_heading = WHAT, value_name = "N", default_value_t = 1, requires = "address",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) connections: u32,
     /// Do not run it again under the policy
-    #[arg(long)]
+    ///
+    /// Example: spawnbox learn --merge ./hello.toml --no-verify
+    #[arg(long, help_heading = WRITTEN)]
     pub(super) no_verify: bool,
     /// The command and its arguments [default: the policy's]
     #[arg(last = true, value_name = "CMD")]
@@ -292,16 +381,24 @@ pub(super) struct Learn {
 #[derive(Debug, Args)]
 pub(super) struct InstallPostfix {
     /// Print what would be done, and do nothing
-    #[arg(long)]
+    ///
+    /// Example: spawnbox install-postfix --dry-run
+    #[arg(long, help_heading = DONE)]
     pub(super) dry_run: bool,
     /// Remove what was installed; refused while an entry of master.cf still starts spawnbox
-    #[arg(long)]
+    ///
+    /// Example: spawnbox install-postfix --remove
+    #[arg(long, help_heading = DONE)]
     pub(super) remove: bool,
     /// Where main.cf and master.cf are [default: where postconf(1) finds them]
-    #[arg(short = 'c', long, value_name = "DIR")]
+    ///
+    /// Example: spawnbox install-postfix -c /etc/postfix-out
+    #[arg(short = 'c', long, help_heading = WHERE, value_name = "DIR")]
     pub(super) config_directory: Option<PathBuf>,
     /// Where units are read and written, without telling systemd [default: /etc/systemd/system, if systemd runs]
-    #[arg(long, value_name = "DIR")]
+    ///
+    /// Example: spawnbox install-postfix --unit-directory ./root/etc/systemd/system
+    #[arg(long, help_heading = WHERE, value_name = "DIR")]
     pub(super) unit_directory: Option<PathBuf>,
 }
 
@@ -343,14 +440,20 @@ pub(super) enum Connection {
 #[derive(Debug, Args)]
 pub(super) struct What {
     /// A policy by name, or a policy file (with a slash)
-    #[arg(long, short, value_name = "P", default_value = "strict")]
+    ///
+    /// Example: spawnbox run --policy ./draft.toml
+    #[arg(long, short, help_heading = WHAT, value_name = "P", default_value = "strict")]
     pub(super) policy: String,
     /// Set one key of the policy, e.g. -s limits.time=30s or -s 'files.read=["/etc/ssl"]'
-    #[arg(short, long = "set", value_name = "KEY=VALUE")]
+    ///
+    /// Example: spawnbox run -s limits.time=2s -s 'files.read=["/etc/ssl"]' -- sleep 10
+    #[arg(short, help_heading = WHAT, long = "set", value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
     /// Name of the service, for log lines and as ${service}
     /// [default: the policy's, or the program's where a command is given]
-    #[arg(long, value_name = "NAME")]
+    ///
+    /// Example: spawnbox listen --service filter 127.0.0.1:7000 --policy ./filter.toml
+    #[arg(long, help_heading = WHAT, value_name = "NAME")]
     pub(super) service: Option<String>,
     /// The command and its arguments [default: the policy's]
     #[arg(last = true, value_name = "CMD")]
@@ -360,7 +463,6 @@ pub(super) struct What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_grammar_is_consistent_and_every_verb_has_an_example() {
@@ -370,6 +472,77 @@ mod tests {
             let help = verb.render_help().to_string();
             assert!(help.contains(&format!("spawnbox {} ", verb.get_name())), "{help}");
         }
+    }
+
+    /// The words of an example, up to what a shell or a reader does with it.
+    fn words(line: &str) -> Vec<String> {
+        let end = [" | ", " >", " && ", "  "].iter().filter_map(|mark| line.find(mark)).min().unwrap_or(line.len());
+        let parts = line[..end].split('\'').enumerate();
+        let mut words = vec![String::new()];
+        for (index, part) in parts {
+            // Every other part stands in quotes.
+            for (number, piece) in part.split(if index % 2 == 0 { ' ' } else { '\0' }).enumerate() {
+                if number > 0 {
+                    words.push(String::new());
+                }
+                words.last_mut().unwrap().push_str(piece);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_option_stands_under_a_heading_and_has_an_example_and_every_example_is_one() {
+        let mut examples = Vec::new();
+        let mut command = Cli::command();
+        let top = command.render_long_help().to_string();
+        for verb in command.get_subcommands_mut() {
+            for option in verb.get_arguments().filter(|option| !option.is_positional()) {
+                let help = option.get_long_help().map(ToString::to_string).unwrap_or_default();
+                let example =
+                    help.split("Example: ").nth(1).unwrap_or_else(|| panic!("{} has no example", option.get_id()));
+                let long = format!("--{}", option.get_long().expect("each option has a long name"));
+                let short = option.get_short().map(|short| format!("-{short}"));
+                let words = words(example);
+                assert!(
+                    words.contains(&long) || short.is_some_and(|short| words.contains(&short)),
+                    "{long}: {words:?}"
+                );
+                // What every word has stands beside --help.
+                assert!(
+                    option.is_global_set() || option.get_help_heading().is_some(),
+                    "{} stands under no heading",
+                    option.get_id()
+                );
+                examples.push(example.to_string());
+            }
+            let help = verb.render_long_help().to_string();
+            examples.extend(help.lines().filter_map(|line| Some(line[line.find("spawnbox ")?..].to_string())));
+        }
+        examples.extend(top.lines().filter_map(|line| Some(line.strip_prefix("  spawnbox ")?.to_string())));
+        examples.retain(|line| !line.contains('[') || line.contains("'["));
+        assert!(examples.len() > 60, "{}", examples.len());
+        for line in examples {
+            let words = words(line.strip_prefix("spawnbox ").unwrap_or(&line));
+            let parsed = Cli::try_parse_from([&["spawnbox".to_string()][..], &words].concat());
+            assert!(parsed.is_ok(), "{line}: {words:?}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn every_word_stands_in_one_group() {
+        let mut command = Cli::command();
+        command.build();
+        let mut known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        known.sort_unstable();
+        grouped.sort_unstable();
+        assert_eq!(grouped, known);
+        let help = grammar(80).render_help().to_string();
+        let (words, _) = help.split_once("Options:").expect("options follow");
+        assert!(words.lines().all(|line| line.chars().count() <= 80), "{words}");
+        assert!(help.contains("Write policies:\n  explain          Print what"), "{help}");
     }
 
     #[test]
