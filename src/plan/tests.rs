@@ -10,6 +10,7 @@ mod host;
 mod identity;
 mod landlock;
 mod laws;
+mod extends;
 mod network;
 mod shipped;
 

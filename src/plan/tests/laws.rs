@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Lists, which unite, and limits, of which the smaller holds.
-const UNITING: &[&str] = &[
+pub(super) const UNITING: &[&str] = &[
     r#"files.execute = ["/usr", "/bin"]"#,
     r#"files.read = ["/etc/ld.so.cache", "/usr/lib"]"#,
     r#"files.read = ["/etc/localtime", "/lib"]"#,
@@ -40,7 +40,7 @@ const UNITING: &[&str] = &[
 ];
 
 /// What one value takes the place of.
-const REPLACING: &[&str] = &[
+pub(super) const REPLACING: &[&str] = &[
     r#"files.root = "host""#,
     r#"files.proc = "subset""#,
     r#"network.mode = "host""#,
