@@ -77,8 +77,8 @@
 //!   that there are. Where it is killed too, a reaper that somebody has stopped stays until the next start, which kills
 //!   what is in its control group.
 //! * **The relay**, where a policy forwards peers of the host's network, is a process of the session there. It has the
-//!   command's user, no right and no file, moves bytes by splice(2) and never reads them, and its filter lets it connect
-//!   to the policy's peers alone: their addresses are in memory that it cannot change.
+//!   command's user, no right and no file, moves bytes by splice(2), datagrams through its memory, and looks at none; its
+//!   filter lets it connect to the policy's peers alone: their addresses are in memory that it cannot change.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.
 //! * **Two connections of one service** share no process, scratch file, IPC object, keyring, control group or abstract

@@ -202,7 +202,7 @@ fn each_socket_gets_its_own_answers_and_many_cost_no_more_than_the_table() {
     let (peer, _heard) = datagram_peer("127.0.0.1");
     let device = device(&peer);
     let two = format!("exec 3<>{device} 4<>{device}; echo 1 >&3; echo 22 >&4; {HEAR} <&4; {HEAR} <&3");
-    let many = format!("for n in {{1..300}}; do exec 5<>{device}; echo n >&5; exec 5>&-; done; echo many; read -r _");
+    let many = format!("for n in {{1..150}}; do exec 5<>{device}; echo n >&5; exec 5>&-; done; echo many; read -r _");
     let server = forwarding_datagrams(&[&peer]).argv(&["/bin/bash", "-c", &format!("{two}; {many}; {two}")]).listen();
     let mut client = server.connect();
     assert_eq!([client.line(), client.line()], ["heard 3", "heard 2"]);
@@ -336,6 +336,27 @@ fn a_relay_that_ends_before_its_session_is_said() {
         );
         assert_eq!(client.rest(), "", "the connection is cut off");
         server.logs("outcome=exited");
+    }
+}
+
+#[test]
+fn a_command_can_neither_end_its_relay_nor_look_into_it() {
+    needs!(root);
+    needs!(landlock 6);
+    // They are of one user, and the filter lets the command try.
+    let scene = forwarding(&["127.0.0.1:1"]).set("syscalls.allow=[\"trace\"]").set("files.proc=subset");
+    let asked = "pid , kill 2 0 , kill 2 9 , ptrace 2 , open /proc/2/mem , list /proc/2/fd , read /proc/2/environ";
+    let outcome = scene.probe(asked).run().exits(0);
+    assert_eq!(outcome.answer("pid"), "3 parent 1", "the relay is the first that the reaper has made");
+    for (question, answer) in [
+        ("kill 2 0", "EPERM"),
+        ("kill 2 9", "EPERM"),
+        ("ptrace 2", "EPERM"),
+        ("open /proc/2/mem", "EACCES"),
+        ("list /proc/2/fd", "EACCES"),
+        ("read /proc/2/environ", "EACCES"),
+    ] {
+        assert_eq!(outcome.answer(question), answer, "{question}");
     }
 }
 

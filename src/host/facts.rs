@@ -7,6 +7,7 @@ pub use super::ids::{IdRange, Names, Occupied};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// What this host can do.
@@ -49,6 +50,8 @@ pub struct Facts {
     /// Hard resource limits that sessions can have, bytes or counts; absent is unlimited. They are the supervisor's own,
     /// but for a core limit of 0 where that can be raised to 1.
     pub hard_limits: BTreeMap<Resource, u64>,
+    /// The name servers that libc asks, see resolv.conf(5).
+    pub resolvers: Vec<IpAddr>,
     /// What each path of the policy is on this host.
     pub paths: BTreeMap<PathBuf, PathFact>,
     /// The accounts that were looked up.

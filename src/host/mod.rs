@@ -9,6 +9,7 @@ mod namespaces;
 mod cgroup;
 pub mod accounts;
 pub mod ids;
+mod resolvers;
 mod ranges;
 pub mod paths;
 pub mod elsewhere;

@@ -5,7 +5,7 @@
 use super::error::is_passing;
 use super::facts::{Accounts, Facts, Kernel, Names, Resource, Trial};
 use super::trial::attempt;
-use super::{Elsewhere, HostError, accounts, cgroup, errno_text, namespaces, paths, ranges};
+use super::{Elsewhere, HostError, accounts, cgroup, errno_text, namespaces, paths, ranges, resolvers};
 use crate::sys::process::{self, Side};
 use crate::sys::{lock, probe};
 use nix::errno::Errno;
@@ -53,6 +53,7 @@ impl Machine {
             last_capability: last_capability()?,
             oom_score_adj: oom_score_adj()?,
             hard_limits: hard_limits()?,
+            resolvers: resolvers::observe(),
             paths: BTreeMap::new(),
             accounts: Accounts::default(),
             kernel,

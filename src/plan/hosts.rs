@@ -48,6 +48,7 @@ pub(crate) fn root_on_618() -> Facts {
             (Resource::Nice, 0),
             (Resource::RealtimePriority, 0),
         ]),
+        resolvers: vec!["127.0.0.53".parse().expect("it is an address")],
         paths: paths(),
         accounts: accounts(),
     }

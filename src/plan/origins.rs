@@ -47,6 +47,7 @@ fn command(policy: &Policy, origins: &mut Origins) {
     put(origins, "network.bind", policy.network.bind.as_ref());
     put(origins, "network.udp", policy.network.udp.as_ref());
     put(origins, "network.forward", policy.network.forward.first());
+    put(origins, "network.resolver", policy.network.resolver.as_ref());
     put(origins, "syscalls.allow", policy.syscalls.allow.first());
     put(origins, "syscalls.deny", policy.syscalls.deny.first());
     put(origins, "syscalls.on-deny", policy.syscalls.on_deny.as_ref());

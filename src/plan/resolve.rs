@@ -44,7 +44,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, first, &mut off)?;
     let abi = landlock::abi(policy, facts, &mut off)?;
-    let relay = forward::resolve(policy, request.transport, first, filter.as_ref(), &mut off)?;
+    let relay = forward::resolve(policy, facts, (request.transport, first), filter.as_ref(), &mut off)?;
     let grants =
         network::resolve(&policy.network, filter.as_ref(), (request.transport, relay.as_ref()), abi, &mut off)?;
     let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);

@@ -121,6 +121,7 @@ fn network(below: Network, above: Network) -> Network {
         bind: above.bind.or(below.bind),
         udp: above.udp.or(below.udp),
         forward: unite(below.forward, above.forward, |peer| *peer),
+        resolver: above.resolver.or(below.resolver),
     }
 }
 

@@ -77,6 +77,7 @@ tables! {
         bind: Table<Ports>,
         udp: Table<Ports>,
         forward: List<String>,
+        resolver: Spanned<bool>,
     }
     /// `[syscalls]`
     Syscalls {

@@ -130,6 +130,8 @@ pub struct Network {
     pub udp: Option<Sourced<Ports>>,
     /// Peers of the host's network that are reached at the same address in the session's own.
     pub forward: Vec<Sourced<Peer>>,
+    /// The host's resolvers, by UDP and TCP, are such peers too.
+    pub resolver: Option<Sourced<bool>>,
 }
 
 /// One peer of the host's network.

@@ -195,6 +195,7 @@ fn network(check: &mut Check<'_>, written: file::Network) -> Network {
         bind: check.ports("bind", written.bind),
         udp: check.ports("udp", written.udp),
         forward: peers::peers(check, written.forward.unwrap_or_default()),
+        resolver: check.plain(written.resolver),
     }
 }
 

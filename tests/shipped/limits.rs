@@ -70,7 +70,8 @@ pub(super) fn hold(service: &Service) {
     let mut client = server.connect();
     let limits = client.line();
     // The relay of a forwarded peer is one of the tasks that are not the command's, and so is the reaper.
-    let own = if text(service.policy).contains("\nforward = ") { 2 } else { 1 };
+    let forwards = page.stdout.lines().any(|row| row.starts_with("forward "));
+    let own = if forwards { 2 } else { 1 };
     for (key, (_, number)) in written.iter().filter(|(key, _)| key.as_str() != "time") {
         let expected = match key.as_str() {
             // Past the first it is told, at the second it is killed.

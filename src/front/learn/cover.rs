@@ -26,6 +26,8 @@ pub(super) struct Cover {
     any: [bool; 3],
     ports: [BTreeSet<u16>; 3],
     pub(super) forward: BTreeSet<SocketAddr>,
+    /// The host's resolvers are reached in a network of its own.
+    pub(super) resolver: bool,
     extends: BTreeSet<String>,
 }
 
@@ -64,6 +66,7 @@ impl Cover {
             any,
             ports,
             forward: forward(network),
+            resolver: network.resolver.as_ref().is_some_and(|resolver| resolver.value),
             extends: policy.sources.iter().map(|source| source.title()).collect(),
         }
     }
@@ -115,6 +118,16 @@ impl Cover {
 
     pub(super) fn has_port(&self, list: Port, port: u16) -> bool {
         self.host_network && (self.any[list as usize] || self.ports[list as usize].contains(&port))
+    }
+
+    /// Whether the relay that reaches the host's resolvers is enough for it.
+    pub(super) fn resolves(&self, list: Port, port: u16) -> bool {
+        self.resolver
+            && match list {
+                Port::Connect | Port::Udp => port == 53,
+                // Its own sockets, in a network of its own.
+                Port::Bind => self.any[Port::Bind as usize],
+            }
     }
 
     /// What is listed already, for whoever adds to it.

@@ -17,6 +17,8 @@ use syscalls::x86_64::Sysno;
 
 /// The most peers that a relay has, see `plan::model::Relay`.
 const MOST_PEERS: usize = crate::plan::model::Relay::MOST_PEERS;
+/// Of UDP and of TCP, those that libc asks.
+const MOST_RESOLVERS: usize = 6;
 /// ABIs of Landlock that hold ports, for TCP and for UDP.
 const TCP_ABI: u32 = 4;
 const UDP_ABI: u32 = 10;
@@ -48,6 +50,8 @@ pub(super) struct Draft {
     pub(super) scratch: BTreeMap<String, String>,
     pub(super) proc: Option<String>,
     pub(super) host_network: Option<String>,
+    /// A profile's relay to the resolvers is switched off.
+    pub(super) no_resolver: bool,
     pub(super) ports: BTreeMap<&'static str, (Ports, String)>,
     pub(super) forward: BTreeMap<SocketAddr, String>,
     pub(super) allow: BTreeMap<&'static str, String>,
@@ -177,16 +181,21 @@ impl Draft {
     }
 
     fn network(&mut self, needs: &Needs, covers: &[Cover], landlock_abi: u32) {
-        let has = |list, port| covers.iter().any(|cover| cover.has_port(list, port));
-        let peers: BTreeMap<_, _> = needs
-            .peers
-            .iter()
-            .filter(|(peer, _)| !has(Port::Connect, peer.port()) && !covers[0].forward.contains(peer))
-            .collect();
-        let udp: BTreeMap<_, _> = needs.udp.iter().filter(|(port, _)| !has(Port::Udp, **port)).collect();
-        let bind: BTreeMap<_, _> = needs.bind.iter().filter(|(port, _)| !has(Port::Bind, **port)).collect();
+        let has = |list, port, resolver: bool| {
+            covers.iter().any(|cover| cover.has_port(list, port) || (resolver && cover.resolves(list, port)))
+        };
+        let lacking = |resolver| {
+            let peers = needs.peers.iter();
+            let peers = peers
+                .filter(|(peer, _)| !has(Port::Connect, peer.port(), resolver) && !covers[0].forward.contains(peer));
+            let udp = needs.udp.iter().filter(|(port, _)| !has(Port::Udp, **port, resolver));
+            let bind = needs.bind.iter().filter(|(port, _)| !has(Port::Bind, **port, resolver));
+            (peers.collect::<BTreeMap<_, _>>(), udp.collect::<BTreeMap<_, _>>(), bind.collect::<BTreeMap<_, _>>())
+        };
+        let (peers, udp, bind) = lacking(true);
         let host = covers.iter().any(|cover| cover.host_network);
-        let few = peers.len() + covers[0].forward.len() <= MOST_PEERS;
+        let resolver = covers.iter().any(|cover| cover.resolver);
+        let few = peers.len() + covers[0].forward.len() + if resolver { MOST_RESOLVERS } else { 0 } <= MOST_PEERS;
         let first = peers.values().chain(udp.values()).chain(bind.values()).next();
         let Some(first) = first else { return };
         if !host && udp.is_empty() && bind.is_empty() && few {
@@ -196,6 +205,9 @@ impl Draft {
         if !host {
             self.host_network = Some(first.why());
         }
+        // In the host's network there is nothing to be forwarded.
+        self.no_resolver = resolver;
+        let (peers, udp, bind) = lacking(false);
         let used = [
             ("connect", Port::Connect, TCP_ABI, peers.keys().map(|peer| peer.port()).collect::<BTreeSet<u16>>()),
             ("bind", Port::Bind, TCP_ABI, bind.keys().map(|port| **port).collect()),

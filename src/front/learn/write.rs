@@ -59,6 +59,9 @@ pub(super) fn add(text: &str, draft: &Draft, marked: bool) -> Result<String, Str
     if let Some(why) = &draft.host_network {
         set(table(root, "network")?, "mode", "host".into(), &format!("{mark}{why}"));
     }
+    if draft.no_resolver {
+        set(table(root, "network")?, "resolver", false.into(), &format!("{mark}the host's network has them"));
+    }
     for (key, (ports, why)) in &draft.ports {
         let mut value = InlineTable::new();
         value.insert(

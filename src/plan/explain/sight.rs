@@ -93,10 +93,15 @@ pub(super) fn network(plan: &Plan, page: &mut Page) {
     page.pairs("", &pairs);
     if let Some(relay) = &plan.relay {
         let forward = origin(plan, "network.forward");
+        let resolver = written(plan, "network.resolver");
         let mut pairs: Vec<Pair<'_>> = Vec::new();
         for peer in &relay.peers {
             let text = "the host's, by a relay that reaches no other".to_string();
-            pairs.push((format!("{} {}", peer.protocol.name(), peer.address), text, forward));
+            pairs.push((
+                format!("{} {}", peer.protocol.name(), peer.address),
+                text,
+                if peer.address.port() == 53 { resolver.or(forward) } else { forward },
+            ));
         }
         page.pairs("forward", &pairs);
     }

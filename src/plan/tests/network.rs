@@ -197,6 +197,24 @@ fn a_forwarded_peer_of_udp_needs_a_call_for_it_and_leaves_the_others_shut() {
 }
 
 #[test]
+fn the_hosts_resolvers_are_peers_by_both_protocols_and_exclude_its_network() {
+    let mut policy = strict();
+    policy.network.resolver = Some(on(10, true));
+    policy.syscalls.allow.push(on(14, "resolve".to_string()));
+    let peers = |policy: &Policy| {
+        let relay = planned(&listen(SH), policy, &root_on_618()).relay;
+        relay.iter().flat_map(|relay| &relay.peers).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(peers(&policy), ["udp:127.0.0.53:53", "127.0.0.53:53"]);
+    policy.network.mode = Some(on(11, NetworkMode::Host));
+    let line = refused(&listen(SH), &policy, &root_on_618());
+    assert!(line.contains(":10: network.resolver = true and network.mode = \"host\" exclude each other"), "{line}");
+    policy.network.mode = None;
+    policy.network.resolver = Some(on(10, false));
+    assert_eq!(peers(&policy), [""; 0]);
+}
+
+#[test]
 fn a_relay_is_no_task_of_the_commands() {
     let mut policy = forwarding();
     policy.limits.tasks = Some(on(20, 4));

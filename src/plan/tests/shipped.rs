@@ -79,7 +79,7 @@ fn the_profiles_can_be_planned_for_root_and_for_an_ordinary_user() {
             let plan = planned(&request(&policy), &policy, &debian(facts));
             assert!(plan.filter.is_some() && plan.landlock.is_some(), "{name}");
             assert!(plan.namespaces.contains(&Namespace::User), "{name}");
-            assert_eq!(plan.network == NetworkMode::Host, name == "dns-client", "{name}");
+            assert_eq!(plan.network == NetworkMode::Loopback, name == "dns-client", "{name}");
         }
     }
 }
