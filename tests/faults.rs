@@ -51,7 +51,10 @@ fn a_failed_call_at_the_start_is_told_or_changes_nothing() {
     needs!(root);
     needs!(program "strace");
     let mut starts = Starts::new();
-    for injection in chosen(every(&starts.record(), calls::errnos), SAMPLE) {
+    let mut all = every(&starts.record(), calls::errnos);
+    // Where the reader of the port seems to be gone, the program serves: this one would wait for the port.
+    all.retain(|injection| (injection.call.as_str(), injection.errno) != ("write", nix::errno::Errno::EPIPE));
+    for injection in chosen(all, SAMPLE) {
         starts.inject(&injection);
     }
     starts.tally.told("start");

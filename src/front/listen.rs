@@ -5,11 +5,11 @@ use super::address::Address;
 use super::arrange::{Arrangement, Failure};
 use super::check::say_what_is_missing;
 use super::cli::{Listen, What};
+use super::output::print;
 use super::socket::Bound;
 use crate::plan::request::{Front, Transport};
 use crate::supervise::{OnSignal, Plain, Supervisor};
 use nix::sys::stat::{Mode, umask};
-use std::io::Write;
 
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
@@ -51,8 +51,8 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     }
     if options.print_port {
         for (_, port, _) in &told {
-            // Nobody reads it: no reason not to serve.
-            let _ = writeln!(std::io::stdout(), "{port}");
+            // Whoever asks for it may wait for it; a reader that is gone is no reason not to serve.
+            print(format!("{port}\n"))?;
         }
     }
     supervisor.run(&mut Plain).map_err(Failure::Host)
