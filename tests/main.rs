@@ -22,6 +22,7 @@ mod startling;
 mod connection;
 mod stderr;
 mod denials;
+mod trace;
 mod ends;
 mod front;
 mod failure;

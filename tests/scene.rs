@@ -169,6 +169,18 @@ impl Scene {
         Outcome::of(self.program(&words), &self.input)
     }
 
+    /// `spawnbox trace`, to its end.
+    pub(crate) fn trace(self) -> Outcome {
+        let words = self.words("trace", &[]);
+        Outcome::of(self.program(&words), &self.input)
+    }
+
+    /// `spawnbox trace` on a port of the system's choice on 127.0.0.1.
+    pub(crate) fn trace_connections(self, most: u32) -> Server {
+        let words = self.words("trace", &["127.0.0.1:0", "--print-port", "--connections", &most.to_string()]);
+        Server::start(self.program(&words), "127.0.0.1:0")
+    }
+
     /// `spawnbox explain` for what would run.
     pub(crate) fn explain(self, options: &[&str]) -> Outcome {
         let words = self.words("explain", options);

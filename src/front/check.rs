@@ -7,6 +7,7 @@ mod libraries;
 mod program;
 mod supposed;
 
+pub(super) use libraries::loader;
 pub(super) use program::{interpreter, say_what_is_missing};
 
 use super::arrange::{Failure, say_untested};

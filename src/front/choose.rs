@@ -4,6 +4,7 @@
 
 use super::arrange::Failure;
 use super::cli::{Cli, Verb, grammar};
+use super::trace::trace;
 use super::{check, doctor, explain, import, install, learn, listen, manual, master, output, run, terminal};
 use crate::log;
 use crate::postfix::log::{Log, Target};
@@ -73,7 +74,7 @@ fn outlive_a_full_log() {
 fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).
     let unable = match verb {
-        Verb::Run(_) => run::UNABLE,
+        Verb::Run(_) | Verb::Trace(_) => run::UNABLE,
         Verb::Listen(_) | Verb::Explain(_) | Verb::Diff(_) | Verb::Import(_) | Verb::Check(_) | Verb::Doctor(_) => 1,
         Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
     };
@@ -85,6 +86,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Import(options) => import::import(options),
         Verb::Check(options) => check::check(options),
         Verb::Doctor(options) => doctor::doctor(options),
+        Verb::Trace(options) => trace(options),
         Verb::Learn(options) => learn::learn(options),
         Verb::InstallPostfix(options) => install::install(options),
         Verb::Completions(options) => manual::complete(options).map(|()| ExitCode::SUCCESS),

@@ -19,7 +19,7 @@ const PRINTED: &str = "What is printed";
 /// What the words are for, in the order in which a newcomer meets them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Serve", &["listen", "run"]),
-    ("Write policies", &["explain", "check", "diff", "learn", "import"]),
+    ("Write policies", &["explain", "check", "diff", "learn", "trace", "import"]),
     ("Look at this host", &["doctor"]),
     ("Set up", &["install-postfix", "man", "completions", "help"]),
 ];
@@ -154,6 +154,15 @@ pub(super) enum Verb {
         Exit status: 0 written, and under the policy it does the same; 1 this host cannot, 2 usage\n\
         or policy, 3 written, but under the policy it does not do the same.")]
     Learn(Learn),
+    /// Run the command in its sandbox, and name each thing that it is denied with the line that would allow it
+    #[command(after_help = "Examples:\n  \
+        spawnbox trace -- sh -c 'cat /etc/hostname'\n  \
+        spawnbox trace --policy ./draft.toml -s limits.time=10s\n  \
+        spawnbox trace --policy policyd-spf --connections 1 127.0.0.1:7000\n\n\
+        Standard error gets a line when something is denied for the first time, and at the end what\n\
+        the policy lacks, ready to be added. What this host does not have either is no denial.\n\
+        Exit status: as of run, or of listen where there is an address.")]
+    Trace(Trace),
     /// Put the program and its units where Postfix and systemd find them
     #[command(after_help = "Examples:\n  \
         spawnbox install-postfix --dry-run    what would be done, file by file\n  \
@@ -379,6 +388,35 @@ pub(super) struct Learn {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Trace {
+    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its connection]
+    #[arg(value_name = "ADDR")]
+    pub(super) address: Option<Address>,
+    /// How many connections are traced [default: until Ctrl-C]
+    ///
+    /// Example: spawnbox trace --connections 1 --policy policyd-spf 127.0.0.1:7000
+    #[arg(long, help_heading = LISTENING, value_name = "N", requires = "address", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) connections: Option<u32>,
+    /// Print the port, or the socket's path, on a line of standard output
+    ///
+    /// Example: spawnbox trace --print-port 127.0.0.1:0 -- cat
+    #[arg(long, help_heading = LISTENING, requires = "address")]
+    pub(super) print_port: bool,
+    /// Print each denial as a JSON object on a line of its own, and one of all at the end
+    ///
+    /// Example: spawnbox trace --json -- sh -c 'cat /etc/hostname'
+    #[arg(long, help_heading = PRINTED)]
+    pub(super) json: bool,
+    /// Write what is denied to this file instead of standard error
+    ///
+    /// Example: spawnbox trace --out denied.txt -- sh -c 'cat /etc/hostname'
+    #[arg(long, help_heading = PRINTED, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) what: What,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct InstallPostfix {
     /// Print what would be done, and do nothing
     ///
@@ -437,7 +475,7 @@ pub(super) enum Connection {
 }
 
 /// What runs, and under what.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct What {
     /// A policy by name, or a policy file (with a slash)
     ///

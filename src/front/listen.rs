@@ -7,8 +7,10 @@ use super::check::say_what_is_missing;
 use super::cli::{Listen, What};
 use super::output::print;
 use super::socket::Bound;
+use crate::host::Facts;
+use crate::plan::Plan;
 use crate::plan::request::{Front, Transport};
-use crate::supervise::{OnSignal, Plain, Supervisor};
+use crate::supervise::{Door, OnSignal, Plain, Supervisor};
 use nix::sys::stat::{Mode, umask};
 
 /// Serves until a signal says that it is enough.
@@ -26,6 +28,16 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     if let Some((plan, _)) = plans.first() {
         say_what_is_missing(plan);
     }
+    serve(plans, &facts, options, &mut Plain)
+}
+
+/// Each plan for whoever connects to its addresses.
+pub(super) fn serve(
+    plans: Vec<(Plan, Vec<&Address>)>,
+    facts: &Facts,
+    options: &Listen,
+    door: &mut dyn Door,
+) -> Result<(), Failure> {
     // The mode of a socket is the one that was written.
     umask(Mode::empty());
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
@@ -55,7 +67,7 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
             print(format!("{port}\n"))?;
         }
     }
-    supervisor.run(&mut Plain).map_err(Failure::Host)
+    supervisor.run(door).map_err(Failure::Host)
 }
 
 /// The command that explains what this one serves. A plan depends on the kind of connection, and so may a refusal.

@@ -18,6 +18,7 @@ mod postconf;
 mod check;
 mod doctor;
 mod learn;
+mod trace;
 mod install;
 mod manual;
 #[cfg(any(test, fuzzing))]

@@ -5,14 +5,15 @@ use super::arrange::{Arrangement, Failure};
 use super::check::say_what_is_missing;
 use super::cli::Run;
 use super::given::Given;
-use crate::plan::Step;
+use crate::host::Facts;
 use crate::plan::request::Front;
+use crate::plan::{Plan, Step};
 use crate::supervise::connection::is_socket;
-use crate::supervise::{Advice, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
+use crate::supervise::{Advice, Client, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 /// The sandbox could not be made: see env(1) and timeout(1) for this and the next ones.
@@ -24,9 +25,16 @@ const SIGNALED: u8 = 128;
 
 /// Remembers how the one session ended.
 #[derive(Debug, Default)]
-struct Once {
+pub(super) struct Once {
     ended: Option<Outcome>,
     signal: Option<i32>,
+}
+
+impl Once {
+    /// The exit status that says how it ended.
+    pub(super) fn status(&self) -> ExitCode {
+        ExitCode::from(status(self.ended, self.signal))
+    }
 }
 
 impl Door for Once {
@@ -70,12 +78,22 @@ pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     say_what_is_missing(&plan);
+    let mut once = Once::default();
+    serve(plan, &facts, (connection, client), &mut once)?;
+    Ok(once.status())
+}
+
+/// One session.
+pub(super) fn serve(
+    plan: Plan,
+    facts: &Facts,
+    (connection, client): (Vec<OwnedFd>, Client),
+    door: &mut dyn Door,
+) -> Result<(), Failure> {
     let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
     let service = supervisor.add(plan, Vec::new()).map_err(Failure::Host)?;
     supervisor.begin(service, connection, client);
-    let mut once = Once::default();
-    supervisor.run(&mut once).map_err(Failure::Host)?;
-    Ok(ExitCode::from(status(once.ended, once.signal)))
+    supervisor.run(door).map_err(Failure::Host)
 }
 
 /// The exit status for an outcome.

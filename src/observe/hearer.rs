@@ -26,6 +26,17 @@ pub struct Hearer {
     listener: OwnedFd,
 }
 
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is made.
+    Resume,
+    /// It fails with this errno.
+    Refuse(i32),
+    /// Whoever made it is killed.
+    Kill,
+}
+
 /// What came of listening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
@@ -49,8 +60,14 @@ impl Hearer {
         Hearer { listener }
     }
 
-    /// Takes the call that waits. Blocks where none does, so poll first.
+    /// Takes the call that waits, and lets it be made. Blocks where none does, so poll first.
     pub fn hear(&self) -> Heard {
+        self.hear_and_answer(&mut |_| Answer::Resume)
+    }
+
+    /// Takes the call that waits, and answers as it is judged. Of the arguments only their numbers bind: what they point at
+    /// may be something else by the time that a call is made.
+    pub fn hear_and_answer(&self, judge: &mut dyn FnMut(&Event) -> Answer) -> Heard {
         let notice = match notify::receive(self.listener.as_fd()) {
             Ok(notice) => notice,
             Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN | Errno::ENOMEM) => return Heard::Nothing,
@@ -60,7 +77,15 @@ impl Hearer {
         // What was read is only then its caller's: a number may be another process's by now.
         let valid = notify::is_valid(self.listener.as_fd(), notice.id);
         // ENOENT: nobody waits for it any more.
-        let _ = notify::resume(self.listener.as_fd(), notice.id);
+        let _ = match judge(&event) {
+            Answer::Resume => notify::resume(self.listener.as_fd(), notice.id),
+            Answer::Refuse(errno) => notify::refuse(self.listener.as_fd(), notice.id, errno),
+            Answer::Kill => {
+                // It waits for the answer, and dies before it has one.
+                let _ = if valid { notify::kill(notice.pid) } else { Ok(()) };
+                notify::refuse(self.listener.as_fd(), notice.id, nix::libc::EPERM)
+            }
+        };
         if valid { Heard::Event(event) } else { Heard::Nothing }
     }
 }

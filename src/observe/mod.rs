@@ -23,6 +23,6 @@ mod tests;
 
 pub use end::end_all;
 pub use event::{About, Event, Found, Using};
-pub use hearer::{Heard, Hearer};
+pub use hearer::{Answer, Heard, Hearer};
 pub use start::{Opening, Started, become_user, become_yourself, start};
 pub use watch::watch;

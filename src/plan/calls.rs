@@ -15,6 +15,7 @@ mod memory;
 mod remedy;
 mod rules;
 mod systemd;
+mod watched;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -24,7 +25,8 @@ pub use death::keep_death_signal;
 pub use foreign::{refused, shared, undeniable};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
-pub use remedy::{remedy, word};
+pub use remedy::{missing_word, remedy, word};
+pub use watched::watched;
 pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};

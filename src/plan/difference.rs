@@ -259,7 +259,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         plan.command.programs.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" or ")
     };
     let named = |plan: &Plan| match plan.filter.as_ref().map(|filter| filter.denials) {
-        Some(Denials::Told) => "yes".to_string(),
+        Some(Denials::Told | Denials::Traced) => "yes".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
     let rows: [(&str, Value<'_>); 12] = [

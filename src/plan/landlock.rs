@@ -41,7 +41,7 @@ impl Landlock {
     }
 
     /// Whether UNIX sockets that lie in what the command only reads or executes are out of its reach.
-    pub(super) fn holds_paths(&self) -> bool {
+    pub fn holds_paths(&self) -> bool {
         self.files && self.abi >= UNIX_ABI
     }
 

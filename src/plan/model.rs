@@ -265,6 +265,8 @@ pub enum Denials {
     /// The reaper, which answers, and has the log name it. What is denied with ENOSYS is silent all the same: libraries
     /// try such calls first, and do without.
     Told,
+    /// Whoever traces, outside of the sandbox, who answers, and hears of what is looked up and reached as well.
+    Traced,
 }
 
 /// What becomes of a call.

@@ -133,7 +133,7 @@ fn filter(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> R
 }
 
 /// What the command holds when its filter makes the listener, before it gives that away.
-const OPEN_FILES: u64 = 12;
+pub(super) const OPEN_FILES: u64 = 12;
 
 /// Who hears of denied calls. Where nobody can, they are denied all the same, and that is said.
 fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> Result<Denials, Refusal> {

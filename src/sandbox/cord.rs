@@ -4,8 +4,12 @@
 
 use super::denied::{self, Denied};
 use super::report::Record;
+use crate::sys::socket::{self, Peeked};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What comes up the cord with the listener of a command that is traced. No record and no denial is so short.
+pub(super) const LISTENER: &[u8] = b"L";
 
 /// The supervisor's end.
 #[derive(Debug)]
@@ -38,17 +42,32 @@ impl Cord {
     /// [`super::ENVIRONMENT_SLOTS`] of them and [`super::ENVIRONMENT_BYTES`] in all.
     pub fn hand_over(&self, stdio: &[BorrowedFd<'_>], environment: &[u8]) -> Result<(), Errno> {
         assert!(matches!(stdio.len(), 1 | 3), "one connection, or three descriptors");
-        crate::sys::socket::send_descriptors(self.0.as_fd(), environment, stdio)
+        socket::send_descriptors(self.0.as_fd(), environment, stdio)
+    }
+
+    /// Takes the listener of a traced command, which comes before all other messages; `None` where the next one is another.
+    /// A cord that is not traced takes no descriptor.
+    pub fn receive_listener(&self) -> Result<Option<OwnedFd>, Errno> {
+        let mut next = [0; LISTENER.len() + 1];
+        match socket::peek(self.0.as_fd(), &mut next) {
+            Ok(Peeked::Control) => {}
+            Ok(Peeked::Bytes | Peeked::Nothing) | Err(Errno::EINTR) => return Ok(None),
+            Err(errno) => return Err(errno),
+        }
+        match socket::receive_descriptors(self.0.as_fd(), &mut next)? {
+            (length, [listener @ Some(_), None, None]) if &next[..length] == LISTENER => Ok(listener),
+            _ => Err(Errno::EPROTO),
+        }
     }
 
     /// Takes the next message; `None` while there is none.
     pub fn receive(&self) -> Result<Option<Message>, Errno> {
         let mut bytes = [0; denied::LONGEST + 1];
-        let mut received = crate::sys::socket::receive(self.0.as_fd(), &mut bytes);
+        let mut received = socket::receive(self.0.as_fd(), &mut bytes);
         if received == Err(Errno::ECONNRESET) {
             // The far end was closed with a connection unread in it. The kernel says so once, and before it gives out
             // what was sent up the cord earlier: `sock_error` in `__skb_try_recv_datagram`, net/core/datagram.c.
-            received = crate::sys::socket::receive(self.0.as_fd(), &mut bytes);
+            received = socket::receive(self.0.as_fd(), &mut bytes);
         }
         match received {
             Ok(0) => Ok(Some(Message::Closed)),

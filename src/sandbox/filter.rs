@@ -75,7 +75,8 @@ pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
         });
     let denied: BTreeMap<u32, Verdict> = denied.collect();
     match filter.denials {
-        Denials::Silent => Ok(vec![program(filter)?]),
+        // As it is answered where nobody hears.
+        Denials::Silent | Denials::Traced => Ok(vec![program(filter)?]),
         Denials::Told if denied.is_empty() => Ok(vec![program(filter)?]),
         Denials::Told => {
             let mut first = filter.clone();
@@ -92,11 +93,17 @@ pub fn watching(filter: &Filter) -> Result<Program, HostError> {
     finished([head(libc::SECCOMP_RET_USER_NOTIF), tree(&leaves)].concat())
 }
 
+/// Compiles the filter of a command that is traced: the listener of its first program hears of what is denied, and of what
+/// is looked up and reached.
+pub fn traced(filter: &Filter) -> Result<Vec<Program>, HostError> {
+    compile(&calls::watched(filter))
+}
+
 /// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
 pub fn reaper(denials: Denials) -> Result<Program, HostError> {
     let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
     match denials {
-        Denials::Silent => {}
+        Denials::Silent | Denials::Traced => {}
         Denials::Told => {
             calls.extend(HEARER.iter().map(|call| (*call as u32, Verdict::Allow)));
             let is = |argument, value: u32| {

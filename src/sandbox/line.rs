@@ -6,6 +6,7 @@ mod host_proc;
 mod network;
 mod prove;
 
+use super::cord::LISTENER;
 use super::hearer::Hearer;
 use super::prepare::{Mount, Prepared, Program};
 use super::reaper;
@@ -250,14 +251,18 @@ impl Line<'_> {
         }
     }
 
-    /// The first filter's listener, if it has one, goes to the reaper: this is the last step but exec, which closes it
-    /// here.
+    /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the last
+    /// step but exec, which closes it here.
     fn enforce_filters(&self) -> Result<(), Refused> {
-        for (index, program) in self.prepared.filters.iter().enumerate() {
-            let enforced = match (index, self.channel) {
-                (0, Some(channel)) => sys::lock::install_listener(program).and_then(|listener| {
+        let (programs, hears) = match (&self.prepared.traced, &self.test) {
+            (Some(traced), None) => (traced, Some((self.cord, LISTENER))),
+            (Some(_), Some(_)) | (None, _) => (&self.prepared.filters, self.channel.map(|channel| (channel, &[][..]))),
+        };
+        for (index, program) in programs.iter().enumerate() {
+            let enforced = match (index, hears) {
+                (0, Some((hearer, message))) => sys::lock::install_listener(program).and_then(|listener| {
                     let listener = sys::process::fixed(listener);
-                    sys::socket::send_descriptors(sys::process::fixed(channel), &[], &[listener])
+                    sys::socket::send_descriptors(sys::process::fixed(hearer), message, &[listener])
                 }),
                 (_, _) => sys::lock::install_filter(program),
             };

@@ -52,6 +52,8 @@ pub(super) struct Prepared {
     pub(super) ruleset: Option<(OwnedFd, u32)>,
     /// The command's filters, in the order of their installation.
     pub(super) filters: Vec<filter::Program>,
+    /// Those of a command that is traced, in their place: a self-test has nobody who would hear.
+    pub(super) traced: Option<Vec<filter::Program>>,
     /// The filter of PID 1.
     pub(super) reaper_filter: filter::Program,
     /// What PID 1 answers by, where it hears of what is denied.
@@ -127,6 +129,8 @@ impl Prepared {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
         let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
         let told = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Told).cloned();
+        let traced = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Traced);
+        let traced = traced.map(filter::traced).transpose()?;
         let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
         let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
         let own = Own::of(
@@ -154,6 +158,7 @@ impl Prepared {
             last_capability: plan.last_capability,
             ruleset,
             filters,
+            traced,
             reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials))?,
             told,
             init: plan.init,

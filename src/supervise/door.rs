@@ -12,7 +12,7 @@ use crate::sandbox::SetupError;
 use nix::errno::Errno;
 use nix::libc;
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// What a front door hears from the loop, and what it decides. Each method is called from the one thread.
@@ -66,6 +66,11 @@ pub trait Door {
     fn ended(&mut self, ended: &Ended<'_>, live: usize) -> Advice {
         let _ = (ended, live);
         Advice::Continue
+    }
+
+    /// A command that is to be traced waits to be heard with this listener. Where it is dropped, the kernel answers ENOSYS.
+    fn traced(&mut self, listener: OwnedFd) {
+        drop(listener);
     }
 
     /// SIGTERM or SIGINT came, where the supervisor takes them; what it does about them is not the door's.

@@ -14,7 +14,7 @@ use super::turn::{Event, State};
 use super::watch::{Token, Watch};
 use crate::host::errno_text;
 use crate::plan::model::Ids;
-use crate::plan::{Plan, Step};
+use crate::plan::{self, Plan, Step};
 use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Record, SetupError, Slice, Users};
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
@@ -245,6 +245,14 @@ impl Session {
             watch.remove(&cord);
         }
         self.far = None;
+    }
+
+    /// Takes the listener of a command that is traced.
+    pub(super) fn take_listener(&mut self, plan: &Plan) -> Option<OwnedFd> {
+        let traced = plan.filter.as_ref().is_some_and(|filter| filter.denials == plan::model::Denials::Traced);
+        let cord = self.cord.as_ref().filter(|_| traced)?;
+        // What is wrong with a message is seen again where it is read as another.
+        cord.receive_listener().ok().flatten()
     }
 
     /// Takes everything that came up the cord.

@@ -233,19 +233,23 @@ impl Supervisor {
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Passer(id) => self.hear_passer(id, door),
-            Token::Cord(id) => self.hear_session(id),
+            Token::Cord(id) => self.hear_session(id, door),
             Token::Stderr(id) => self.hear_stderr(id),
             Token::First(id) => {
                 // What came up the cord came before the death.
-                self.hear_session(id);
+                self.hear_session(id, door);
                 let died = self.sessions.get_mut(&id).and_then(|session| session.reap(&self.watch));
                 self.events.extend(died.map(|event| (id, event)));
             }
         }
     }
 
-    fn hear_session(&mut self, id: u64) {
+    fn hear_session(&mut self, id: u64, door: &mut dyn Door) {
         if let Some(session) = self.sessions.get_mut(&id) {
+            let plan = self.services.get(session.service).map(|service| &service.plan);
+            if let Some(listener) = plan.and_then(|plan| session.take_listener(plan)) {
+                door.traced(listener);
+            }
             self.events.extend(session.hear(&self.watch).into_iter().map(|event| (id, event)));
             if let Some(service) = self.services.get_mut(session.service) {
                 let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };

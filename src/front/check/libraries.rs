@@ -55,7 +55,7 @@ pub(super) fn of(program: &Path) -> Vec<Needed> {
 }
 
 /// The loader of `program` alone, as the kernel finds it: by what stands at its beginning, however large it is.
-pub(super) fn loader(program: &Path) -> Option<PathBuf> {
+pub(in crate::front) fn loader(program: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
     File::open(program).ok()?.take(BEGINNING).read_to_end(&mut start).ok()?;
     let header = Elf::parse_header(&start).ok()?;

@@ -33,7 +33,8 @@ pub fn denial(filter: &Filter, call: u32, arguments: [u64; 6]) -> Option<Denial>
 /// Whether the reaper hears of what is denied so.
 pub fn is_told(denials: Denials, denial: Denial) -> bool {
     match (denials, denial) {
-        (Denials::Silent, _) | (Denials::Told, Denial::Errno(libc::ENOSYS)) => false,
+        // A filter that is traced has a program of its own, see [`super::watched`].
+        (Denials::Silent | Denials::Traced, _) | (Denials::Told, Denial::Errno(libc::ENOSYS)) => false,
         (Denials::Told, Denial::Errno(_) | Denial::Kill) => true,
     }
 }

@@ -10,15 +10,23 @@ use syscalls::x86_64::Sysno;
 /// be written.
 pub fn remedy(plan: &Plan, call: u32, arguments: [u64; 6], port: Option<u16>) -> String {
     let name = Sysno::new(call as usize).map_or("", |call| call.name());
-    if plan.memory_deny_write_execute && matches!(name, "mmap" | "mprotect" | "pkey_mprotect" | "shmat") {
-        return line("jit");
-    }
-    let withheld = plan.filter.as_ref().is_some_and(|filter| filter.withheld.contains(&call));
-    match (word(call, arguments), port) {
-        _ if withheld && refused(name).is_none() => "to allow it, take it out of syscalls.deny".to_string(),
+    match (missing_word(plan, call, arguments), port) {
         (Err(why), _) => why,
         (Ok(word), Some(port)) if connects(word) => reach(plan, name, port),
         (Ok(word), _) => line(word),
+    }
+}
+
+/// The word that a plan's `syscalls.allow` lacks for a call with these arguments; or why none would allow it.
+pub fn missing_word(plan: &Plan, call: u32, arguments: [u64; 6]) -> Result<&'static str, String> {
+    let name = Sysno::new(call as usize).map_or("", |call| call.name());
+    if plan.memory_deny_write_execute && matches!(name, "mmap" | "mprotect" | "pkey_mprotect" | "shmat") {
+        return Ok("jit");
+    }
+    let withheld = plan.filter.as_ref().is_some_and(|filter| filter.withheld.contains(&call));
+    match word(call, arguments) {
+        _ if withheld && refused(name).is_none() => Err("to allow it, take it out of syscalls.deny".to_string()),
+        word => word,
     }
 }
 
@@ -63,7 +71,7 @@ fn reach(plan: &Plan, call: &str, port: u16) -> String {
         NetworkMode::Host => "",
         NetworkMode::None | NetworkMode::Loopback => ", network.mode = \"host\"",
     };
-    format!("{}{mode}, network.{key} = [{port}]", line(group))
+    format!("{}{mode}, network.{key}.ports = [{port}]", line(group))
 }
 
 fn line(word: &str) -> String {

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One thing that a sandbox does not let a command do, and the lines of a policy that would. Values and words only.
+
+use nix::errno::Errno;
+use std::path::PathBuf;
+
+/// What is denied, to whom does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Denial {
+    pub(super) what: What,
+    /// How it ends.
+    pub(super) end: End,
+    /// What would allow it, or why nothing does.
+    pub(super) remedy: Result<Vec<Grant>, String>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A call, by its name, which no argument would make better.
+    Call { name: String, about: Option<String> },
+    /// A file, by the first call that asked for it.
+    Path { call: String, path: PathBuf },
+    /// A peer or a port.
+    Address { call: String, address: String },
+}
+
+/// What the command sees of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    /// The call fails so.
+    Fails(i32),
+    /// The process is killed.
+    Killed,
+    /// Nobody answers: there is no way to the peer.
+    Unreachable,
+}
+
+/// One value of a policy's key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Grant {
+    /// `files.read`
+    pub(super) key: &'static str,
+    pub(super) value: Value,
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Value {
+    /// The one value of its key.
+    Only(&'static str),
+    /// One text of a list.
+    Text(String),
+    /// One port of a list.
+    Port(u16),
+    /// One table of a list, with this path.
+    Scratch(String),
+}
+
+impl Grant {
+    pub(super) fn only(key: &'static str, value: &'static str) -> Grant {
+        Grant { key, value: Value::Only(value) }
+    }
+
+    pub(super) fn text(key: &'static str, value: impl Into<String>) -> Grant {
+        Grant { key, value: Value::Text(value.into()) }
+    }
+
+    pub(super) fn port(key: &'static str, port: u16) -> Grant {
+        Grant { key, value: Value::Port(port) }
+    }
+}
+
+impl Value {
+    /// As TOML has it, without the brackets of its list.
+    pub(super) fn toml(&self) -> String {
+        match self {
+            Value::Only(word) => text(word),
+            Value::Text(word) => text(word),
+            Value::Port(port) => port.to_string(),
+            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", text(path)),
+        }
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        !matches!(self, Value::Only(_))
+    }
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.value.toml();
+        match self.value.is_listed() {
+            true => write!(f, "{} = [{value}]", self.key),
+            false => write!(f, "{} = {value}", self.key),
+        }
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Fails(errno) => f.write_str(&crate::host::errno_text(Errno::from_raw(*errno))),
+            End::Killed => f.write_str("its process is killed"),
+            End::Unreachable => f.write_str("there is no way to it"),
+        }
+    }
+}
+
+impl What {
+    /// In the words of the log.
+    pub(super) fn words(&self) -> String {
+        match self {
+            What::Call { name, about: None } => format!("call={name}"),
+            What::Call { name, about: Some(about) } => format!("call={name} {about}"),
+            What::Path { call, path } => format!("call={call} path={}", text(&path.to_string_lossy())),
+            What::Address { call, address } => format!("call={call} {address}"),
+        }
+    }
+}
+
+impl Denial {
+    /// The same for each call that asks for one file.
+    pub(super) fn without_call(&self) -> Denial {
+        match &self.what {
+            What::Path { path, .. } => {
+                Denial { what: What::Path { call: String::new(), path: path.clone() }, ..self.clone() }
+            }
+            What::Call { .. } | What::Address { .. } => self.clone(),
+        }
+    }
+
+    /// Its line.
+    pub(super) fn words(&self, program: &str) -> String {
+        format!("denied {} program={program}: {}; {}", self.what.words(), self.end, self.remedy())
+    }
+
+    fn remedy(&self) -> String {
+        match &self.remedy {
+            Ok(grants) => {
+                let grants: Vec<String> = grants.iter().map(Grant::to_string).collect();
+                format!("to allow it: {}", grants.join(", "))
+            }
+            Err(why) => why.clone(),
+        }
+    }
+
+    /// The same for programs.
+    pub(super) fn json(&self, program: &str) -> serde_json::Value {
+        let (kind, call, subject) = match &self.what {
+            What::Call { name, about } => ("call", name, about.clone()),
+            What::Path { call, path } => ("path", call, Some(path.to_string_lossy().into_owned())),
+            What::Address { call, address } => ("address", call, Some(address.clone())),
+        };
+        let errno = match self.end {
+            End::Fails(errno) => Some(format!("{:?}", Errno::from_raw(errno))),
+            End::Killed | End::Unreachable => None,
+        };
+        let (grants, why) = match &self.remedy {
+            Ok(grants) => (grants.iter().map(Grant::to_string).collect(), None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        serde_json::json!({
+            "denied": kind, "call": call, "about": subject, "program": program, "end": self.end.to_string(),
+            "errno": errno, "grants": grants, "why": why,
+        })
+    }
+}
+
+/// Text as TOML has it. Nothing in it can begin a line or move a cursor.
+pub(super) fn text(word: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in word.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::libc;
+
+    #[test]
+    fn what_a_command_chose_stays_in_its_quotes() {
+        let what = What::Path { call: "openat".into(), path: "/x\"\n\u{1b}[2J".into() };
+        let remedy = Ok(vec![Grant::text("files.read", "/x\"\n")]);
+        let denial = Denial { what, end: End::Fails(libc::ENOENT), remedy };
+        let said = denial.words("cat");
+        crate::fuzz::assert_one_line(&said);
+        let expected = r#"denied call=openat path="/x\"\u000a\u001b[2J" program=cat: No such file or directory; to allow it: files.read = ["/x\"\u000a"]"#;
+        assert_eq!(said, expected);
+    }
+}

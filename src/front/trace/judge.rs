@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a sandbox makes of a call: from what was seen of it and the plan to denials, each with what would allow it.
+//! What the host has not either, or does not let this user use, is no denial.
+
+use super::denial::{Denial, End, Grant, Value, What};
+use super::sight::{self, Place};
+use crate::front::check::{interpreter, loader};
+use crate::observe::{About, Answer, Event, Found, Using};
+use crate::plan::calls;
+use crate::plan::model::{self, Access, Device, NetworkMode, Plan, Proc};
+use crate::policy::model::{Peer, Protocol};
+use nix::libc;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use syscalls::x86_64::Sysno;
+
+/// A script's interpreter may be a script itself, as often as the kernel allows (`exec_binprm`, Linux 5.18: 5).
+const MOST_INTERPRETERS: usize = 5;
+/// What no policy makes a file system of its own of without saying so.
+const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// The answer to a call, and every denial in it. `inside` says whether the sandbox has a path below its root.
+pub(super) fn judge(plan: &Plan, event: &Event, inside: &dyn Fn(&Path) -> bool) -> (Answer, Vec<Denial>) {
+    let name = Sysno::new(event.call as usize).map_or_else(|| event.call.to_string(), |call| call.name().to_string());
+    if event.about == [About::Foreign] {
+        let what = What::Call { name: event.call.to_string(), about: Some("of another architecture".into()) };
+        let remedy = Err("no policy can allow it: it is a call of 32 bits or of x32".into());
+        return (Answer::Kill, vec![Denial { what, end: End::Killed, remedy }]);
+    }
+    let denial = plan.filter.as_ref().and_then(|filter| calls::denial(filter, event.call, event.arguments));
+    if let Some(denial) = denial {
+        let (answer, end) = match denial {
+            model::Denial::Errno(errno) => (Answer::Refuse(errno), End::Fails(errno)),
+            model::Denial::Kill => (Answer::Kill, End::Killed),
+        };
+        let about = event.about.first().and_then(subject).or_else(|| family(event));
+        let remedy = call(plan, event);
+        return (answer, vec![Denial { what: What::Call { name, about }, end, remedy }]);
+    }
+    let denials = event.about.iter().flat_map(|about| match about {
+        About::Path { written, using, found } => path(plan, &name, (written, *using, found), inside),
+        About::Internet { stream, bind, address } => {
+            internet(plan, &name, (*stream, *bind), *address).into_iter().collect()
+        }
+        // The kernel or the name space of its network says what becomes of it.
+        About::Abstract { .. } | About::Foreign | About::Unread => Vec::new(),
+    });
+    (Answer::Resume, denials.collect())
+}
+
+/// What would allow a call that the filter denies.
+fn call(plan: &Plan, event: &Event) -> Result<Vec<Grant>, String> {
+    let address = event.about.iter().find_map(|about| match about {
+        About::Internet { bind, address, .. } => Some((*bind, address.port())),
+        About::Path { .. } | About::Abstract { .. } | About::Foreign | About::Unread => None,
+    });
+    let word = calls::missing_word(plan, event.call, event.arguments)?;
+    let mut grants = vec![Grant::text("syscalls.allow", word)];
+    if let Some((bind, port)) = address {
+        if plan.network != NetworkMode::Host {
+            grants.push(Grant::only("network.mode", "host"));
+        }
+        grants.push(Grant::port(if bind { "network.bind.ports" } else { "network.connect.ports" }, port));
+    }
+    Ok(grants)
+}
+
+/// What a denied call was about, in the words of the log.
+fn subject(about: &About) -> Option<String> {
+    match about {
+        About::Path { written, .. } => Some(format!("path={}", super::denial::text(&written.to_string_lossy()))),
+        About::Internet { address, .. } => Some(format!("address={} port={}", address.ip(), address.port())),
+        About::Abstract { name, .. } => Some(format!("path=\"@{}\"", name.escape_ascii())),
+        About::Foreign | About::Unread => None,
+    }
+}
+
+/// Which family a socket was to be of.
+fn family(event: &Event) -> Option<String> {
+    match libc::c_long::from(event.call) {
+        libc::SYS_socket | libc::SYS_socketpair => {}
+        _ => return None,
+    }
+    let [family, kind, ..] = event.arguments;
+    let name = match family as libc::c_int {
+        libc::AF_UNIX => "unix",
+        libc::AF_INET => "inet",
+        libc::AF_INET6 => "inet6",
+        libc::AF_NETLINK => "netlink",
+        libc::AF_PACKET => "packet",
+        other => return Some(format!("family={other}")),
+    };
+    let kind = match kind as libc::c_int & 0xf {
+        libc::SOCK_STREAM => " type=stream",
+        libc::SOCK_DGRAM => " type=datagram",
+        libc::SOCK_RAW => " type=raw",
+        _ => "",
+    };
+    Some(format!("family={name}{kind}"))
+}
+
+fn path(
+    plan: &Plan,
+    call: &str,
+    (written, using, found): (&Path, Using, &Found),
+    inside: &dyn Fn(&Path) -> bool,
+) -> Vec<Denial> {
+    // In a chroot directory the same names are other files.
+    if plan.chroot.is_some() {
+        return Vec::new();
+    }
+    let real = match found {
+        Found::File { real } | Found::Directory { real } => Some(real.as_path()),
+        Found::Proc { .. } => None,
+        // To be made.
+        Found::Missing if using == Using::Change => None,
+        Found::Missing | Found::Refused => return Vec::new(),
+    };
+    let denied = |errno: i32, remedy| {
+        let what = What::Path { call: call.to_string(), path: shown_as(plan, written) };
+        vec![Denial { what, end: End::Fails(errno), remedy }]
+    };
+    if let Found::Proc { process, .. } = found {
+        let needs = match (plan.proc, process) {
+            (Proc::Full, _) | (Proc::Subset, true) => return Vec::new(),
+            (Proc::None, true) => "subset",
+            (Proc::None | Proc::Subset, false) => "full",
+        };
+        return denied(libc::ENOENT, Ok(vec![Grant::only("files.proc", needs)]));
+    }
+    // A name is made or removed in its directory.
+    let subject = if using == Using::Change { written.parent().unwrap_or(written) } else { written };
+    let place = sight::place(plan, subject);
+    if let Some(errno) = refusal(plan, &place, using, inside) {
+        return denied(errno, remedy(&place, subject, real, using));
+    }
+    match (using, real) {
+        (Using::Execute, Some(real)) => hidden(plan, call, written, real),
+        _ => Vec::new(),
+    }
+}
+
+/// A path as its command knows it: not by where its scratch file system is mounted.
+fn shown_as(plan: &Plan, written: &Path) -> PathBuf {
+    match sight::place(plan, written) {
+        Place::Scratch(scratch, below) => scratch.path.join(below),
+        _ => written.to_path_buf(),
+    }
+}
+
+/// The errno that a command meets there, if any.
+fn refusal(plan: &Plan, place: &Place<'_>, using: Using, inside: &dyn Fn(&Path) -> bool) -> Option<i32> {
+    // Files below this cannot be executed: the mount says so.
+    let not_executed = if using == Using::Map { libc::EPERM } else { libc::EACCES };
+    match (place, using) {
+        (Place::Host | Place::Device | Place::Proc, _) => None,
+        (Place::Nowhere, _) => Some(libc::ENOENT),
+        (Place::Above, Using::Change) => Some(libc::EROFS),
+        (Place::Above, _) => None,
+        (Place::Shown(_), Using::Look | Using::Enter | Using::Read) => None,
+        (Place::Shown(bind), Using::Write | Using::Change) => (bind.access != Access::Write).then_some(libc::EROFS),
+        (Place::Shown(bind), Using::Execute | Using::Map) => (bind.access != Access::Execute).then_some(not_executed),
+        (Place::Shown(bind), Using::Connect) => {
+            let held = plan.landlock.as_ref().is_some_and(model::Landlock::holds_paths);
+            (held && bind.access != Access::Write).then_some(libc::EACCES)
+        }
+        (Place::Scratch(..), Using::Write | Using::Change) => None,
+        (Place::Scratch(scratch, below), _) => {
+            let there = below.as_os_str().is_empty() || inside(&sight::in_root(plan, scratch, below));
+            match using {
+                _ if !there => Some(libc::ENOENT),
+                Using::Execute | Using::Map if !scratch.execute => Some(not_executed),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// What would allow it.
+fn remedy(place: &Place<'_>, subject: &Path, real: Option<&Path>, using: Using) -> Result<Vec<Grant>, String> {
+    if let Place::Scratch(scratch, _) = place {
+        let path = scratch.path.display();
+        return Err(match using {
+            Using::Execute | Using::Map => format!("to allow it, say execute = true of {path} in files.scratch"),
+            _ => format!("{path} is private, and the host's is not seen: give it a place of its own in files.read"),
+        });
+    }
+    if let Some(device) = Device::ALL.into_iter().find(|one| subject == Path::new("/dev").join(one.name())) {
+        return Ok(vec![Grant::text("files.devices", device.name())]);
+    }
+    if let Some(place) = SCRATCH.into_iter().find(|place| subject.starts_with(place)) {
+        return match using {
+            Using::Write | Using::Change => {
+                Ok(vec![Grant { key: "files.scratch", value: Value::Scratch(place.to_string()) }])
+            }
+            _ => Err(format!("what others leave in {place} is not to be shown: give it a place of its own")),
+        };
+    }
+    if subject.starts_with("/dev") {
+        return Err("no policy shows this device".into());
+    }
+    // What climbs is named by where it ends.
+    let climbs = subject.components().any(|part| part == std::path::Component::ParentDir);
+    let subject = match (climbs, real) {
+        (true, Some(real)) if using == Using::Change => real.parent().unwrap_or(real),
+        (true, Some(real)) => real,
+        (_, _) => subject,
+    };
+    if subject == Path::new("/") {
+        return Err("nobody writes to the root directory: give it a directory of its own in files.write".into());
+    }
+    let key = match using {
+        Using::Look | Using::Enter | Using::Read => "files.read",
+        Using::Execute | Using::Map => "files.execute",
+        Using::Write | Using::Change | Using::Connect => "files.write",
+    };
+    match subject.to_str() {
+        Some(subject) => Ok(vec![Grant::text(key, subject)]),
+        None => Err("no policy can name it: it is not UTF-8".into()),
+    }
+}
+
+/// The kernel opens a script's interpreter and a program's loader itself, and says of one that is not there that the
+/// program is not.
+fn hidden(plan: &Plan, call: &str, written: &Path, program: &Path) -> Vec<Denial> {
+    let mut program = program.to_path_buf();
+    for round in 0..MOST_INTERPRETERS {
+        let next = match interpreter(&program) {
+            Some(next) => next,
+            None => match loader(&program) {
+                Some(loader) if round < MOST_INTERPRETERS => loader,
+                _ => return Vec::new(),
+            },
+        };
+        // The host has none either.
+        let Ok(real) = std::fs::canonicalize(&next) else { return Vec::new() };
+        let place = sight::place(plan, &next);
+        if let Some(errno) = refusal(plan, &place, Using::Execute, &|_| true) {
+            let what = What::Path { call: call.to_string(), path: written.to_path_buf() };
+            let remedy = remedy(&place, &next, Some(&real), Using::Execute);
+            return vec![Denial { what, end: End::Fails(errno), remedy }];
+        }
+        if program == real {
+            break;
+        }
+        program = real;
+    }
+    Vec::new()
+}
+
+fn internet(plan: &Plan, call: &str, (stream, bind): (bool, bool), address: SocketAddr) -> Option<Denial> {
+    let port = address.port();
+    let landlock = plan.landlock.as_ref();
+    let lacks = |ports: Option<&std::collections::BTreeSet<u16>>| ports.is_some_and(|ports| !ports.contains(&port));
+    let (key, held) = match (stream, bind) {
+        (true, true) => ("network.bind.ports", lacks(landlock.and_then(|landlock| landlock.bind.as_ref()))),
+        (true, false) => ("network.connect.ports", lacks(landlock.and_then(|landlock| landlock.connect.as_ref()))),
+        // Port 0 is connected to by who wants to learn its own address, see RFC 3484.
+        (false, false) if port != 0 => {
+            ("network.udp.ports", lacks(landlock.and_then(|landlock| landlock.udp.as_ref())))
+        }
+        (false, _) => return None,
+    };
+    let what = What::Address {
+        call: call.to_string(),
+        address: format!("address={} port={port}{}", address.ip(), if stream { "" } else { " udp" }),
+    };
+    let peer = Peer { protocol: if stream { Protocol::Tcp } else { Protocol::Udp }, address };
+    let forwarded = plan.relay.as_ref().is_some_and(|relay| relay.peers.contains(&peer));
+    match plan.network {
+        NetworkMode::Host if held => {
+            Some(Denial { what, end: End::Fails(libc::EACCES), remedy: Ok(vec![Grant::port(key, port)]) })
+        }
+        NetworkMode::Host => None,
+        // In a network of its own it waits for its own processes.
+        NetworkMode::None | NetworkMode::Loopback if bind || forwarded => None,
+        NetworkMode::None | NetworkMode::Loopback => {
+            let protocol = if stream { "" } else { "udp:" };
+            let remedy = vec![Grant::text("network.forward", format!("{protocol}{address}"))];
+            Some(Denial { what, end: End::Unreachable, remedy: Ok(remedy) })
+        }
+    }
+}

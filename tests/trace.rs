@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox trace`: whatever a sandbox denies is named once, with the errno that the command met and the line that would
+//! allow it; what is named allows it. What the host has not either, or does not let this user use, is named nowhere.
+
+use crate::scene::stage::{mode, program, room};
+use crate::scene::{Outcome, host, patience, scene};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+fn tracing(script: &str) -> Outcome {
+    scene("strict").shell(script).trace()
+}
+
+/// The lines that name a denial of this.
+fn named<'a>(outcome: &'a Outcome, words: &str) -> Vec<&'a str> {
+    outcome.stderr.lines().filter(|line| line.contains(" denied ") && line.contains(words)).collect()
+}
+
+#[test]
+fn a_file_that_is_not_in_the_root_is_named_with_the_line_that_shows_it() {
+    let line = "spawnbox: denied call=openat path=\"/etc/hostname\" program=cat: No such file or directory; \
+                to allow it: files.read = [\"/etc/hostname\"]\n";
+    tracing("cat /etc/hostname").exits(1).says(line).says("cat: /etc/hostname: No such file or directory");
+}
+
+/// What one line denies is allowed by what is printed at the end.
+fn is_allowed_by_what_it_lacks(base: &str, script: &str, line: &str) {
+    let room = room();
+    let policy = room.file("base.toml", &format!("version = 1\nextends = [\"strict\"]\n\n{base}"));
+    let outcome = scene("default").policy_file(&policy).shell(script).trace();
+    assert!(!outcome.status.success(), "{outcome}");
+    let outcome = outcome.says(line);
+    let (_, fragment) =
+        outcome.stderr.split_once("a policy that also says this allows them:\n").expect("it lacks some");
+    let text = format!("version = 1\nextends = [\"strict\"]\n\n{fragment}");
+    let policy = room.file("more.toml", &text);
+    let outcome = scene("default").policy_file(&policy).shell(script).trace();
+    assert!(outcome.status.success(), "{outcome}\n{text}");
+    assert_eq!(named(&outcome, line), Vec::<&str>::new(), "{outcome}");
+}
+
+#[test]
+fn what_is_printed_at_the_end_allows_what_was_denied() {
+    let room = room();
+    let data = room.directory("data");
+    mode(&data, 0o777);
+    let script = room.file("data/script", "#!/bin/sh\necho ran\n");
+    mode(&script, 0o755);
+    let (data, script) = (data.display().to_string(), script.display().to_string());
+    let read = format!("[files]\nread = [\"{data}\"]\n");
+    for (base, command, line) in [
+        ("", "cat /etc/hostname".to_string(), "files.read = [\"/etc/hostname\"]".to_string()),
+        ("", format!("cd {data}"), format!("files.read = [\"{data}\"]")),
+        (
+            &read,
+            format!("echo x >{data}/new"),
+            format!("Read-only file system; to allow it: files.write = [\"{data}\"]"),
+        ),
+        (
+            &read,
+            format!("cd {data} && rm script"),
+            format!("Read-only file system; to allow it: files.write = [\"{data}\"]"),
+        ),
+        (&read, script.clone(), format!("Permission denied; to allow it: files.execute = [\"{script}\"]")),
+        ("", "ls /proc/self/fd".to_string(), "files.proc = \"subset\"".to_string()),
+        ("", "echo x >/var/tmp/x".to_string(), "files.scratch = [{ path = \"/var/tmp\"".to_string()),
+        ("", "perl -e 'chown($<, -1, \"/tmp\") or die $!'".to_string(), "syscalls.allow = [\"chown\"]".to_string()),
+    ] {
+        // It is written to by some rows, and the script is to be there for each.
+        std::fs::write(&script, "#!/bin/sh\necho ran\n").unwrap();
+        mode(Path::new(&script), 0o755);
+        is_allowed_by_what_it_lacks(base, &command, &line);
+    }
+}
+
+#[test]
+fn an_interpreter_that_is_not_in_the_root_is_named_and_not_the_script_alone() {
+    let room = room();
+    let interpreter = room.path("interpreter");
+    std::fs::copy("/bin/cat", &interpreter).unwrap();
+    mode(&interpreter, 0o755);
+    let script = room.file("script", &format!("#!{}\nprinted\n", interpreter.display()));
+    mode(&script, 0o755);
+    let shown = format!("files.execute=[\"/usr\",\"{}\"]", script.display());
+    let outcome = scene("strict").set(&shown).shell(&script.display().to_string()).trace();
+    let line = format!(
+        "path=\"{}\" program=sh: No such file or directory; to allow it: files.execute = [\"{}\"]",
+        script.display(),
+        interpreter.display()
+    );
+    outcome.exits(127).says(&line);
+}
+
+#[test]
+fn what_the_host_has_not_or_does_not_let_this_user_use_is_no_denial() {
+    needs!(root);
+    let outcome = tracing("cat /no/such; cat /etc/shadow; echo x >/usr/new; echo x >/tmp/own; cat /tmp/own").exits(0);
+    for path in ["/no/such", "/etc/shadow", "/usr/new", "/tmp/own"] {
+        assert_eq!(named(&outcome, path), Vec::<&str>::new(), "{outcome}");
+    }
+}
+
+#[test]
+fn relative_paths_several_processes_and_links_are_one_denial_that_is_counted() {
+    let script =
+        "cd /usr/bin; for i in 1 2 3; do (cat ../../etc/hostname &) ; done; sleep 0.3; cat /etc/../etc/hostname";
+    let outcome = tracing(script).says("files.read = [\"/etc/hostname\"]").says("3 times: call=openat");
+    assert_eq!(named(&outcome, "hostname\" program=cat").len(), 2, "{outcome}");
+}
+
+#[test]
+fn a_denied_call_is_answered_as_the_policy_says_and_named() {
+    let chown = "perl -e 'chown 1, 1, \"/tmp\"; print $!+0'";
+    tracing(chown).stdout("1").exits(0).says("denied call=chown path=\"/tmp\" program=perl: Operation not permitted; ");
+    let scene = scene("strict").argv(&["/usr/bin/perl", "-e", "syscall(101, 0, 0, 0, 0); print 'alive'"]);
+    let line = "denied call=ptrace program=perl: its process is killed; to allow it: syscalls.allow = [\"trace\"]";
+    scene.trace().stdout("").exits(128 + 9).says(line);
+}
+
+#[test]
+fn what_hands_the_listener_over_can_be_denied_like_all_else() {
+    let scene = scene("strict").set("syscalls.deny=[\"sendmsg\",\"seccomp\"]");
+    let script = "for (46, 317) { syscall($_, 0, 0, 0); print $!+0, ' ' }";
+    scene.argv(&["/usr/bin/perl", "-e", script]).trace().stdout("1 1 ").exits(0);
+}
+
+#[test]
+fn a_port_is_named_with_the_line_that_opens_it() {
+    needs!(landlock 4);
+    let connect = "use IO::Socket::INET; IO::Socket::INET->new('127.0.0.1:9') or die $!";
+    let command = ["/usr/bin/perl", "-e", connect];
+    let scene = scene("strict").set("syscalls.allow=[\"default\",\"network-client\"]");
+    let host = scene
+        .clone()
+        .set("network.mode=host")
+        .set("network.connect.ports=[10]")
+        .set("network.udp.ports=\"any\"")
+        .argv(&command)
+        .trace();
+    let line = "denied call=connect address=127.0.0.1 port=9 program=perl: Permission denied; \
+                to allow it: network.connect.ports = [9]";
+    assert!(host.says(line).stderr.contains("Permission denied at -e"));
+    let line = "denied call=connect address=127.0.0.1 port=9 program=perl: there is no way to it; \
+                to allow it: network.forward = [\"127.0.0.1:9\"]";
+    scene.argv(&command).trace().says(line);
+}
+
+#[test]
+fn an_ordinary_user_traces_too() {
+    let scene = scene("strict").unprivileged().shell("cat /etc/hostname");
+    scene.trace().exits(1).says("files.read = [\"/etc/hostname\"]");
+}
+
+#[test]
+fn a_policy_for_the_hosts_files_is_traced_by_its_calls() {
+    needs!(root);
+    let script = "cat /etc/hostname >/dev/null; mount -t tmpfs x /mnt";
+    let outcome = scene("compatible").shell(script).trace().exits(32).says("syscalls.allow = [\"mount\"]");
+    assert_eq!(named(&outcome, "hostname"), Vec::<&str>::new(), "{outcome}");
+}
+
+#[test]
+fn each_connection_is_traced_and_the_last_one_ends_it() {
+    let server = scene("strict").shell("read x; cat /etc/hostname; echo $x").trace_connections(2);
+    for word in ["one", "two"] {
+        let said = server.connect().send(format!("{word}\n").as_bytes()).rest();
+        assert!(said.ends_with(&format!("{word}\n")), "{said}");
+    }
+    // It has ended by itself: nobody is there for the signal.
+    server.logs("a policy that also says this allows them:");
+    let (status, log) = server.end();
+    assert!(status.success(), "{log}");
+    assert!(log.contains("2 times: call=openat path=\"/etc/hostname\"\n"), "{log}");
+}
+
+#[test]
+fn for_programs_there_is_an_object_on_each_line() {
+    let room = room();
+    let file = room.path("denied.json");
+    let scene = scene("strict").option("--json").option(&format!("--out={}", file.display()));
+    let outcome = scene.shell("cat /etc/hostname").trace().exits(1);
+    assert!(!outcome.stderr.contains("denied"), "{outcome}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let hostname = lines.iter().find(|line| line["about"] == "/etc/hostname").unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(
+        (&hostname["errno"], &hostname["grants"][0]),
+        (&"ENOENT".into(), &"files.read = [\"/etc/hostname\"]".into())
+    );
+    let last = lines.last().unwrap();
+    assert_eq!(last["denials"], lines.len() - 1, "{text}");
+}
+
+#[test]
+fn where_nobody_can_listen_that_is_said() {
+    needs!(root);
+    // SECCOMP_FILTER_FLAG_NEW_LISTENER, of which there can be one.
+    let scene = scene("strict").failing("seccomp@1:8=EBUSY").shell("echo ran");
+    scene.trace().stdout("").exits(125).says("cannot trace: a filter around spawnbox is listened to already");
+    let any = ["connect", "bind", "udp"].map(|key| format!("network.{key}={{ports=\"any\"}}"));
+    let off = any.iter().fold(self::scene("strict").set("isolation.seccomp=off"), |scene, any| scene.set(any));
+    let off = off.shell("echo ran");
+    off.trace().stdout("").exits(125).says("isolation.seccomp is off, and a command is heard by its filter");
+}
+
+/// A trace of a command that never ends, and which has begun.
+fn endless(mark: u32) -> Child {
+    let script = format!("trap '' INT TERM; echo ready; (setsid sleep {mark} &); while :; do sleep {mark}; done");
+    let mut line = Command::new(program("spawnbox"));
+    line.args(["trace"]);
+    if host::is_root() {
+        line.arg("-scommand.user=\"nobody\"");
+    }
+    let mut child = line
+        .args(["--", "/bin/sh", "-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+fn nothing_is_left(mark: u32) {
+    let deadline = Instant::now() + patience();
+    while !host::processes(&format!("sleep {mark}")).is_empty() {
+        assert!(Instant::now() < deadline, "it lives on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_what_was_denied_is_summed_up() {
+    for (signal, status, mark) in [(Signal::SIGINT, 130, 7020), (Signal::SIGTERM, 143, 7021)] {
+        let child = endless(mark);
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let outcome = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(status), "{said}");
+        assert!(said.contains("calls"), "{said}");
+        nothing_is_left(mark);
+    }
+}
+
+#[test]
+fn a_command_dies_with_who_traces() {
+    let mut child = endless(7022);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    nothing_is_left(7022);
+}
