@@ -116,14 +116,18 @@ impl Drop for Leftovers {
     }
 }
 
-/// Whether the one command that this user has in the network of this thread is in a sandbox, by what the kernel says.
+/// Whether the one command that this user has below what is in the network of this thread is in a sandbox, by what the
+/// kernel says.
 pub(crate) fn is_confined(user: &str) -> bool {
     let uid = User::from_name(user).expect("accounts can be read").expect("the account is there").uid.to_string();
     let pids = host::processes("");
     let theirs = |pid: &u32| host::status_of(*pid, "Uid").is_some_and(|ids| ids.starts_with(&uid));
     // The sandbox's first process, which waits for the command, is spawnbox's own.
     let reaper = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path.ends_with("spawnbox"));
-    let all = pids.into_iter().filter(theirs).filter(|pid| is_here(*pid));
+    // A sandbox may have a network of its own; who makes it is here.
+    let parent = |pid: &u32| host::status_of(*pid, "PPid").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 1);
+    let below_here = |pid: &u32| std::iter::successors(Some(*pid), parent).any(is_here);
+    let all = pids.into_iter().filter(theirs).filter(below_here);
     let commands: Vec<u32> = all.filter(|pid| !reaper(pid)).collect();
     let [command] = commands[..] else { panic!("{user} has the processes {commands:?}") };
     let namespaces = ["mnt", "pid"].map(|kind| fs::read_link(format!("/proc/{command}/ns/{kind}")).ok());

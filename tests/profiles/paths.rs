@@ -169,11 +169,17 @@ fn judge(name: &str, trials: &[Trial], outcome: &Outcome) {
     assert!(works > 0 && denied > 0 && hidden > 0, "{name}: something was not tried");
     println!("{name}: {works} work, {denied} are denied, {hidden} are hidden");
 }
-/// What every profile is asked about besides, and which have it.
-fn others(ports: (u16, u16)) -> Vec<(String, &'static [&'static str])> {
-    let (tcp, udp) = ports;
+
+/// Where the name server of the scene is.
+const RESOLVER: &str = "127.0.0.1:53";
+
+/// What every profile is asked about besides, and which have it. `tcp` and `udp` are ports that are no resolver's.
+fn others(tcp: u16, udp: u16) -> Vec<(String, &'static [&'static str])> {
     vec![
-        (format!("connect 127.0.0.1:{tcp}"), &["dns-client"]),
+        (format!("connect {RESOLVER}"), &["dns-client"]),
+        (format!("udp {RESOLVER}"), &["dns-client"]),
+        (format!("connect 127.0.0.1:{tcp}"), &[]),
+        // It may send one, in a network of its own, where nobody hears it.
         (format!("udp 127.0.0.1:{udp}"), &["dns-client"]),
         // Bound, and listened to: nobody waits for a client.
         ("bind 127.0.0.1:0".to_string(), &[]),
@@ -198,14 +204,16 @@ fn every_path_of_a_profile_can_be_used_as_it_is_granted_and_in_no_other_way() {
     for name in all().into_iter().filter(|name| name != "compatible") {
         let room = room();
         in_private(&room.path(""), |_| {
-            let (tcp, udp) = (TcpListener::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
-            let (tcp, udp) = (tcp.expect("there is loopback"), udp.expect("there is loopback"));
+            let [_resolver, tcp] =
+                [RESOLVER, "127.0.0.1:0"].map(|address| TcpListener::bind(address).expect("there is loopback"));
+            let [_questions, udp] =
+                [RESOLVER, "127.0.0.1:0"].map(|address| UdpSocket::bind(address).expect("there is loopback"));
             let port = |address: std::io::Result<std::net::SocketAddr>| address.expect("it is bound").port();
             let beside = Path::new("/dev").join(BESIDE);
             let _receiver = UnixDatagram::bind(&beside).expect("the scene's /dev can be written");
             mode(&beside, 0o666);
             let mut trials = trials(&name, &room);
-            let others = others((port(tcp.local_addr()), port(udp.local_addr())));
+            let others = others(port(tcp.local_addr()), port(udp.local_addr()));
             trials.extend(
                 others.into_iter().map(|(what, who)| {
                     (what, if who == super::EVERY || who.contains(&&*name) { Works } else { Denied })
@@ -214,6 +222,8 @@ fn every_path_of_a_profile_can_be_used_as_it_is_granted_and_in_no_other_way() {
             let what: Vec<&str> = trials.iter().map(|(what, _)| what.as_str()).collect();
             let outcome = scene(&name).probe(&what.join(" , ")).run();
             judge(&name, &trials, &outcome);
+            udp.set_nonblocking(true).expect("it is a socket");
+            assert!(udp.recv(&mut [0]).is_err(), "{name}: a datagram came out of the sandbox");
         });
     }
 }
