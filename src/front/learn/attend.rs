@@ -21,6 +21,8 @@ const MOST_INPUT: usize = 64 << 20;
 const CHUNK: usize = 1 << 16;
 /// What is kept of what a sandbox says.
 const MOST_SAID: usize = 1 << 20;
+/// Calls that are heard of what a command has left, before that is ended.
+const LATE: usize = 1024;
 
 /// The signals that end learning, and a child's end.
 pub(super) struct Signals {
@@ -147,7 +149,10 @@ impl Run<'_> {
             let _ = nix::sys::signal::kill(self.pid, Signal::SIGTERM);
             let _ = nix::sys::wait::waitpid(self.pid, None);
         }
-        while self.hearer.as_ref().is_some_and(|hearer| events(hearer.as_fd()).contains(PollFlags::POLLIN)) {
+        for _ in 0..LATE {
+            if !self.hearer.as_ref().is_some_and(|hearer| events(hearer.as_fd()).contains(PollFlags::POLLIN)) {
+                break;
+            }
             self.hear(note);
         }
         if !end_all() {

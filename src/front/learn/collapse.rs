@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 /// So many names in one directory stand for all of them.
 pub(super) const MANY: usize = 4;
 
-/// What is installed there is the same on every host that has the package, and readable by everybody.
-const PROGRAMS: &[&str] = &["/usr", "/opt", "/lib", "/lib64"];
+/// What packages install there is the same on every host that has them, and readable by everybody.
+const PROGRAMS: &[&str] = &["/usr", "/lib", "/lib64"];
+/// Below those, what an administrator installs, who may keep keys beside it.
+const OWN: &str = "/usr/local";
 
 /// Never granted whole: too many packages, users or services meet there.
 const ROOFS: &[&str] = &[
@@ -78,17 +80,23 @@ pub(super) fn is_secret(path: &Path) -> bool {
     key || below || SECRETS.contains(&&*name)
 }
 
-/// The directories that stand for names in them, with all that they stand for. What is left as it is stands for itself.
+/// Whether a directory's files may be granted with their neighbours.
+fn is_a_packages(path: &Path) -> bool {
+    PROGRAMS.iter().any(|tree| path.starts_with(tree)) && !path.starts_with(OWN) && !is_roof(path)
+}
+
+/// The directories that stand for names in them, with all that they stand for. What is left as it is stands for itself,
+/// and so does all that is beside a secret.
 pub(super) fn collapse(paths: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
     let mut all: BTreeMap<PathBuf, BTreeSet<PathBuf>> =
         paths.iter().map(|path| (path.clone(), BTreeSet::from([path.clone()]))).collect();
     loop {
         let mut within: BTreeMap<&Path, usize> = BTreeMap::new();
-        for path in all.keys().filter(|path| PROGRAMS.iter().any(|tree| path.starts_with(tree))) {
-            if let Some(parent) = path.parent().filter(|parent| !is_roof(parent)) {
-                *within.entry(parent).or_default() += 1;
-            }
+        for parent in all.keys().filter_map(|path| path.parent()).filter(|parent| is_a_packages(parent)) {
+            *within.entry(parent).or_default() += 1;
         }
+        let secrets: Vec<&Path> = all.keys().map(PathBuf::as_path).filter(|path| is_secret(path)).collect();
+        within.retain(|directory, _| !secrets.iter().any(|secret| secret.starts_with(directory)));
         // The innermost first: what it takes in may leave too few for the one around it.
         let many = within.into_iter().filter(|(_, names)| *names >= MANY);
         let Some((directory, _)) = many.max_by_key(|(path, _)| path.components().count()) else { return all };
@@ -116,20 +124,33 @@ mod tests {
             ["/usr/share/x/a", "/usr/share/x/b", "/usr/share/x/c", "/usr/share/x/d/e"]
         );
         assert_eq!(
-            collapsed(&["/opt/x/a", "/opt/x/b", "/opt/x/c", "/opt/x/d", "/opt/x/e/f", "/opt/y"]),
-            ["/opt/x", "/opt/y"]
+            collapsed(&[
+                "/usr/lib/x/a",
+                "/usr/lib/x/b",
+                "/usr/lib/x/c",
+                "/usr/lib/x/d",
+                "/usr/lib/x/e/f",
+                "/usr/lib/y"
+            ]),
+            ["/usr/lib/x", "/usr/lib/y"]
         );
     }
 
     #[test]
     fn nothing_is_collapsed_where_others_keep_theirs() {
         for tree in
-            ["/etc/x", "/home/u", "/home/u/x", "/root", "/var/lib/x", "/usr/share", "/usr/local/lib", "/run", "/srv/x"]
+            ["/etc/x", "/home/u/x", "/root", "/var/lib/x", "/usr/share", "/usr/local/lib/x", "/opt/x", "/run", "/srv/x"]
         {
             let names: Vec<String> = ["a", "b", "c", "d", "e"].map(|name| format!("{tree}/{name}")).to_vec();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             assert_eq!(collapsed(&names), names, "{tree}");
         }
+    }
+
+    #[test]
+    fn what_is_beside_a_secret_is_granted_by_its_own_name() {
+        let names = ["/usr/lib/x/a", "/usr/lib/x/b", "/usr/lib/x/c", "/usr/lib/x/d", "/usr/lib/x/tls/server.key"];
+        assert_eq!(collapsed(&names), names);
     }
 
     #[test]
