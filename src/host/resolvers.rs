@@ -2,6 +2,8 @@
 //! Which name servers this host's libc asks: see resolv.conf(5).
 //! Reads that file only, and asks nobody.
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,16 +18,23 @@ pub(super) fn observe() -> Vec<IpAddr> {
     let mut text = Vec::new();
     // What cannot be read cannot be read by a command either.
     let _ = File::open("/etc/resolv.conf").and_then(|file| file.take(LONGEST).read_to_end(&mut text));
-    parse(&String::from_utf8_lossy(&text))
+    parse(&String::from_utf8_lossy(&text), has_ipv6())
 }
 
-fn parse(text: &str) -> Vec<IpAddr> {
+/// Whether this host has such sockets at all: not where it was booted with `ipv6.disable=1`.
+fn has_ipv6() -> bool {
+    let made = socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None);
+    !matches!(made, Err(Errno::EAFNOSUPPORT))
+}
+
+fn parse(text: &str, has_ipv6: bool) -> Vec<IpAddr> {
     let named = text.lines().filter_map(|line| {
         let (key, value) = line.split_once([' ', '\t'])?;
         (key == "nameserver").then(|| value.split_whitespace().next())?
     });
     // An address with a scope is that of an interface, which a network of its own has not.
-    let usable = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();
+    let usable =
+        |address: &IpAddr| !address.is_unspecified() && !address.is_multicast() && (address.is_ipv4() || has_ipv6);
     let mut all: Vec<IpAddr> = named.take(MOST).filter_map(|value| value.parse().ok()).filter(usable).collect();
     if all.is_empty() {
         all.push(Ipv4Addr::LOCALHOST.into());
@@ -52,8 +61,10 @@ mod tests {
             ("# nameserver 192.0.2.1\n;nameserver 192.0.2.2\n nameserver 192.0.2.3\n", &[local]),
             ("nameserver fe80::1%eth0\nnameserver 0.0.0.0\nnameserver example.org\nnameserver", &[local]),
         ] {
-            let found: Vec<String> = parse(text).iter().map(IpAddr::to_string).collect();
+            let found: Vec<String> = parse(text, true).iter().map(IpAddr::to_string).collect();
             assert_eq!(found, expected, "{text:?}");
         }
+        let found = parse("nameserver 2001:db8::1\nnameserver 192.0.2.1\n", false);
+        assert_eq!(found, [IpAddr::from([192, 0, 2, 1])]);
     }
 }
