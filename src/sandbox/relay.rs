@@ -54,6 +54,8 @@ pub(super) const DESCRIPTORS: u64 = (CHANNEL as usize + 2 + PEERS + 6 * (FLOWS +
 pub const UNDELIVERED: i32 = 75;
 /// What a buffer for datagrams has to hold.
 pub(super) const LONGEST_DATAGRAM: usize = datagrams::LONGEST;
+/// How often each peer's datagrams are looked for when the command has ended: more than a socket's buffer holds.
+const LAST: usize = 64;
 /// How long it accepts nobody where it can give nobody an end.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -281,7 +283,7 @@ impl Relay<'_> {
     /// peers take it: one that does not read, or a process that the command has left and that goes on, must not keep the
     /// session's place for as long as it likes.
     fn finish(&mut self) {
-        for peer in 0..self.prepared.datagrams {
+        for peer in (0..self.prepared.datagrams).cycle().take(self.prepared.datagrams * LAST) {
             self.serve(peer);
         }
         for peer in self.prepared.datagrams..PEERS {
