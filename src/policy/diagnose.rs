@@ -180,7 +180,7 @@ impl Mistake {
 
     /// What is wrong with the text that it stands at.
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = Some(cut(text.into()));
+        self.label = Some(cut(printable(&text.into())));
         self
     }
 
