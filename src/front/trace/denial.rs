@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One thing that a sandbox does not let a command do, and the lines of a policy that would. Values and words only.
 
+use crate::policy::literal;
 use nix::errno::Errno;
 use std::path::PathBuf;
 
@@ -76,9 +77,9 @@ impl Value {
     pub(super) fn toml(&self) -> String {
         match self {
             Value::Only(word) => text(word),
-            Value::Text(word) => text(word),
+            Value::Text(word) => text(&literal(word)),
             Value::Port(port) => port.to_string(),
-            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", text(path)),
+            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", text(&literal(path))),
         }
     }
 

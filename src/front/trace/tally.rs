@@ -157,10 +157,12 @@ mod tests {
             denial("a", &[Grant::text("files.read", "/etc/hosts"), Grant::only("files.proc", "subset")]),
             denial("b", &[Grant::text("syscalls.allow", "network-client"), Grant::port("network.connect.ports", 25)]),
             denial("c", &[Grant::text("files.read", "/x\"y"), Grant::text("files.read", "/etc/hosts")]),
+            denial("c", &[Grant::text("files.read", "/srv/${x}")]),
             denial("d", &[Grant::only("files.proc", "full"), Grant::only("network.mode", "host")]),
         ];
-        let expected = "[files]\nproc = \"full\"\nread = [\"/etc/hosts\", \"/x\\\"y\"]\n\n\
+        let expected = "[files]\nproc = \"full\"\nread = [\"/etc/hosts\", \"/x\\\"y\", \"/srv/$${x}\"]\n\n\
                         [network]\nconnect.ports = [25]\nmode = \"host\"\n\n[syscalls]\nallow = [\"network-client\"]\n";
         assert_eq!(fragment(&denials), expected);
+        toml::from_str::<toml::Table>(expected).expect("it is TOML");
     }
 }
