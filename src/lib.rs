@@ -31,7 +31,7 @@
 //!
 //! | floor | thought |
 //! | --- | --- |
-//! | [`front`] | master, listen, run: each turns its world into a request and listeners |
+//! | [`front`] | master, listen, run: each turns its world into a request and listeners; explain, check, learn, trace and others look and write |
 //! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
 //! | [`observe`] | a command run openly, and what it asks the kernel for |
 //! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
@@ -76,6 +76,9 @@
 //!   anything of it. One supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those
 //!   that there are. Where it is killed too, a reaper that somebody has stopped stays until the next start, which kills
 //!   what is in its control group.
+//! * **The tracer**, where a command is traced, is the supervisor's parent, outside the sandbox. It reads the command's
+//!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers of
+//!   a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.
 //! * **The relay**, where a policy forwards peers of the host's network, is a process of the session there. It has the
 //!   command's user, no right and no file, moves bytes by splice(2), datagrams through its memory, and looks at none; its
 //!   filter lets it connect to the policy's peers alone: their addresses are in memory that it cannot change.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which name servers this host's libc asks: see resolv.conf(5).
-//! Reads that file only, and asks nobody.
+//! Reads that file and looks whether this host has IPv6; asks nobody.
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
