@@ -144,8 +144,8 @@ pub(super) struct EntryTable {
 pub(super) enum Entry {
     /// The path alone.
     Path(String),
-    /// With more to say.
-    Table(EntryTable),
+    /// With more to say. In a box, since a list of many has paths alone.
+    Table(Box<EntryTable>),
 }
 
 /// `{ path, size, inodes, execute }`

@@ -156,7 +156,7 @@ fn entries(check: &mut Check<'_>, key: &str, written: Option<List<file::Entry>>)
         let span = entry.span();
         let table = match entry.into_inner() {
             file::Entry::Path(path) => file::EntryTable { path: Spanned::new(span, path), why: None, optional: None },
-            file::Entry::Table(table) => table,
+            file::Entry::Table(table) => *table,
         };
         let path = check.path(key, table.path.get_ref(), table.path.span(), RootPath::Refused);
         let why = check.line("why", table.why).map(|why| why.value);

@@ -104,7 +104,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
-        EntryTable::deserialize(MapAccessDeserializer::new(map)).map(Entry::Table)
+        EntryTable::deserialize(MapAccessDeserializer::new(map)).map(|table| Entry::Table(Box::new(table)))
     }
 }
 
