@@ -30,8 +30,8 @@ use crate::plan::model::{Ids, Plan};
 use crate::plan::request::Front;
 use crate::plan::traced;
 use crate::sys::process::{self, Side};
-use crate::sys::socket;
 use door::Passing;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, setpgid};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -53,9 +53,8 @@ pub(super) fn trace(options: &Trace) -> Result<ExitCode, Failure> {
     let plan = traced(arrangement.plan(transport, &facts)?, &facts)
         .map_err(|why| Failure::Host(HostError { doing: "trace".into(), why }))?;
     let failed = |errno| Failure::Host(HostError::new("start the supervisor", errno));
-    let (ours, theirs) = socket::pair().map_err(failed)?;
-    let adopt = |number| crate::sys::inherit::adopt(number).expect("a descriptor that was just made is open");
-    let (ours, theirs): (OwnedFd, OwnedFd) = (adopt(ours), adopt(theirs));
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(failed)?;
     match process::fork().map_err(failed)? {
         Side::Child => {
             drop(ours);

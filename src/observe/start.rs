@@ -10,6 +10,7 @@ use crate::sys::process::{self, Side};
 use crate::sys::{credentials, lock, mount, signal, socket};
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -80,9 +81,8 @@ pub fn become_yourself(ids: Option<(u32, u32)>) -> Result<(), HostError> {
 /// Starts it. The caller has one thread.
 pub fn start(opening: &Opening<'_>) -> Result<Started, HostError> {
     let failed = |errno| HostError::new("start the command", errno);
-    let (ours, theirs) = socket::pair().map_err(failed)?;
-    let ours = adopt(ours);
-    let theirs = adopt(theirs);
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(failed)?;
     // As high as there is room for.
     let channel = rustix::io::fcntl_dupfd_cloexec(&theirs, CHANNEL)
         .or_else(|_| rustix::io::fcntl_dupfd_cloexec(&theirs, 64))
@@ -104,10 +104,6 @@ pub fn start(opening: &Opening<'_>) -> Result<Started, HostError> {
         Ok(_) => Err(HostError { doing: "start the command".into(), why: "it ended before its program began".into() }),
         Err(errno) => Err(failed(errno)),
     }
-}
-
-fn adopt(number: RawFd) -> OwnedFd {
-    crate::sys::inherit::adopt(number).expect("a descriptor that was just made is open")
 }
 
 /// What a child that failed has said.

@@ -41,6 +41,7 @@ pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};
 pub use paint::Paint;
+pub use set::quote;
 #[cfg(test)]
 pub(crate) use trust::scenes;
 pub use variables::{Filled, Known, Written, literal};

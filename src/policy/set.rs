@@ -57,8 +57,8 @@ fn only_in_files(file: &File, source: &Source) -> Result<(), InputError> {
     }
 }
 
-/// `text` as a TOML string.
-pub(super) fn quote(text: &str) -> String {
+/// `text` as a TOML string. Nothing in it can begin a line or move a cursor.
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

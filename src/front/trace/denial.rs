@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One thing that a sandbox does not let a command do, and the lines of a policy that would. Values and words only.
 
-use crate::policy::literal;
+use crate::policy::{literal, quote};
 use nix::errno::Errno;
 use std::path::PathBuf;
 
@@ -76,10 +76,10 @@ impl Value {
     /// As TOML has it, without the brackets of its list.
     pub(super) fn toml(&self) -> String {
         match self {
-            Value::Only(word) => text(word),
-            Value::Text(word) => text(&literal(word)),
+            Value::Only(word) => quote(word),
+            Value::Text(word) => quote(&literal(word)),
             Value::Port(port) => port.to_string(),
-            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", text(&literal(path))),
+            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", quote(&literal(path))),
         }
     }
 
@@ -114,7 +114,7 @@ impl What {
         match self {
             What::Call { name, about: None } => format!("call={name}"),
             What::Call { name, about: Some(about) } => format!("call={name} {about}"),
-            What::Path { call, path } => format!("call={call} path={}", text(&path.to_string_lossy())),
+            What::Path { call, path } => format!("call={call} path={}", quote(&path.to_string_lossy())),
             What::Address { call, address } => format!("call={call} {address}"),
         }
     }
@@ -168,20 +168,6 @@ impl Denial {
     }
 }
 
-/// Text as TOML has it. Nothing in it can begin a line or move a cursor.
-pub(super) fn text(word: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +180,7 @@ mod tests {
         let denial = Denial { what, end: End::Fails(libc::ENOENT), remedy };
         let said = denial.words("cat");
         crate::fuzz::assert_one_line(&said);
-        let expected = r#"denied call=openat path="/x\"\u000a\u001b[2J" program=cat: No such file or directory; to allow it: files.read = ["/x\"\u000a"]"#;
+        let expected = r#"denied call=openat path="/x\"\U0000000A\U0000001B[2J" program=cat: No such file or directory; to allow it: files.read = ["/x\"\U0000000A"]"#;
         assert_eq!(said, expected);
     }
 }

@@ -68,7 +68,7 @@ fn call(plan: &Plan, event: &Event) -> Result<Vec<Grant>, String> {
 /// What a denied call was about, in the words of the log.
 fn subject(about: &About) -> Option<String> {
     match about {
-        About::Path { written, .. } => Some(format!("path={}", super::denial::text(&written.to_string_lossy()))),
+        About::Path { written, .. } => Some(format!("path={}", crate::policy::quote(&written.to_string_lossy()))),
         About::Internet { address, .. } => Some(format!("address={} port={}", address.ip(), address.port())),
         About::Abstract { name, .. } => Some(format!("path=\"@{}\"", name.escape_ascii())),
         About::Foreign | About::Unread => None,
