@@ -151,8 +151,9 @@ pub(super) enum Verb {
         spawnbox learn --merge /etc/spawnbox/greylist.toml --connections 3 127.0.0.1:7000\n\n\
         The command is in no sandbox while its calls are watched: do this where nobody else connects.\n\
         Ctrl-C ends it, and writes what was learnt.\n\
-        Exit status: 0 written, and under the policy it does the same; 1 this host cannot, 2 usage\n\
-        or policy, 3 written, but under the policy it does not do the same.")]
+        Exit status: 0 written, and under the policy it does the same, unless --no-verify or a signal\n\
+        left that out; 1 this host cannot, or nobody connected; 2 usage or policy; 3 written, but it\n\
+        does not pass check, or under it the command does not do the same.")]
     Learn(Learn),
     /// Run the command in its sandbox, and name each thing that it is denied with the line that would allow it
     #[command(after_help = "Examples:\n  \

@@ -70,16 +70,19 @@ pub(super) fn learn(options: &Learn) -> Result<ExitCode, Failure> {
     let learnt = sessions(&mut source, walls, &signals, &mut journal, options.connections);
     become_yourself(subject.ids).and_then(|()| guard::bind()).map_err(Failure::Host)?;
     let learnt = learnt.map_err(Failure::Host)?;
-    let enough = learnt.len() < options.connections as usize
+    if learnt.is_empty() {
+        let why = "nobody has connected, and nothing is written".into();
+        return Err(Failure::Host(HostError { doing: "learn".into(), why }));
+    }
+    let cut_short = learnt.len() < options.connections as usize
         || learnt.last().is_some_and(|end| end.status == Status::Interrupted);
     let program = subject.command.argv.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     let idle = write(&mut target, &policy, &journal, &subject, (&program, learnt.len(), options.address.is_some()))?;
     if !passes(&target, &machine)? {
         return Ok(ExitCode::from(DIFFERS));
     }
-    if enough || options.no_verify {
-        let address = options.address.as_ref().map_or("run", |_| "listen");
-        tracing::info!("not verified; spawnbox {address} -s syscalls.on-deny=report names what is denied");
+    if cut_short || options.no_verify {
+        tracing::info!("not verified; spawnbox trace --policy {} names what it lacks", target.word());
         return Ok(ExitCode::SUCCESS);
     }
     match &source {

@@ -4,6 +4,8 @@
 use super::{place, text};
 use crate::scene::stage::{Room, program};
 use crate::scene::{arguments, patience};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -89,6 +91,17 @@ fn each_connection_adds_what_it_used() {
         assert!(learnt.contains(&format!("path = \"{}\"", path(&room, name))), "{learnt}");
     }
     assert!(learnt.starts_with("# Learnt from 2 connections to /bin/sh"), "{learnt}");
+}
+
+#[test]
+fn a_signal_before_the_first_connection_leaves_no_file() {
+    let (_room, file) = place();
+    let mut learner = Learner::start(&["--out", &file.display().to_string(), "127.0.0.1:0", "--", "/bin/true"]);
+    learner.says("learning on ");
+    kill(Pid::from_raw(learner.child.id() as i32), Signal::SIGINT).expect("it is ours");
+    let (said, status) = learner.end();
+    assert!(status == Some(1) && said.contains("nobody has connected, and nothing is written"), "{status:?} {said}");
+    assert!(!file.exists());
 }
 
 #[test]
