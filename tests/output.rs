@@ -33,7 +33,7 @@ fn is_told_or_no_failure(words: &[&str]) {
 }
 
 #[test]
-fn of_every_subcommand_that_prints() {
+fn a_full_output_is_told_and_a_closed_one_is_no_failure() {
     let room = stage::room();
     let unit = room.file("some.service", "[Service]\nExecStart=/bin/cat\nPrivateNetwork=yes\n").display().to_string();
     let rows: &[&[&str]] = &[
@@ -55,7 +55,7 @@ fn of_every_subcommand_that_prints() {
 }
 
 #[test]
-fn of_the_installation() {
+fn so_it_is_of_what_an_installation_would_do() {
     needs!(program "postfix");
     let room = stage::room();
     let daemons = room.directory("daemons");

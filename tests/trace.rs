@@ -105,7 +105,7 @@ fn what_the_host_has_not_or_does_not_let_this_user_use_is_no_denial() {
 }
 
 #[test]
-fn relative_paths_several_processes_and_links_are_one_denial_that_is_counted() {
+fn each_spelling_of_a_path_is_named_once_and_counted_and_both_lack_one_grant() {
     let script = "cd /usr/bin; for i in 1 2 3; do cat ../../etc/hostname & done; wait; cat /etc/../etc/hostname";
     let outcome = tracing(script).says("files.read = [\"/etc/hostname\"]").says("3 times: call=openat");
     assert_eq!(named(&outcome, "hostname\" program=cat").len(), 2, "{outcome}");
