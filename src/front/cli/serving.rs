@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The words that serve: listen and run.
+
+use super::LISTENING;
+use super::what::What;
+use crate::front::address::Address;
+use clap::Args;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    spawnbox listen 127.0.0.1:7000 -- sh -c 'echo hello'\n  \
+    spawnbox listen '[::1]:10023' --policy greylist\n  \
+    spawnbox listen unix:/run/spf.sock,mode=0660,group=postfix --policy policyd-spf\n\n\
+    SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
+    Exit status: 0 ended as asked, 1 this host cannot, 2 usage or policy.")]
+pub(in crate::front) struct Listen {
+    /// Where to listen: HOST:PORT, [HOST]:PORT, or unix:PATH[,mode=0660][,user=U][,group=G]
+    ///
+    /// HOST is an address of this host; 0.0.0.0 and [::] are all of them. With port 0 the kernel chooses one. A UNIX
+    /// socket has mode 0600 unless another is given, and is removed at the end.
+    #[arg(required = true, value_name = "ADDR")]
+    pub(in crate::front) addresses: Vec<Address>,
+    /// Print each port, or socket path, on a line of standard output
+    ///
+    /// Example: spawnbox listen --print-port 127.0.0.1:0 -- cat
+    #[arg(long, help_heading = LISTENING)]
+    pub(in crate::front) print_port: bool,
+    /// Most sessions at once for each kind of socket; further clients wait in the kernel's queue
+    /// [default: the policy's connection.concurrency, or 1000]
+    ///
+    /// Example: spawnbox listen --max-sessions 20 127.0.0.1:7000 -- cat
+    #[arg(long, help_heading = LISTENING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(in crate::front) max_sessions: Option<u32>,
+    #[command(flatten)]
+    pub(in crate::front) what: What,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    spawnbox run -- sh -c 'id; ls -l /'\n  \
+    echo hello | spawnbox run --policy echo\n  \
+    spawnbox run -s limits.time=2s -- sleep 10\n\n\
+    Where standard input and output are sockets, as under inetd, standard input is the\n\
+    connection. Exit status: the command's own; 2 usage or policy, 124 time limit, 125 the\n\
+    sandbox could not be made, 126 the command could not be run, 127 it was not found,\n\
+    128+N it died of signal N.")]
+pub(in crate::front) struct Run {
+    #[command(flatten)]
+    pub(in crate::front) what: What,
+}
