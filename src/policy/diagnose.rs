@@ -149,7 +149,7 @@ impl std::error::Error for InputError {}
 impl Mistake {
     /// A mistake that has no place yet.
     pub fn new(title: impl Into<String>) -> Self {
-        Mistake { title: cut(title.into()), place: Place::Nowhere, label: None, context: None, help: Vec::new() }
+        Mistake { title: seen(title), place: Place::Nowhere, label: None, context: None, help: Vec::new() }
     }
 
     /// It stands at `span` of `source`.
@@ -180,19 +180,19 @@ impl Mistake {
 
     /// What is wrong with the text that it stands at.
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = Some(cut(printable(&text.into())));
+        self.label = Some(seen(text));
         self
     }
 
     /// Another part of the same source that one should see.
     pub fn see(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
-        self.context = Some((span, text.into()));
+        self.context = Some((span, seen(text)));
         self
     }
 
     /// A way out.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help.push(cut(text.into()));
+        self.help.push(seen(text));
         self
     }
 
@@ -216,11 +216,11 @@ impl Mistake {
             Place::Nowhere => (None, None),
         };
         Told {
-            what: printable(&self.title),
+            what: self.title.clone(),
             place: place.map(|place| printable(&place)),
             at,
-            label: self.label.as_deref().map(printable),
-            help: self.help.iter().map(|help| printable(help)).collect(),
+            label: self.label.clone(),
+            help: self.help.clone(),
         }
     }
 
@@ -293,6 +293,11 @@ fn is_quotable(source: &Source, span: &Range<usize>) -> bool {
     let (start, _) = source.line(span.start);
     let (last, line) = source.line(span.end);
     last + line.len() - start <= LONGEST_LINE
+}
+
+/// A text of ours, which may quote what was written: on one line, nothing unseen in it, and no longer than anyone reads.
+fn seen(text: impl Into<String>) -> String {
+    cut(printable(&text.into()))
 }
 
 /// No more of a text than anyone reads.
@@ -383,7 +388,7 @@ error: unknown key `memroy`
     #[test]
     fn no_text_speaks_to_a_terminal() {
         let source = Source::new(Name::CommandLine, "a = \"\u{9b}31m\u{1b}[35m\"");
-        let error = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}"));
+        let error = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}").help("\0\n"));
         let report = error.to_string();
         assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
         // What is painted is painted by us alone.

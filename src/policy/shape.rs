@@ -130,10 +130,10 @@ fn in_our_words(source: &Source, document: Option<&Spanned<DeTable<'_>>>, error:
     let span = error.span().unwrap_or(0..0);
     let found = document.and_then(|document| find(document.get_ref(), &document.span(), &span));
     let message = error.message();
-    let mistake = if let Some(rest) = message.strip_prefix("unknown field ") {
-        let names = quoted(rest);
-        let (key, known) = names.split_first().map_or(("", [].as_slice()), |(key, known)| (*key, known));
-        let mistake = Mistake::new(format!("unknown key `{key}`")).suggest(key, known.iter().copied());
+    let mistake = if let Some(rest) = message.strip_prefix("unknown field `") {
+        // The last: a key may hold any character, the names that are known do not.
+        let (key, known) = rest.rsplit_once("`, expected ").unwrap_or((rest, ""));
+        let mistake = Mistake::new(format!("unknown key `{key}`")).suggest(key, quoted(known));
         match &found {
             Some(found) if is_header(source, &found.table) => {
                 mistake.label("not a key of this table").see(found.table.clone(), "in this table")
@@ -309,6 +309,10 @@ mod tests {
                 "3:24: unknown key `wy`: not a key here (did you mean `why`?)",
             ),
             ("[limit]\n", "2:2: unknown key `limit`: not a key here (did you mean `limits`?)"),
+            (
+                "[connection]\n\"x`, expected `\\u0000\" = 1",
+                "3:1: unknown key `x`, expected `\\u{0}`: not a key of this table (known here: hold, ends, stderr, concurrency)",
+            ),
         ] {
             check(&format!("version = 1\n{text}\n"), &[expected]);
         }
