@@ -40,6 +40,7 @@ mod allocation;
 mod limits;
 mod apart;
 mod clients;
+mod admission;
 mod death;
 mod postfix;
 mod compat;

@@ -8,7 +8,7 @@ mod fields;
 mod tests;
 
 use super::calls::{self, Allowed};
-use super::explain::size;
+use super::explain::{clients_words, size};
 use super::model::{CgroupLimits, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
 use crate::policy::Paint;
@@ -236,6 +236,14 @@ fn walls(plan: &Plan, all: &mut Permissions) {
     allow_if(all, "go on after a call that is denied", !kill);
 }
 
+/// Who is let in is no permission of the command's.
+fn clients(plan: &Plan) -> String {
+    let words =
+        clients_words(&plan.clients).into_iter().map(|(name, text, _)| format!("{name} {text}").trim().to_string());
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "everybody".to_string() } else { words.join("; ") }
+}
+
 /// What is another value and no permission.
 fn changes(old: &Plan, new: &Plan) -> Vec<String> {
     let argv = |plan: &Plan| {
@@ -262,7 +270,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         Some(Denials::Told | Denials::Traced) => "yes".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
-    let rows: [(&str, Value<'_>); 12] = [
+    let rows: [(&str, Value<'_>); 13] = [
         ("runs", &argv),
         ("looked for at", &programs),
         ("environment", &variables),
@@ -273,6 +281,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         ("ended as one where memory ends", &|plan| if plan.cgroup.as_one { "yes" } else { "no" }.to_string()),
         ("umask", &|plan| format!("{:03o}", plan.command.umask)),
         ("denied calls named in the log", &named),
+        ("clients", &clients),
         ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
         ("connection held by the supervisor", &|plan| if plan.hold { "yes" } else { "no" }.to_string()),
     ];

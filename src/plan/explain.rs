@@ -3,6 +3,7 @@
 //! Says only what the plan says; decides nothing, and hides nothing that is weaker than it could be.
 
 mod page;
+mod clients;
 mod json;
 mod open;
 mod sight;
@@ -17,6 +18,7 @@ use page::Page;
 use std::ffi::CStr;
 
 pub use super::items::sentence;
+pub(super) use clients::words as clients_words;
 pub use page::broken;
 pub(crate) use sight::size;
 
@@ -68,6 +70,7 @@ pub fn json(plan: &Plan, facts: &Facts, part: Part) -> String {
 fn rows(plan: &Plan, facts: &Facts) -> Page {
     let mut page = Page::default();
     service(plan, facts, &mut page);
+    clients::clients(plan, &mut page);
     runs(plan, &mut page);
     identity(plan, &mut page);
     sight::sees(plan, &mut page);

@@ -18,6 +18,7 @@ mod reach;
 mod landlock;
 mod layers;
 mod limits;
+pub mod clients;
 mod order;
 mod origins;
 mod traced;

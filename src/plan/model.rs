@@ -2,6 +2,7 @@
 //! The plan of one service: what will be enforced, in the words the kernel takes.
 //! Everything here is decided; what follows only carries it out.
 
+use super::clients::Clients;
 use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
@@ -75,6 +76,8 @@ pub struct Plan {
     pub init: bool,
     /// Wall time from accept to the end; absent is unlimited.
     pub time_limit: Option<Duration>,
+    /// Who is let in, and how often.
+    pub clients: Clients,
     /// The most sessions at once in one process.
     pub concurrency: usize,
     /// The supervisor keeps its own copy of the connection.

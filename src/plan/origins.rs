@@ -25,6 +25,7 @@ pub(super) fn collect(request: &Request, policy: &Policy, chosen: &Chosen) -> Or
     limits(request, policy, &mut origins);
     isolation(policy, &mut origins);
     connection(request, policy, &mut origins);
+    clients(policy, &mut origins);
     origins
 }
 
@@ -91,4 +92,16 @@ fn connection(request: &Request, policy: &Policy, origins: &mut Origins) {
     put(origins, "connection.ends", policy.connection.ends.as_ref());
     put(origins, "connection.stderr", policy.connection.stderr.as_ref());
     put(origins, "connection.concurrency", request.concurrency.as_ref().or(policy.connection.concurrency.as_ref()));
+}
+
+fn clients(policy: &Policy, origins: &mut Origins) {
+    let clients = &policy.clients;
+    put(origins, "clients.allow", clients.allow.first());
+    put(origins, "clients.deny", clients.deny.first());
+    put(origins, "clients.per-source", clients.per_source.as_ref());
+    put(origins, "clients.ipv4-prefix-length", clients.ipv4_prefix_length.as_ref());
+    put(origins, "clients.ipv6-prefix-length", clients.ipv6_prefix_length.as_ref());
+    put(origins, "clients.rate", clients.rate.as_ref());
+    put(origins, "clients.rate-per-source", clients.rate_per_source.as_ref());
+    put(origins, "clients.busy", clients.busy.as_ref());
 }

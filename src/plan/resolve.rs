@@ -6,7 +6,7 @@ use super::layers::First;
 use super::model::{Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::{Front, Request};
-use super::{calls, command, files, forward, identity, landlock, layers, limits, network, order, origins};
+use super::{calls, clients, command, files, forward, identity, landlock, layers, limits, network, order, origins};
 use crate::host::Facts;
 use crate::host::facts::Trial;
 use crate::policy::model::{Layer, OnDeny};
@@ -54,6 +54,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let user_limits = limits::user_limits(&namespaces, filter.as_ref());
     let limits = limits::resolve(&policy.limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
+    let clients = clients::resolve(request, policy, &mut off)?;
     let plan = Plan {
         service: request.service.clone(),
         policy: policy.name.clone(),
@@ -64,6 +65,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         front: request.front,
         transport: request.transport,
         command,
+        clients,
         origins: origins::collect(request, policy, &chosen),
         concurrency: limits::concurrency(request, policy, chosen.identity.ids),
         identity: chosen.identity,

@@ -2,7 +2,7 @@
 //! How one policy is laid over another: lists unite, the later scalar holds, the smaller limit holds.
 //! Pure: what is merged was read before, and nothing here can fail.
 
-use super::model::{Command, Connection, Entry, Files, Isolation, Limits, Network, Policy, Scratch, Syscalls};
+use super::model::{Clients, Command, Connection, Entry, Files, Isolation, Limits, Network, Policy, Scratch, Syscalls};
 use super::origin::Sourced;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,7 @@ pub(super) fn extend(base: Layer, over: Layer) -> Layer {
         limits: smaller_limits(below.limits, above.limits, &forced),
         isolation: isolation(below.isolation, above.isolation),
         connection: connection(below.connection, above.connection),
+        clients: clients(below.clients, above.clients),
     };
     all_forced.extend(forced);
     Layer { policy, forced: all_forced }
@@ -154,6 +155,21 @@ fn connection(below: Connection, above: Connection) -> Connection {
         ends: above.ends.or(below.ends),
         stderr: above.stderr.or(below.stderr),
         concurrency: above.concurrency.or(below.concurrency),
+    }
+}
+
+// A file that names who may connect must not get a profile's as well; who may not connect is never forgotten.
+fn clients(below: Clients, above: Clients) -> Clients {
+    let allow = if above.allow.is_empty() { below.allow } else { above.allow };
+    Clients {
+        allow: unite(Vec::new(), allow, |who| *who),
+        deny: unite(below.deny, above.deny, |who| *who),
+        per_source: above.per_source.or(below.per_source),
+        ipv4_prefix_length: above.ipv4_prefix_length.or(below.ipv4_prefix_length),
+        ipv6_prefix_length: above.ipv6_prefix_length.or(below.ipv6_prefix_length),
+        rate: above.rate.or(below.rate),
+        rate_per_source: above.rate_per_source.or(below.rate_per_source),
+        busy: above.busy.or(below.busy),
     }
 }
 

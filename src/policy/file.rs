@@ -48,6 +48,7 @@ tables! {
         limits: Table<Limits>,
         isolation: Table<Isolation>,
         connection: Table<Connection>,
+        clients: Table<Clients>,
     }
     /// `[command]`
     Command {
@@ -126,6 +127,17 @@ tables! {
         ends: Spanned<String>,
         stderr: Spanned<String>,
         concurrency: Spanned<i64>,
+    }
+    /// `[clients]`
+    Clients {
+        allow: List<String>,
+        deny: List<String>,
+        per_source: Spanned<i64>,
+        ipv4_prefix_length: Spanned<i64>,
+        ipv6_prefix_length: Spanned<i64>,
+        rate: Spanned<String>,
+        rate_per_source: Spanned<String>,
+        busy: Spanned<String>,
     }
 }
 

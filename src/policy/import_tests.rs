@@ -181,6 +181,7 @@ fn a_service_of_xinetd_has_its_command_and_user() {
          \tserver = /usr/sbin/in.fingerd\n\tserver_args = -s -l\n\tinstances = 20\n\trlimit_as = 8M\n\tumask = 077\n\
          \tonly_from = 10.0.0.0/8\n\tper_source = 3\n\tenv = A=1 B=2\n}\nservice other\n{\n\tuser = root\n}\n",
         &[
+            "clients.per-source = 3",
             "command.argv = [\"/usr/sbin/in.fingerd\", \"-s\", \"-l\"]",
             "command.environment = { \"A\" = \"1\", \"B\" = \"2\" }",
             "command.umask = \"077\"",
@@ -190,8 +191,7 @@ fn a_service_of_xinetd_has_its_command_and_user() {
             "limits.address-space = 8388608",
         ],
         &[
-            "only_from = 10.0.0.0/8: there is no such key",
-            "per_source = 3: there is no such limit",
+            "only_from = 10.0.0.0/8: say it as clients.allow, whose networks have a prefix length",
             "service other: it is another service: give it a file of its own",
         ],
     );
@@ -459,8 +459,8 @@ fn each_operator_of_xinetd_is_carried_or_named() {
             "server -= /a: xinetd has this operator for lists alone",
             "user = daemon: it is said before, and xinetd takes it once",
             "env -= A=1: xinetd takes nothing from env",
-            "only_from += 10.0.0.0: there is no such key",
-            "no_access -= 10.1.0.0: there is no such key",
+            "only_from += 10.0.0.0: say it as clients.allow, whose networks have a prefix length",
+            "no_access -= 10.1.0.0: say it as clients.deny, whose networks have a prefix length",
         ],
     );
 }

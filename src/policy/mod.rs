@@ -25,6 +25,7 @@ pub(crate) mod keys;
 mod schema;
 mod shape;
 mod peers;
+mod clients;
 mod read;
 mod check;
 mod variables;

@@ -2,6 +2,7 @@
 //! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
+pub use super::clients::{Clients, Frequency, Who};
 pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::{Origin, Sourced};
 use super::source::Source;
@@ -42,6 +43,8 @@ pub struct Policy {
     pub isolation: Isolation,
     /// `[connection]`
     pub connection: Connection,
+    /// `[clients]`
+    pub clients: Clients,
 }
 
 /// `[command]`: what runs, as whom, with what around it.
@@ -280,6 +283,7 @@ impl Policy {
             limits: Limits::default(),
             isolation: Isolation::default(),
             connection: Connection::default(),
+            clients: Clients::default(),
         }
     }
 

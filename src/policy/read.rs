@@ -3,6 +3,7 @@
 //! Every table in the order of the file; a mistake in one value hides none in another.
 
 use super::check::{Check, RootPath};
+use super::clients;
 use super::diagnose::{InputError, Mistake, nearest};
 use super::extend::{self, Layer};
 use super::file::{self, File, List};
@@ -34,6 +35,7 @@ pub(super) fn read(file: File, source: &Source) -> Result<Layer, InputError> {
     policy.limits = limits(&mut check, file.limits.unwrap_or_default().0);
     policy.isolation = isolation(&mut check, file.isolation.unwrap_or_default().0);
     policy.connection = connection(&mut check, file.connection.unwrap_or_default().0);
+    policy.clients = clients::clients(&mut check, file.clients.unwrap_or_default().0);
     check.finish()?;
     // Only now: a limit whose value is wrong would look like one that is not written.
     let mut check = Check::new(source);

@@ -90,6 +90,7 @@ impl Supervisor {
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         let Some(service) = self.services.get_mut(session.service) else { return };
         service.admission.end();
+        service.gate.leave(&session.client, Instant::now());
         let user = session.uid();
         if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
             users.release(claim);

@@ -19,6 +19,8 @@ pub(super) struct Admission {
     told: Option<Instant>,
     /// The front door does not want a connection now.
     held: bool,
+    /// Its rate does not allow one now.
+    slowed: bool,
     closed: bool,
 }
 
@@ -58,12 +60,12 @@ pub enum Tell {
 impl Admission {
     /// Up to `limit` sessions at once.
     pub(super) fn new(limit: usize) -> Admission {
-        Admission { limit, live: 0, paused: None, told: None, held: false, closed: false }
+        Admission { limit, live: 0, paused: None, told: None, held: false, slowed: false, closed: false }
     }
 
     /// Whether a connection may be accepted now.
     pub(super) fn is_open(&self) -> bool {
-        !self.closed && !self.held && self.paused.is_none() && self.live < self.limit
+        !self.closed && !self.held && !self.slowed && self.paused.is_none() && self.live < self.limit
     }
 
     /// Whether it will never be again.
@@ -104,6 +106,16 @@ impl Admission {
     /// The front door does so no longer.
     pub(super) fn release(&mut self) {
         self.held = false;
+    }
+
+    /// The service accepts nobody until its rate allows it.
+    pub(super) fn slow_down(&mut self) {
+        self.slowed = true;
+    }
+
+    /// Its rate allows it.
+    pub(super) fn hurry(&mut self) {
+        self.slowed = false;
     }
 
     /// Pauses, and returns until when.

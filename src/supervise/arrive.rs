@@ -5,6 +5,7 @@ use super::admit::Tell;
 use super::client::Client;
 use super::connection as lock;
 use super::door::{Door, NotAccepted};
+use super::gate::Turned;
 use super::listener::Arrival;
 use super::renewal::Renewal;
 use super::stderr::Voice;
@@ -30,6 +31,9 @@ impl Supervisor {
             let Some(service) = self.services.get_mut(number) else { return };
             // Before the client is accepted: as long as there is no id for it, it waits as at any other limit.
             if !service.has_user(self.rights, &mut self.watch) {
+                break;
+            }
+            if !service.may_accept(&mut self.watch, Instant::now()) {
                 break;
             }
             let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { break };
@@ -62,10 +66,29 @@ impl Supervisor {
         if let Err(why) = shut {
             return self.not_accepted(number, &NotAccepted::Locked(why), door);
         }
-        let Some(service) = self.services.get(number) else { return };
+        let Some(service) = self.services.get_mut(number) else { return };
+        if let Err(turned) = service.gate.enter(&client, Instant::now()) {
+            return self.turn_away(number, connection, &client, turned);
+        }
         let advice = door.accepted(number, service.admission.live() + 1);
         self.begin(number, vec![connection], client);
         self.heed(advice);
+    }
+
+    /// A client is not let in.
+    fn turn_away(&mut self, number: usize, connection: OwnedFd, client: &Client, turned: Turned) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        if let Some(line) = service.gate.told(client, turned, Instant::now()) {
+            tracing::warn!("{}: {line}", service.plan.service);
+        }
+        let busy = match turned {
+            Turned::TooMany(_) => service.plan.clients.busy.clone(),
+            // There is nothing to be said to whoever is meant to be kept out.
+            Turned::Denied => String::new(),
+        };
+        if !busy.is_empty() {
+            self.say_farewell(connection, client, &busy);
+        }
     }
 
     /// Tells the door why nobody was accepted; pauses the service where that is not the client's fault.

@@ -110,6 +110,15 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_ipv4_on_a_socket_of_ipv6_is_one_of_ipv4() {
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let client = TcpStream::connect(("127.0.0.1", listener.local_addr().unwrap().port())).unwrap();
+        let (accepted, peer) = listener.accept().unwrap();
+        assert!(peer.is_ipv6());
+        assert_eq!(Client::of(accepted.as_fd(), None), Client::Tcp(client.local_addr().unwrap()));
+    }
+
+    #[test]
     fn a_unix_client_is_named_by_its_credentials() {
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let (pid, uid) = (std::process::id(), nix::unistd::geteuid());

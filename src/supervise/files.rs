@@ -2,6 +2,8 @@
 //! The supervisor's own limit on open files: raised as far as the host allows, for many sessions at once.
 //! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
 
+use super::farewell;
+use crate::plan::Plan;
 use crate::plan::model::StandardError;
 use crate::sandbox::HostError;
 use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
@@ -48,12 +50,13 @@ impl OpenFiles {
     }
 
     /// How many sessions fit.
-    pub(super) fn sessions(&self, stderr: StandardError) -> usize {
-        let each = match stderr {
+    pub(super) fn sessions(&self, plan: &Plan) -> usize {
+        let refused = if plan.clients.busy.is_empty() { 0 } else { farewell::MOST as u64 };
+        let each = match plan.stderr {
             StandardError::Connection | StandardError::None => SESSION,
             StandardError::Log => SESSION + STDERR,
         };
-        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN + self.taken) / each);
+        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN + refused + self.taken) / each);
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
     }
 }

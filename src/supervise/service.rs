@@ -4,6 +4,7 @@
 
 use super::admit::{Admission, Tell};
 use super::files::OpenFiles;
+use super::gate::Gate;
 use super::listener::Listener;
 use super::quiet::Quiet;
 use super::renewal::Coming;
@@ -31,6 +32,7 @@ pub(super) struct Service {
     pub(super) plan: Plan,
     pub(super) rules: Rules,
     pub(super) admission: Admission,
+    pub(super) gate: Gate,
     pub(super) launcher: Option<Launcher>,
     /// Where the cgroups of its sessions are, if not with all others.
     pub(super) slice: Option<Slice>,
@@ -81,6 +83,7 @@ impl Service {
         Ok(Service {
             number,
             rules: Rules::of(&plan),
+            gate: Gate::new(&plan.clients, Instant::now()),
             plan,
             admission: Admission::new(limit),
             launcher: Some(launcher),
@@ -161,6 +164,17 @@ impl Service {
         let (until, tell) = self.admission.pause(now);
         watch.set(Timer::Resume(self.number), before, until);
         tell
+    }
+
+    /// Whether its rate lets it accept now. If not, it does so as soon as it may.
+    pub(super) fn may_accept(&mut self, watch: &mut Watch, now: Instant) -> bool {
+        let Some(next) = self.gate.next(now).filter(|_| self.admission.is_open()) else { return true };
+        self.admission.slow_down();
+        watch.set(Timer::Rate(self.number), None, next);
+        if let Some(line) = self.gate.told_slow(now) {
+            tracing::warn!("{}: {line}", self.plan.service);
+        }
+        false
     }
 
     /// A session waits for the launcher.

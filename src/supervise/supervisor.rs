@@ -4,6 +4,7 @@
 
 use super::client::Client;
 use super::door::{Advice, Door};
+use super::farewell::Farewells;
 use super::files::OpenFiles;
 use super::listener::Listener;
 use super::pass::Passing;
@@ -59,6 +60,7 @@ pub struct Supervisor {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) passing: Passing,
+    pub(super) farewells: Farewells,
     pub(super) slice: Option<Slice>,
     pub(super) files: OpenFiles,
     pub(super) rights: Rights,
@@ -99,6 +101,7 @@ impl Supervisor {
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
             passing: Passing::default(),
+            farewells: Farewells::default(),
             slice: slices::shared(place)?,
             files: OpenFiles::raise()?,
             rights: Rights::Own,
@@ -121,7 +124,7 @@ impl Supervisor {
         }
         let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose()?.flatten();
         let number = self.services.len();
-        let (limit, fit) = (plan.concurrency, self.files.sessions(plan.stderr));
+        let (limit, fit) = (plan.concurrency, self.files.sessions(&plan));
         if limit > fit {
             tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
         }
@@ -233,6 +236,7 @@ impl Supervisor {
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Passer(id) => self.hear_passer(id, door),
+            Token::Farewell(id) => self.hear_farewell(id),
             Token::Cord(id) => self.hear_session(id, door),
             Token::Stderr(id) => self.hear_stderr(id),
             Token::First(id) => {
@@ -295,6 +299,12 @@ impl Supervisor {
                 self.drain();
             }
             Timer::Passer(id) => self.lose_passer(id, door),
+            Timer::Farewell(id) => self.end_farewell(id),
+            Timer::Rate(number) => {
+                let Some(service) = self.services.get_mut(number) else { return };
+                service.admission.hurry();
+                self.set_listening(number);
+            }
             Timer::Strays => self.look_for_strays(now),
             Timer::Patience => self.phase = Phase::GivenUp,
         }

@@ -32,6 +32,8 @@ pub(super) enum Token {
     Stderr(u64),
     /// A daemon that hands a client over.
     Passer(u64),
+    /// A client that was refused and told so.
+    Farewell(u64),
 }
 
 /// What a moment is for.
@@ -51,6 +53,10 @@ pub(super) enum Timer {
     Idle,
     /// Somebody who hands a client over should have done so.
     Passer(u64),
+    /// A client that was refused should have gone.
+    Farewell(u64),
+    /// A service's rate allows it to accept again.
+    Rate(usize),
     /// Look for children that nobody told us of.
     Strays,
     /// Stopping takes too long.
@@ -154,6 +160,7 @@ impl Token {
             Token::Coming(service) => (6, service as u64),
             Token::Stderr(session) => (7, session),
             Token::Passer(passer) => (8, passer),
+            Token::Farewell(client) => (9, client),
         };
         kind << 56 | rest
     }
@@ -170,6 +177,7 @@ impl Token {
             6 => Some(Token::Coming(rest as usize)),
             7 => Some(Token::Stderr(rest)),
             8 => Some(Token::Passer(rest)),
+            9 => Some(Token::Farewell(rest)),
             _ => None,
         }
     }
@@ -191,6 +199,7 @@ mod tests {
             Token::First(0),
             Token::Stderr(5),
             Token::Passer(9),
+            Token::Farewell(10),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

@@ -31,6 +31,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "poll" => With(&[EINTR, ENOMEM]),
         "sendmsg" => With(&[ENOMEM, ENOBUFS, EAGAIN, ETOOMANYREFS, EPIPE, ECONNRESET]),
         "recvmsg" => With(&[ENOMEM, ENOBUFS, EINTR, EAGAIN]),
+        "sendto" => With(&[ENOMEM, ENOBUFS, EAGAIN, EPIPE, ECONNRESET]),
         "recvfrom" => With(&[ENOMEM, ENOBUFS, EINTR, EAGAIN]),
         "mkdirat" | "mkdir" => With(&[ENOMEM, EAGAIN, ENOSPC, EACCES, EEXIST, EIO]),
         "unlinkat" | "rmdir" => With(&[EBUSY, ENOMEM, EACCES, EIO]),

@@ -161,6 +161,8 @@ fn every_kind_of_change_has_its_line() {
     policy.command.umask = Some(on(6, 0o22));
     policy.command.ignore_signals = Some(on(7, BTreeSet::from([nix::libc::SIGPIPE])));
     policy.command.client_environment = Some(on(8, true));
+    policy.clients.deny.push(on(9, "10.0.0.0/8".parse().unwrap()));
+    policy.clients.per_source = Some(on(10, 5));
     let text = difference(&plan(&strict()), &plan(&policy)).text(Paint::Off);
     for line in [
         "+ read /srv",
@@ -171,6 +173,8 @@ fn every_kind_of_change_has_its_line() {
         "- link /etc/localtime -> /usr/share/zoneinfo/Europe/Berlin",
         "- limits.time: 7s, was 1000s",
         "- call kill",
+        "~ clients: deny 10.0.0.0/8, whatever is allowed; per source 5 at once, more are refused; a source: an IPv4 /32, \
+         an IPv6 /64, a user over a UNIX socket, was everybody",
         "~ umask: 022, was 077",
         "~ signals ignored: SIGPIPE, was none",
         "+ what is known of the client, in the environment",

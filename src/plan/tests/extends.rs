@@ -33,6 +33,8 @@ const MORE: &[&str] = &[
     "command.client-environment = true",
     "connection.concurrency = 5000",
     r#"command.user = "postfix""#,
+    r#"clients.allow = ["10.0.0.0/8"]"#,
+    "clients.per-source = 5",
 ];
 
 /// One file's lines, each key once, and the limits among them that it overrides.

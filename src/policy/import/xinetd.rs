@@ -88,7 +88,11 @@ impl Service {
             "disable" if value == "no" => {}
             "flags" if value == "REUSE" => {}
             "port" | "bind" | "interface" => draft.lose(part, "say it to spawnbox listen"),
-            "instances" | "per_source" | "cps" | "max_load" => draft.lose(part, "there is no such limit"),
+            "per_source" if value != "UNLIMITED" => draft.number(part, "clients.per-source", value),
+            "cps" => draft.lose(part, "it stops the service for a while: clients.rate has clients wait"),
+            "only_from" => draft.lose(part, "say it as clients.allow, whose networks have a prefix length"),
+            "no_access" => draft.lose(part, "say it as clients.deny, whose networks have a prefix length"),
+            "instances" | "per_source" | "max_load" => draft.lose(part, "there is no such limit"),
             _ => draft.lose(part, "there is no such key"),
         }
     }
