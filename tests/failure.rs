@@ -89,7 +89,7 @@ fn way(step: Step) -> Way {
         Step::Fork => ("session:clone=EAGAIN", "make the command's process (clone): Resource temporarily unavailable"),
         Step::Session => ("session:setsid=EPERM", "start a new session: Operation not permitted"),
         Step::Signals => {
-            ("session:rt_sigaction@0:64=EINVAL", "set the signal dispositions (signal 64): Invalid argument")
+            ("session:rt_sigaction@0:13=EINVAL", "set the signal dispositions (SIGPIPE): Invalid argument")
         }
         Step::Handover => ("session:recvmsg=ENOMEM", "receive the connection (recvmsg): Cannot allocate memory"),
         Step::Exchange => {
@@ -143,6 +143,10 @@ fn a_sandbox_that_cannot_be_made_is_refused_at_start() {
     refused("unshare@0:0x10000000=ENOSPC").says("the user namespace cannot be made: No space left on device").exits(2);
     refused("landlock_create_ruleset=ENOSYS").says("this kernel has no Landlock").exits(2);
     refused("seccomp=EINVAL").says("system call filters cannot be used: Invalid argument").exits(2);
+    // No other process of ours sets that one.
+    refused("rt_sigaction@0:64=EINVAL")
+        .says("cannot set signal 64 to its default for sessions: Invalid argument")
+        .exits(1);
 }
 
 #[test]

@@ -259,8 +259,8 @@ fn session() {
 }
 
 fn signals() {
-    // The supervisor is started with signals ignored, and Rust ignores SIGPIPE in it.
-    let deaf = ["/bin/sh", "-c", "trap '' INT HUP USR1; exec \"$0\" \"$@\""];
+    // The supervisor is started with signals ignored, the last of them too, and Rust ignores SIGPIPE in it.
+    let deaf = ["/bin/sh", "-c", "trap '' INT HUP USR1 64; exec \"$0\" \"$@\""];
     let found = scene("strict").through(&deaf).probe("ignored , blocked").run();
     assert_eq!(found.answer("ignored"), "none", "{found}");
     assert_eq!(found.answer("blocked"), "none", "{found}");

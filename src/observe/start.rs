@@ -166,10 +166,9 @@ fn child(
     if let Err(errno) = mount::enter_directory(&opening.command.directory) {
         fail(Stage::Directory, errno);
     }
-    for number in 1..=signal::HIGHEST {
+    for number in signal::changeable() {
         let ignored = opening.command.ignore_signals.contains(&number);
         let wanted = if ignored { signal::Disposition::Ignore } else { signal::Disposition::Default };
-        // SIGKILL and SIGSTOP have none.
         let _ = signal::set_disposition(number, wanted);
     }
     let _ = signal::set_mask(0);

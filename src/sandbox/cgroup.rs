@@ -52,6 +52,8 @@ pub struct Cgroup {
     // Shared, not duplicated: a duplicate would be one more descriptor for each session.
     parent: Rc<Directory>,
     service: Option<Rc<ServiceDirectory>>,
+    /// Whether the kernel counts its memory.
+    counts_memory: bool,
     name: String,
 }
 
@@ -147,7 +149,8 @@ impl Slice {
         match opened {
             Ok(directory) => {
                 let (parent, service) = (Rc::clone(&self.directory), self.service.clone());
-                Ok(Cgroup { directory, parent, service, name })
+                let counts_memory = self.enabled.contains(&Controller::Memory);
+                Ok(Cgroup { directory, parent, service, counts_memory, name })
             }
             Err(error) => {
                 // Empty and ours: if it cannot be removed, the next sweep does it.
@@ -194,13 +197,13 @@ impl Cgroup {
         Ok(text.lines().any(|line| line.parse() == Ok(pid.as_raw())))
     }
 
-    /// What the kernel counted.
+    /// What the kernel counted. A directory above that has no controller has no file of it here.
     pub fn counted(&self) -> Counted {
         let read = |file| self.directory.read(file).unwrap_or_default();
         Counted {
             processor: value(&read("cpu.stat"), "usage_usec").map(Duration::from_micros),
-            memory_peak: read("memory.peak").trim().parse().ok(),
-            out_of_memory: self.out_of_memory(),
+            memory_peak: self.counts_memory.then(|| read("memory.peak").trim().parse().ok()).flatten(),
+            out_of_memory: self.counts_memory.then(|| self.out_of_memory()).flatten(),
         }
     }
 

@@ -62,8 +62,12 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     // A terminal's signals are for the supervisor; the launcher ends by end of file.
     process::new_session().map_err(told)?;
     process::set_umask(0);
-    // The supervisor's watchdog is no handler of ours, nor of a reaper, which inherits ours.
-    signal::set_disposition(libc::SIGALRM, signal::Disposition::Default).map_err(told)?;
+    // Sessions inherit them, so they are set once a service. What the supervisor was started with is nobody's here, nor is
+    // its watchdog. SIGPIPE stays ignored: a supervisor that is gone is an errno for us; a command has it set back.
+    for signal in signal::changeable().filter(|&signal| signal != libc::SIGPIPE) {
+        signal::set_disposition(signal, signal::Disposition::Default)
+            .map_err(|e| HostError::new(format!("set signal {signal} to its default for sessions"), e))?;
+    }
     // Where it is stopped, it cannot read the end of file.
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
 }

@@ -15,6 +15,7 @@ use crate::plan::Step;
 use crate::plan::proofs::Station;
 use crate::sys;
 use crate::sys::process::Side;
+use crate::sys::signal::Disposition;
 use host_proc::{own_number_before, write_file};
 use nix::errno::Errno;
 use nix::libc;
@@ -272,16 +273,12 @@ impl Line<'_> {
     }
 
     fn set_signals(&self) -> Result<(), Refused> {
-        for signal in 1..=sys::signal::HIGHEST {
-            // Those two cannot be changed, see signal(7).
-            if signal == libc::SIGKILL || signal == libc::SIGSTOP {
-                continue;
-            }
-            let ignored = self.prepared.ignored & 1 << (signal - 1) != 0;
-            let disposition =
-                if ignored { sys::signal::Disposition::Ignore } else { sys::signal::Disposition::Default };
-            sys::signal::set_disposition(signal, disposition).map_err(|errno| (signal as u16, errno))?;
-        }
+        let set = |signal, disposition| {
+            sys::signal::set_disposition(signal, disposition).map_err(|errno| (signal as u16, errno))
+        };
+        // Of the launcher's dispositions, which are ours, the only one that is not the default.
+        set(libc::SIGPIPE, Disposition::Default)?;
+        self.prepared.ignored.iter().try_for_each(|&signal| set(signal, Disposition::Ignore))?;
         first(sys::signal::set_mask(0))
     }
 

@@ -64,8 +64,8 @@ pub(super) struct Prepared {
     pub(super) kills_cgroup: bool,
     /// PID 1 waits for the last process, not for the command.
     pub(super) ends: Ends,
-    /// Bit n-1 for each signal n that is ignored.
-    pub(super) ignored: u64,
+    /// Signals that the command finds ignored.
+    pub(super) ignored: Vec<i32>,
     /// Programs to try.
     pub(super) programs: Vec<Program>,
     /// Environment, with free slots.
@@ -164,7 +164,7 @@ impl Prepared {
             init: plan.init,
             kills_cgroup: !plan.namespaces.contains(&Namespace::Pid),
             ends: plan.ends,
-            ignored: plan.command.ignore_signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
+            ignored: plan.command.ignore_signals.iter().copied().collect(),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
             relay: plan.relay.as_ref().map(|relay| Relay::new(plan, relay)).transpose()?,

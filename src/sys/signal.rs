@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 const SET_SIZE: usize = 8;
 
 /// The highest signal number.
-pub const HIGHEST: i32 = 64;
+const HIGHEST: i32 = 64;
 
 /// The kernel's own `struct sigaction` on x86_64.
 #[repr(C)]
@@ -29,6 +29,11 @@ pub enum Disposition {
     Default,
     /// `SIG_IGN`
     Ignore,
+}
+
+/// Every signal whose disposition can be changed: all but two, see signal(7).
+pub fn changeable() -> impl Iterator<Item = i32> {
+    (1..=HIGHEST).filter(|&signal| signal != libc::SIGKILL && signal != libc::SIGSTOP)
 }
 
 /// rt_sigaction(2).
