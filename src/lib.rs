@@ -67,15 +67,17 @@
 //! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
 //!   killed: its service is remade, nobody waits.
-//! * **The reaper** is PID 1 of a sandbox. It has memory of its own, the command's user, no right, and a filter that
-//!   allows it to wait, to write a record and to end; where the policy has denied calls named (`on-deny = "report"`), also
-//!   to take them from their listener, to look into the command's memory, to refuse them and to kill. It answers with
-//!   errors alone. One that was taken over could let such a call of its own session pass, which the namespaces, Landlock
-//!   and the lack of rights still hold; a listener without a reaper is an error for whoever calls. Another process of that
-//!   user on the host could stop it, but neither the supervisor's time limit nor its sudden death, which end the tree, ask
-//!   anything of it. One supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those
-//!   that there are. Where it is killed too, a reaper that somebody has stopped stays until the next start, which kills
-//!   what is in its control group.
+//! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
+//!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
+//!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;
+//!   where the policy has denied calls named (`on-deny = "report"`), also to take them from their listener, to look
+//!   into the command's memory, to refuse them and to kill. It answers with errors alone. One that was taken over could
+//!   let such a call of its own session pass, which the namespaces, Landlock and the lack of rights still hold; a
+//!   listener without a reaper is an error for whoever calls. Another process of that user on the host could stop it,
+//!   but neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it. One
+//!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.
+//!   Where it is killed too, a reaper that somebody has stopped, or whose command hangs in exec, stays until the next
+//!   start, which kills what is in its control group.
 //! * **The tracer**, where a command is traced, is the supervisor's parent, outside the sandbox. It reads the command's
 //!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers of
 //!   a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.

@@ -278,6 +278,37 @@ fn a_child_that_another_process_of_its_user_stops_delays_nobody_and_dies_with_it
     assert_eq!(stuck.rest(), "");
 }
 
+/// The reaper sleeps until its command executes: it does not see the end of the cord.
+fn ends_before_its_exec(stopped: bool) {
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging);
+    let idle = host::tree(server.pid());
+    hanging.hold();
+    let stuck = server.connect();
+    hanging.wait_for_victim();
+    let session: Vec<u32> = host::tree(server.pid()).into_iter().filter(|pid| !idle.contains(pid)).collect();
+    assert_eq!(session.len(), 2, "a reaper and its command");
+    for pid in session.iter().filter(|_| stopped) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid as i32), Signal::SIGSTOP).expect("root may");
+    }
+    let watched = host::watch(&host::tree(server.pid()));
+    server.signal(Signal::SIGKILL);
+    assert!(watched.end_within(a_second()), "something outlived the supervisor");
+    assert_eq!(stuck.rest(), "");
+}
+
+#[test]
+fn a_killed_supervisor_takes_along_a_command_that_hangs_in_exec() {
+    needs!(root);
+    ends_before_its_exec(false);
+}
+
+#[test]
+fn a_killed_supervisor_takes_along_a_command_that_hangs_in_exec_and_is_stopped() {
+    needs!(root);
+    ends_before_its_exec(true);
+}
+
 /// As under a unit that withholds CAP_KILL and shows no control groups: root may signal nobody but root then.
 #[test]
 fn a_stopped_session_dies_with_its_limit_though_its_supervisor_has_neither_control_groups_nor_the_right_to_kill() {

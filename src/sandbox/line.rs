@@ -47,6 +47,8 @@ type Refused = (u16, Errno);
 /// A child on its way.
 struct Line<'a> {
     prepared: &'a mut Prepared,
+    /// The place of the next step among the plan's.
+    next: usize,
     cord: RawFd,
     kill: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
@@ -74,19 +76,23 @@ pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, pur
         Purpose::Session => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    let mut line = Line { prepared, cord, kill, stdio: [None, None, None], channel: None, relay: None, test };
-    for position in 0..line.prepared.steps.len() {
-        let step = line.prepared.steps[position];
-        line.prove_before(step);
-        if let Err((index, errno)) = line.take(step) {
-            line.fail(SetupError { step, index, errno });
-        }
-    }
-    // Exec does not return but to say why it failed.
-    sys::process::exit(FAILED)
+    Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, test }.go_on()
 }
 
 impl Line<'_> {
+    /// Takes every step that is left.
+    fn go_on(&mut self) -> ! {
+        while let Some(&step) = self.prepared.steps.get(self.next) {
+            self.next += 1;
+            self.prove_before(step);
+            if let Err((index, errno)) = self.take(step) {
+                self.fail(SetupError { step, index, errno });
+            }
+        }
+        // Exec does not return but to say why it failed.
+        sys::process::exit(FAILED)
+    }
+
     fn take(&mut self, step: Step) -> Result<(), Refused> {
         match step {
             // Taken by the launcher: this process is there.
@@ -223,7 +229,8 @@ impl Line<'_> {
         sys::process::close_from(next).map_err(|errno| (1, errno))
     }
 
-    /// Makes the command's process and goes on in it; the process that was here stays behind.
+    /// Makes the command's process, which goes on; the process that was here stays behind. Where they share their memory for
+    /// a while, it is this session's own, and of one user with one set of rights.
     fn leave_reaper(&mut self) -> Result<(), Refused> {
         // Blocked before the clone, or a command that ends at once would end unseen.
         sys::signal::set_mask(u64::MAX).map_err(|errno| (0, errno))?;
@@ -235,21 +242,31 @@ impl Line<'_> {
             Some(_) => Some(sys::socket::pair().map_err(|errno| (5, errno))?),
             None => None,
         };
-        match sys::process::clone_child().map_err(|errno| (2, errno))? {
-            Side::Child => {
-                self.channel = channel.map(|(_, theirs)| theirs);
-                Ok(())
+        self.channel = channel.map(|(_, theirs)| theirs);
+        let command = match self.prepared.stack.take() {
+            Some(stack) if self.suspends() => {
+                sys::process::clone_suspended(stack, || self.go_on()).map_err(|errno| (2, errno))?
             }
-            Side::Parent(command) => {
-                channel.iter().for_each(|(_, theirs)| sys::process::close(*theirs));
-                sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
-                self.prove(Station::Reaper);
-                let told = self.prepared.told.as_ref();
-                let hearer = told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, ours));
-                let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
-                reaper::run((self.cord, self.kill), signals, wards, hearer)
-            }
-        }
+            Some(_) | None => match sys::process::clone_child().map_err(|errno| (2, errno))? {
+                Side::Child => return Ok(()),
+                Side::Parent(command) => command,
+            },
+        };
+        channel.iter().for_each(|(_, theirs)| sys::process::close(*theirs));
+        sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
+        self.prove(Station::Reaper);
+        let told = self.prepared.told.as_ref();
+        let hearer = told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, ours));
+        let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
+        reaper::run((self.cord, self.kill), signals, wards, hearer)
+    }
+
+    /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy costs
+    /// the client time. It does not see the cord's end meanwhile. The end of the supervisor or of the PID namespace kills it
+    /// all the same, also where the command hangs in exec or was stopped; but one that has to kill its control group must
+    /// be awake. What a self-test makes has no program to execute.
+    fn suspends(&self) -> bool {
+        !self.prepared.kills_cgroup && self.test.is_none()
     }
 
     /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the last

@@ -11,6 +11,7 @@ use crate::plan::Step;
 use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
 use crate::plan::request::Front;
 use crate::sys::exec::Vector;
+use crate::sys::process::Stack;
 use crate::sys::relay::Peers;
 use nix::errno::Errno;
 use nix::libc;
@@ -70,6 +71,8 @@ pub(super) struct Prepared {
     pub(super) programs: Vec<Program>,
     /// Environment, with free slots.
     pub(super) environment: Vector,
+    /// For the command, as long as it shares the memory of its reaper.
+    pub(super) stack: Option<Stack>,
     /// What a relay needs.
     pub(super) relay: Option<Relay>,
     /// What a self-test compares with.
@@ -167,6 +170,7 @@ impl Prepared {
             ignored: plan.command.ignore_signals.iter().copied().collect(),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
+            stack: Some(Stack::new().map_err(|errno| HostError::new("make a stack", errno))?),
             relay: plan.relay.as_ref().map(|relay| Relay::new(plan, relay)).transpose()?,
             witness,
         })

@@ -69,6 +69,48 @@ pub fn clone_child() -> Result<Side<Pid>, Errno> {
     })
 }
 
+/// A stack for a process that has its maker's memory: [`clone_suspended`]. Nothing can be written below it.
+#[derive(Debug)]
+pub struct Stack(*mut u8);
+
+impl Stack {
+    const LENGTH: usize = 64 * 1024;
+    const GUARD: usize = 4096;
+
+    /// For the life of the process, and of its children without CLONE_VM, which have it at the same place.
+    pub fn new() -> Result<Stack, Errno> {
+        let (length, none) = (Stack::GUARD + Stack::LENGTH, std::ptr::null_mut());
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        // SAFETY: new anonymous memory at an address of the kernel's choice; nothing of ours is there.
+        let lowest = unsafe { libc::mmap(none, length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if lowest == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        // SAFETY: the first page of what is ours alone.
+        Errno::result(unsafe { libc::mprotect(lowest, Stack::GUARD, libc::PROT_NONE) })?;
+        // SAFETY: the end of that memory.
+        Ok(Stack(unsafe { lowest.cast::<u8>().add(length) }))
+    }
+}
+
+/// clone(2) as vfork(2) does it, on a stack of its own: the caller sleeps until `child` has executed a program or ended,
+/// and what that does to memory until then is done to the caller's. Where it returns, it ends with that status. A signal
+/// that kills the caller ends its sleep. libc's wrapper runs no handler and takes no lock.
+pub fn clone_suspended<F: FnOnce() -> i32>(stack: Stack, child: F) -> Result<Pid, Errno> {
+    extern "C" fn begin<F: FnOnce() -> i32>(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the closure below, which is there as long as the caller sleeps, and which nobody else takes.
+        let child = unsafe { child.cast::<Option<F>>().as_mut() }.and_then(Option::take);
+        match child {
+            Some(child) => child(),
+            None => libc::EXIT_FAILURE,
+        }
+    }
+    let (mut child, flags) = (Some(child), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD);
+    // SAFETY: the stack is used once, for it was moved here. The closure outlives the caller's sleep, and runs alone in
+    // this memory: the caller has one thread, which sleeps.
+    Errno::result(unsafe { libc::clone(begin::<F>, stack.0.cast(), flags, (&raw mut child).cast()) }).map(Pid::from_raw)
+}
+
 /// Waits for any child without blocking: its id and wait status, or `None` while all of them run.
 pub fn reap_any() -> Result<Option<(Pid, i32)>, Errno> {
     let mut status = 0;
