@@ -99,6 +99,19 @@ fn settings_that_are_not_written_are_caught() {
 }
 
 #[test]
+fn a_proof_that_is_lost_on_its_way_is_told_and_not_waited_for() {
+    needs!(root);
+    needs!(cgroup);
+    // The first process's, and the command's.
+    for refusal in ["session:write@2:8", "command:write@2:8"] {
+        for how in ["EIO", "done"] {
+            let outcome = scene("strict").failing(&format!("{refusal}={how}")).shell("echo never").listen_refused();
+            outcome.says("the child ended before it could say").exits(1);
+        }
+    }
+}
+
+#[test]
 fn an_ordinary_user_is_told_too() {
     needs!(root);
     let ordinary = scene("strict").unprivileged();

@@ -6,7 +6,7 @@ use super::Line;
 use crate::plan::Step;
 use crate::plan::proofs::{CANARIES, Item, Proof, Station};
 use crate::policy::model::Namespace;
-use crate::sandbox::report::{Record, Seen};
+use crate::sandbox::report::{self, Record, Seen};
 use crate::sandbox::witness::{self, ROOT_FLAGS, Witness};
 use crate::sys;
 use nix::errno::Errno;
@@ -97,8 +97,12 @@ impl Line<'_> {
                 Ok(false) => Seen::DOES_NOT,
                 Err(errno) => errno as i32,
             };
-            // Where this is refused, the proof is missing, which is as good as failed.
-            let _ = sys::process::write(self.cord, &Record::Proof(Seen { item, value }).encode());
+            let said = sys::process::write(self.cord, &Record::Proof(Seen { item, value }).encode());
+            // A proof that is missing is as good as failed. Whoever tests hears the cord's end, and would wait in vain for
+            // what is lost as long as this process lives.
+            if said != Ok(report::LENGTH) {
+                sys::process::exit(super::FAILED);
+            }
         }
     }
 

@@ -6,8 +6,10 @@ use crate::landlock::{self, Answer};
 use crate::refusal::Refusal;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::uio::writev;
 use nix::unistd::{ForkResult, Pid, fork, getppid, pipe, read, write};
 use std::fs;
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// A clone3 that puts its child into a session's cgroup is the session's first call, though the launcher makes it.
@@ -41,7 +43,9 @@ pub(crate) fn refuse(refusals: Vec<Rule>, landlock: Option<u32>) {
             let ours: Vec<i64> = refusals.iter().map(|(refusal, _)| refusal.call).collect();
             let landlocks = landlock.map_or(&[][..], |_| &landlock::CALLS);
             let listener = install(&[&ours, landlocks].concat());
-            write(&told, &listener.as_raw_fd().to_ne_bytes()).expect("the other process reads");
+            // Not by write(2), which may be among the calls that are asked about, and nobody answers yet.
+            let number = listener.as_raw_fd().to_ne_bytes();
+            writev(&told, &[IoSlice::new(&number)]).expect("the other process reads");
             read(&ready, &mut [0]).expect("the other process is there");
         }
     }
