@@ -41,6 +41,7 @@ mod limits;
 mod apart;
 mod clients;
 mod admission;
+mod idle;
 mod death;
 mod postfix;
 mod compat;

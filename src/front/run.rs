@@ -102,7 +102,7 @@ fn status(ended: Option<Outcome>, signal: Option<i32>) -> u8 {
     match ended {
         Some(Outcome::Exited(status)) => status,
         Some(Outcome::Signaled(number)) => signaled(number),
-        Some(Outcome::TimeLimit) => TIMED_OUT,
+        Some(Outcome::TimeLimit | Outcome::IdleLimit) => TIMED_OUT,
         Some(Outcome::SetupFailed(error)) if error.step == Step::Exec => match error.errno {
             Errno::ENOENT | Errno::ENOTDIR => NOT_FOUND,
             _ => CANNOT_EXECUTE,

@@ -183,6 +183,7 @@ fn limits(plan: &Plan, all: &mut Permissions) {
         |value: Option<u64>| value.map_or(Amount::Everything, |value| Amount::UpTo(value, format!("{value}s")));
     let mut put = |name: &str, amount: Amount| drop(all.insert(name.to_string(), amount));
     put("limits.time", seconds(plan.time_limit.map(|limit| limit.as_secs())));
+    put("limits.idle", seconds(plan.idle_limit.map(|limit| limit.as_secs())));
     for (table, CgroupLimits { memory, tasks, cpu, .. }) in
         [("limits", &plan.cgroup), ("limits.service", &plan.service_cgroup)]
     {

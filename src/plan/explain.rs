@@ -202,6 +202,10 @@ fn ends(plan: &Plan, facts: &Facts, page: &mut Page) {
         None => "no time limit".to_string(),
     };
     page.row("", time, origin(plan, "limits.time"));
+    if let Some(limit) = plan.idle_limit {
+        let text = format!("when its connection has carried no byte for {} s, either way", limit.as_secs());
+        page.row("", text, origin(plan, "limits.idle"));
+    }
     let pid = plan.namespaces.contains(&super::model::Namespace::Pid);
     let means = match (&facts.cgroup, pid) {
         (Cgroup::At { path, .. }, true) => format!("by the PID namespace, and cgroup.kill below {}", path.display()),

@@ -4,8 +4,8 @@
 
 use super::calls;
 use super::model::{CgroupLimits, Filter, Ids, Namespace, Off};
-use super::refuse::{Lack, Refusal, Where};
-use super::request::{Front, Request};
+use super::refuse::{Lack, Refusal, Slip, Where};
+use super::request::{Front, Request, Transport};
 use crate::host::facts::{Cgroup, Controller, Facts, Resource};
 use crate::policy::model::Limits;
 use crate::policy::{Policy, Sourced};
@@ -168,6 +168,28 @@ pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: 
         off.push(Off::new("time limit", "no limits.time is set"));
     }
     time
+}
+
+/// The idle limit. The kernel counts what a TCP connection carries, and knows when; who wants to ask it must hold one end.
+pub(super) fn idle(transport: Transport, policy: &Policy, off: &mut Vec<Off>) -> Result<Option<Duration>, Refusal> {
+    let Some(idle) = &policy.limits.idle else { return Ok(None) };
+    match (transport, &policy.connection.hold) {
+        (Transport::Tcp, Some(hold)) if !hold.value => {
+            Err(Refusal::new(Slip::Needs { key: "limits.idle", needs: "connection.hold = true" }, &idle.origin))
+        }
+        (Transport::Tcp, _) => Ok(Some(idle.value)),
+        (Transport::Unix, _) => Err(Refusal::new(Slip::IdleUnix, &idle.origin)),
+        (Transport::Stdio, _) => {
+            off.push(Off::new("idle limit", "standard input is no TCP connection"));
+            Ok(None)
+        }
+    }
+}
+
+/// Whether the supervisor keeps its own copy of the connection: as spawn(8) does, or as an idle limit needs it.
+pub(super) fn hold(front: Front, policy: &Policy, idle: Option<Duration>) -> bool {
+    let default = front == Front::Master || idle.is_some();
+    policy.connection.hold.as_ref().map_or(default, |hold| hold.value)
 }
 
 /// The most sessions at once: the front door's, else the policy's. Under master one, unless more is asked for by name:

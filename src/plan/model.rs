@@ -76,6 +76,8 @@ pub struct Plan {
     pub init: bool,
     /// Wall time from accept to the end; absent is unlimited.
     pub time_limit: Option<Duration>,
+    /// How long its connection may carry nothing.
+    pub idle_limit: Option<Duration>,
     /// Who is let in, and how often.
     pub clients: Clients,
     /// The most sessions at once in one process.

@@ -57,6 +57,7 @@ fn command(policy: &Policy, origins: &mut Origins) {
 fn limits(request: &Request, policy: &Policy, origins: &mut Origins) {
     let limits = &policy.limits;
     put(origins, "limits.time", request.time_limit.as_ref().or(limits.time.as_ref()));
+    put(origins, "limits.idle", limits.idle.as_ref());
     put(origins, "limits.processor-time", limits.processor_time.as_ref());
     put(origins, "limits.memory", limits.memory.as_ref());
     put(origins, "limits.tasks", limits.tasks.as_ref());

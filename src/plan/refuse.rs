@@ -72,7 +72,7 @@ impl Refusal {
             Reason::Lack(Lack::Path { .. } | Lack::MountPoint { .. }) => true,
             Reason::Slip(Slip::Overlap { .. } | Slip::NotGrantable { .. } | Slip::WriteAndExecute { .. }) => true,
             Reason::Slip(Slip::Call { .. }) => true,
-            Reason::Slip(Slip::Needs { .. } | Slip::Excludes { .. }) | Reason::Command(_) => false,
+            Reason::Slip(Slip::Needs { .. } | Slip::Excludes { .. } | Slip::IdleUnix) | Reason::Command(_) => false,
             Reason::Lack(
                 Lack::Kernel { .. }
                 | Lack::Namespace { .. }

@@ -5,7 +5,7 @@
 use super::layers::First;
 use super::model::{Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
-use super::request::{Front, Request};
+use super::request::Request;
 use super::{calls, clients, command, files, forward, identity, landlock, layers, limits, network, order, origins};
 use crate::host::Facts;
 use crate::host::facts::Trial;
@@ -54,6 +54,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let user_limits = limits::user_limits(&namespaces, filter.as_ref());
     let limits = limits::resolve(&policy.limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
+    let idle_limit = limits::idle(request.transport, policy, &mut off)?;
     let clients = clients::resolve(request, policy, &mut off)?;
     let plan = Plan {
         service: request.service.clone(),
@@ -89,7 +90,8 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         memory_deny_write_execute,
         init: first == First::Reaper,
         time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),
-        hold: policy.connection.hold.as_ref().map_or(request.front == Front::Master, |hold| hold.value),
+        hold: limits::hold(request.front, policy, idle_limit),
+        idle_limit,
         ends: ends(policy, first)?,
         stderr: policy.connection.stderr.as_ref().map_or(StandardError::Connection, |stderr| stderr.value),
         steps: Vec::new(),

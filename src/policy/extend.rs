@@ -59,6 +59,7 @@ macro_rules! limits {
 
 limits! {
     time "limits.time",
+    idle "limits.idle",
     processor_time "limits.processor-time",
     memory "limits.memory",
     tasks "limits.tasks",

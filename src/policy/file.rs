@@ -89,6 +89,7 @@ tables! {
     /// `[limits]`
     Limits {
         time: Spanned<Time>,
+        idle: Spanned<Time>,
         processor_time: Spanned<Time>,
         memory: Spanned<Size>,
         tasks: Spanned<i64>,

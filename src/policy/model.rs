@@ -199,6 +199,8 @@ pub struct Syscalls {
 pub struct Limits {
     /// Wall time of the whole connection, from accept.
     pub time: Option<Sourced<Duration>>,
+    /// How long the connection may carry nothing, either way.
+    pub idle: Option<Sourced<Duration>>,
     /// Processor time of one process; whole seconds (`RLIMIT_CPU`).
     pub processor_time: Option<Sourced<Duration>>,
     /// Memory of the whole session (cgroup `memory.max`, swap 0).

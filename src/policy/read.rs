@@ -223,6 +223,7 @@ fn limits(check: &mut Check<'_>, written: file::Limits) -> Limits {
     let service = written.service.unwrap_or_default().0;
     Limits {
         time: check.time("time", written.time),
+        idle: check.time("idle", written.idle),
         processor_time: check.time("processor-time", written.processor_time),
         memory: check.size("memory", written.memory, 1),
         tasks: check.count("tasks", written.tasks, 1..=ANY),

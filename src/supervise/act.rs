@@ -88,6 +88,7 @@ impl Supervisor {
         let Some(mut session) = self.sessions.remove(&id) else { return };
         self.watch.cancel(Timer::Limit(id), session.limit.take());
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
+        self.watch.cancel(Timer::Idleness(id), session.idle.take().map(|idle| idle.at));
         let Some(service) = self.services.get_mut(session.service) else { return };
         service.admission.end();
         service.gate.leave(&session.client, Instant::now());

@@ -163,7 +163,10 @@ impl Ended<'_> {
                 let names = "syscalls.on-deny = \"report\" has the log name it";
                 Some(format!("so ends a process that makes a call which the policy denies; {names}"))
             }
-            (None, Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimeLimit | Outcome::Stopped) => None,
+            (
+                None,
+                Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::TimeLimit | Outcome::IdleLimit | Outcome::Stopped,
+            ) => None,
         }
     }
 

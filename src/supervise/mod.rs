@@ -29,6 +29,7 @@ mod admit;
 mod gate;
 mod sources;
 mod farewell;
+mod idle;
 mod listener;
 pub mod connection;
 mod passer;

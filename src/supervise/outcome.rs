@@ -20,6 +20,8 @@ pub enum Outcome {
     Signaled(i32),
     /// Its time limit ended it.
     TimeLimit,
+    /// Its connection carried nothing for too long.
+    IdleLimit,
     /// The sandbox could not be made, or the command not executed.
     SetupFailed(SetupError),
     /// The sandbox's first process died without a word: its wait status, where we had not killed it ourselves.
@@ -37,6 +39,8 @@ pub enum Outcome {
 pub enum Limit {
     /// `limits.time`
     Time(Duration),
+    /// `limits.idle`
+    Idle(Duration),
     /// `limits.processor-time`, seconds.
     ProcessorTime(u64),
     /// `limits.file-size`, bytes.
@@ -74,7 +78,8 @@ impl Outcome {
     pub fn is_normal(self) -> bool {
         match self {
             Outcome::Exited(status) => status == 0,
-            Outcome::Stopped => true,
+            // That clients fall silent is what the limit is for.
+            Outcome::Stopped | Outcome::IdleLimit => true,
             Outcome::Signaled(_)
             | Outcome::TimeLimit
             | Outcome::SetupFailed(_)
@@ -91,6 +96,7 @@ pub fn limit(plan: &Plan, outcome: Outcome, usage: &Usage) -> Option<Limit> {
     let processor_time = resource(Resource::ProcessorTime);
     match outcome {
         Outcome::TimeLimit => plan.time_limit.map(Limit::Time),
+        Outcome::IdleLimit => plan.idle_limit.map(Limit::Idle),
         Outcome::Signaled(libc::SIGXCPU) => processor_time.map(Limit::ProcessorTime),
         Outcome::Signaled(libc::SIGXFSZ) => resource(Resource::FileSize).map(Limit::FileSize),
         // Whoever ignores SIGXCPU is killed at the hard limit: see setrlimit(2).
@@ -128,6 +134,7 @@ impl fmt::Display for Outcome {
             Outcome::Exited(status) => write!(f, "outcome=exited status={status}"),
             Outcome::Signaled(number) => write!(f, "outcome=signaled signal={}", signal_name(number)),
             Outcome::TimeLimit => f.write_str("outcome=time-limit"),
+            Outcome::IdleLimit => f.write_str("outcome=idle"),
             Outcome::SetupFailed(error) => write!(f, "outcome=setup-failed step={}", error.step.name()),
             Outcome::Lost(None) => f.write_str("outcome=lost"),
             Outcome::Lost(Some(status)) if libc::WIFSIGNALED(status) => {
@@ -145,6 +152,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Time(limit) => write!(f, "limit={}", seconds(*limit)),
+            Limit::Idle(limit) => write!(f, "limit=idle:{}", seconds(*limit)),
             Limit::ProcessorTime(limit) => write!(f, "limit=processor-time:{limit}s"),
             Limit::FileSize(limit) => write!(f, "limit=file-size:{}", size(*limit)),
             Limit::Memory(limit) => write!(f, "limit=memory:{}", size(*limit)),

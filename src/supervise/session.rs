@@ -7,15 +7,17 @@ mod words;
 
 use super::client::Client;
 use super::denials::{Denials, Heard};
+use super::idle::{Idle, Look};
 use super::outcome::Usage;
 use super::relay::RelayEnd;
 use super::stderr::{self, Stderr};
 use super::turn::{Event, State};
-use super::watch::{Token, Watch};
+use super::watch::{Timer, Token, Watch};
 use crate::host::errno_text;
 use crate::plan::model::Ids;
 use crate::plan::{self, Plan, Step};
 use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Record, SetupError, Slice, Users};
+use crate::sys::socket::tcp_traffic;
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,6 +35,8 @@ pub(super) struct Session {
     /// When the connection was accepted.
     pub(super) began: Instant,
     pub(super) limit: Option<Instant>,
+    /// Its idle limit.
+    pub(super) idle: Option<Idle>,
     pub(super) alarm: Option<Instant>,
     /// What could not be made on our side.
     pub(super) trouble: Option<String>,
@@ -94,6 +98,7 @@ impl Session {
             client,
             began,
             limit: plan.time_limit.and_then(|limit| began.checked_add(limit)),
+            idle: plan.idle_limit.and_then(|limit| Idle::new(limit, began)),
             alarm: None,
             trouble: None,
             usage: Usage::default(),
@@ -238,6 +243,20 @@ impl Session {
             }
         }
         self.release();
+    }
+
+    /// The moment has come at which its connection may have carried nothing for too long.
+    pub(super) fn look_for_idleness(&mut self, watch: &mut Watch, now: Instant) -> Option<Event> {
+        let idle = self.idle.as_mut()?;
+        // Where it is held no longer the session is ending.
+        let connection = self.connection.first()?;
+        let again = match tcp_traffic(connection.as_fd()).map(|traffic| idle.look(traffic, now)) {
+            Ok(Look::Over) => return Some(Event::IdleLimit),
+            Ok(Look::Again(at)) => at,
+            Err(_) => idle.postpone(now),
+        };
+        watch.set(Timer::Idleness(self.id), None, again);
+        None
     }
 
     fn cut_cord(&mut self, watch: &Watch) {

@@ -162,6 +162,9 @@ impl Supervisor {
         if let Some(limit) = session.limit {
             self.watch.set(Timer::Limit(id), None, limit);
         }
+        if let Some(idle) = &session.idle {
+            self.watch.set(Timer::Idleness(id), None, idle.at);
+        }
         self.watch.cancel(Timer::Idle, self.idle_at.take());
         self.sessions.insert(id, session);
         self.ask(service);
@@ -271,6 +274,11 @@ impl Supervisor {
                     session.limit = None;
                     self.events.push_back((id, Event::TimeLimit));
                 }
+            }
+            Timer::Idleness(id) => {
+                let Some(session) = self.sessions.get_mut(&id) else { return };
+                let event = session.look_for_idleness(&mut self.watch, now);
+                self.events.extend(event.map(|event| (id, event)));
             }
             Timer::Alarm(id) => {
                 let Some(session) = self.sessions.get_mut(&id) else { return };

@@ -65,6 +65,8 @@ pub enum Event {
     Died(Option<i32>),
     /// It has had its time.
     TimeLimit,
+    /// Its connection carried nothing for too long.
+    IdleLimit,
     /// The operator wants it to end.
     Stop,
     /// The kernel did not let us kill.

@@ -41,6 +41,8 @@ pub(super) enum Token {
 pub(super) enum Timer {
     /// A session's time limit.
     Limit(u64),
+    /// A session's connection may have carried nothing for too long.
+    Idleness(u64),
     /// A session's alarm.
     Alarm(u64),
     /// A session's standard error is looked at again.

@@ -5,6 +5,7 @@
 use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// The most descriptors that one message of ours carries.
 pub const MAX_DESCRIPTORS: usize = 3;
@@ -133,17 +134,40 @@ pub fn set_peek_offset(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(),
     Errno::result(r).map(drop)
 }
 
-/// How many bytes were sent over a TCP connection, by `tcpi_bytes_sent` and `tcpi_bytes_retrans` of `struct tcp_info` in
-/// linux/tcp.h (Linux 4.19), which libc's structure ends before.
-pub fn tcp_sent(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
+/// What a TCP connection has carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that were sent, each counted once.
+    pub sent: u64,
+    /// Bytes that were received.
+    pub received: u64,
+    /// How long ago a byte was sent, be it again, or received.
+    pub last: Duration,
+}
+
+/// What a TCP connection has carried, by `struct tcp_info` in linux/tcp.h (Linux 4.19), which libc's structure ends before.
+pub fn tcp_traffic(socket: BorrowedFd<'_>) -> Result<Traffic, Errno> {
+    // Words of 64 bits: `tcpi_last_data_sent` and `tcpi_last_data_recv`, milliseconds, are the second halves of theirs.
+    const LAST_SENT: usize = 5;
+    const LAST_RECEIVED: usize = 6;
+    const RECEIVED: usize = 16;
     const SENT: usize = 25;
-    let mut words = [0_u64; SENT + 2];
+    const SENT_AGAIN: usize = 26;
+    let mut words = [0_u64; SENT_AGAIN + 1];
     let mut length = size_of_val(&words) as libc::socklen_t;
     let (number, place) = (socket.as_raw_fd(), words.as_mut_ptr().cast());
     // SAFETY: the pointers are to the words and their size, both alive and writable here.
     let r = unsafe { libc::getsockopt(number, libc::IPPROTO_TCP, libc::TCP_INFO, place, &mut length) };
     Errno::result(r)?;
-    if (length as usize) < size_of_val(&words) { Err(Errno::ENOPROTOOPT) } else { Ok(words[SENT] - words[SENT + 1]) }
+    if (length as usize) < size_of_val(&words) {
+        return Err(Errno::ENOPROTOOPT);
+    }
+    let millis = (words[LAST_SENT] >> 32).min(words[LAST_RECEIVED] >> 32);
+    Ok(Traffic {
+        sent: words[SENT] - words[SENT_AGAIN],
+        received: words[RECEIVED],
+        last: Duration::from_millis(millis),
+    })
 }
 
 /// What a look at a queue finds.
@@ -199,6 +223,26 @@ mod tests {
                 });
             }
         }
+    }
+
+    #[test]
+    fn a_tcp_connection_says_what_it_has_carried_and_when() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listener.accept().unwrap();
+        let nothing = tcp_traffic(accepted.as_fd()).unwrap();
+        assert_eq!((nothing.sent, nothing.received), (0, 0));
+        client.write_all(&[b'x'; 7]).unwrap();
+        accepted.read_exact(&mut [0; 7]).unwrap();
+        accepted.write_all(&[b'y'; 3]).unwrap();
+        let before = tcp_traffic(accepted.as_fd()).unwrap();
+        assert_eq!((before.sent, before.received), (3, 7));
+        std::thread::sleep(Duration::from_millis(300));
+        let after = tcp_traffic(accepted.as_fd()).unwrap();
+        // The kernel counts in ticks of its own.
+        let passed = after.last.checked_sub(before.last).unwrap();
+        assert!(passed >= Duration::from_millis(280), "{before:?} {after:?}");
     }
 
     #[test]

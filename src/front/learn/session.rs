@@ -9,7 +9,7 @@ use crate::front::socket::Bound;
 use crate::host::HostError;
 use crate::observe::{Hearer, Opening, Started, start};
 use crate::plan::model::{Command, Filter};
-use crate::sys::socket::tcp_sent;
+use crate::sys::socket::tcp_traffic;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use rustix::fs::FileType;
@@ -103,8 +103,9 @@ impl Source {
         let mut end =
             Run { pid, hearer, feed, output, said }.attend(signals, &mut |event| journal.note(event, &base))?;
         // How much, but not what: nobody reads a connection.
-        end.output =
-            end.output.or(connection.as_ref().and_then(|socket| Some((tcp_sent(socket.as_fd()).ok()?, [0; 32]))));
+        end.output = end
+            .output
+            .or(connection.as_ref().and_then(|socket| Some((tcp_traffic(socket.as_fd()).ok()?.sent, [0; 32]))));
         Ok(Some(end))
     }
 

@@ -19,7 +19,7 @@ fn lines(ended: &Ended<'_>) -> Vec<String> {
     let command = argv0(ended.plan);
     let killed = |signal| format!("command {command} killed by signal {signal}");
     match ended.outcome {
-        Outcome::Exited(0) | Outcome::Stopped => Vec::new(),
+        Outcome::Exited(0) | Outcome::Stopped | Outcome::IdleLimit => Vec::new(),
         Outcome::Exited(status) => vec![format!("command {command} exit status {status}")],
         Outcome::Signaled(signal) => vec![killed(signal)],
         Outcome::TimeLimit => {

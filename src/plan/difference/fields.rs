@@ -16,7 +16,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
         // In `own_files`; the former hides what is below it in `covers`.
         scratch: _, proc: _,
         // In `limits`.
-        resources: _, cgroup, service_cgroup: _, time_limit: _, concurrency: _,
+        resources: _, cgroup, service_cgroup: _, time_limit: _, idle_limit: _, concurrency: _,
         // In `walls`.
         namespaces: _, hostname: _, memory_deny_write_execute: _, ends: _, stderr: _, pid_limits,
         // In `changes`.

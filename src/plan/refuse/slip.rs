@@ -45,6 +45,9 @@ pub enum Slip {
         /// The path.
         path: PathBuf,
     },
+    /// An idle limit for what has no figures.
+    #[error("limits.idle cannot be kept: of a UNIX socket the kernel does not know when it last carried a byte")]
+    IdleUnix,
     /// A word of `[syscalls]` that cannot stand.
     #[error("{} system call or group: {name}", if reason.is_some() { "impossible" } else { "unknown" })]
     Call {
@@ -63,6 +66,7 @@ impl Slip {
         match self {
             Slip::Needs { needs, .. } => format!("set {needs}, or leave it out"),
             Slip::Excludes { .. } => "switch one of them off, or leave it out".to_string(),
+            Slip::IdleUnix => "leave it out, and let limits.time end what lasts too long".to_string(),
             Slip::Overlap { .. } => "neither may lie inside the other: name another path".to_string(),
             Slip::NotGrantable { instead, .. } => (*instead).to_string(),
             Slip::WriteAndExecute { .. } => {

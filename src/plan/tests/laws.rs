@@ -30,6 +30,7 @@ pub(super) const UNITING: &[&str] = &[
     r#"syscalls.deny = ["kill", "files-write"]"#,
     "limits.time = 5",
     "limits.time = 500",
+    "limits.idle = 7",
     "limits.tasks = 3",
     "limits.tasks = 300",
     "limits.open-files = 9",

@@ -22,6 +22,7 @@ pub(super) fn queued(event: Event) -> (State, Action) {
         Event::LauncherGone => clear(Outcome::NotLaunched),
         Event::LauncherSilent => (State::Queued, Action::KillLauncher),
         Event::TimeLimit => clear(Outcome::TimeLimit),
+        Event::IdleLimit => clear(Outcome::IdleLimit),
         Event::Stop => clear(Outcome::Stopped),
         Event::Status(_)
         | Event::Setup(_)
@@ -43,6 +44,7 @@ pub(super) fn asked(event: Event) -> (State, Action) {
         Event::LauncherGone => clear(Outcome::NotLaunched),
         Event::LauncherSilent => (State::Asked, Action::KillLauncher),
         Event::TimeLimit => (State::Abandoned(Outcome::TimeLimit), Action::Cut),
+        Event::IdleLimit => (State::Abandoned(Outcome::IdleLimit), Action::Cut),
         Event::Stop => (State::Abandoned(Outcome::Stopped), Action::Cut),
         // The cord is watched only once the process is known, so that its records cannot overtake it.
         Event::Status(_)
@@ -70,6 +72,7 @@ pub(super) fn abandoned(outcome: Outcome, event: Event) -> (State, Action) {
         | Event::Closed
         | Event::Died(_)
         | Event::TimeLimit
+        | Event::IdleLimit
         | Event::Stop
         | Event::KillRefused
         | Event::Alarm
@@ -99,6 +102,7 @@ pub(super) fn running(rules: Rules, event: Event) -> (State, Action) {
             First::Command => status.map_or(Outcome::Lost(None), Outcome::of_status),
         }),
         Event::TimeLimit => kill(Outcome::TimeLimit),
+        Event::IdleLimit => kill(Outcome::IdleLimit),
         Event::Stop => kill(Outcome::Stopped),
         // Only a reaper that closed its cord without a word has an alarm here.
         Event::Alarm => kill(Outcome::Lost(None)),
@@ -124,6 +128,7 @@ pub(super) fn ended(rules: Rules, outcome: Outcome, event: Event) -> (State, Act
         Event::Closed => (State::Ended(outcome), Action::Linger),
         Event::Alarm => kill(outcome),
         Event::TimeLimit => kill(or(Outcome::TimeLimit)),
+        Event::IdleLimit => kill(or(Outcome::IdleLimit)),
         Event::Stop => kill(or(Outcome::Stopped)),
         // The process that was to become the command says which step failed, then its reaper how it ended.
         Event::Status(_) if matches!(outcome, Outcome::SetupFailed(_)) => (State::Ended(outcome), Action::Nothing),
@@ -158,6 +163,7 @@ pub(super) fn killing(outcome: Outcome, rung: Rung, event: Event) -> (State, Act
         | Event::Foreign
         | Event::Closed
         | Event::TimeLimit
+        | Event::IdleLimit
         | Event::Stop
         | Event::Cleared
         | Event::NotCleared => (State::Killing(outcome, rung), Action::Nothing),
@@ -181,6 +187,7 @@ pub(super) fn clearing(outcome: Outcome, attempts: u8, event: Event) -> (State, 
         | Event::Closed
         | Event::Died(_)
         | Event::TimeLimit
+        | Event::IdleLimit
         | Event::Stop
         | Event::KillRefused => (State::Clearing(outcome, attempts), Action::Nothing),
     }

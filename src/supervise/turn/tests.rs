@@ -54,7 +54,8 @@ fn possible(world: World, state: State, event: Event) -> bool {
     match event {
         Event::Asked => !world.asked && !matches!(state, State::Clearing(..) | State::Over),
         Event::Launched | Event::Failed(_) => world.asked && !world.process,
-        Event::LauncherGone | Event::LauncherSilent | Event::TimeLimit | Event::Stop => true,
+        Event::LauncherGone | Event::LauncherSilent => true,
+        Event::TimeLimit | Event::IdleLimit | Event::Stop => true,
         Event::Status(_) | Event::Setup(_) | Event::Foreign | Event::Closed => world.process && !world.dead,
         Event::Died(_) => world.process && !world.dead,
         Event::KillRefused => matches!(state, State::Killing(..)),
@@ -68,7 +69,7 @@ fn apply(world: World, event: Event, action: Action) -> World {
         asked: world.asked || event == Event::Asked,
         process: world.process || event == Event::Launched,
         dead: world.dead || matches!(event, Event::Died(_)),
-        told_to_end: world.told_to_end || matches!(event, Event::TimeLimit | Event::Stop),
+        told_to_end: world.told_to_end || matches!(event, Event::TimeLimit | Event::IdleLimit | Event::Stop),
         finished: world.finished + usize::from(matches!(action, Action::Finish(_) | Action::FinishUncleared(_))),
     }
 }
@@ -183,5 +184,35 @@ fn the_outcome_is_the_first_cause() {
     for (events, outcome) in table {
         let end = events.iter().fold(State::Running, |state, event| turn(rules, state, *event).0);
         assert_eq!(end, State::Clearing(outcome, 0), "{events:?}");
+    }
+}
+
+/// It is not among the events of the sequences, which would be many times as many.
+#[test]
+fn an_idle_limit_ends_a_session_in_every_state_as_a_time_limit_does() {
+    let renamed = |outcome| if outcome == Outcome::TimeLimit { Outcome::IdleLimit } else { outcome };
+    let other = Outcome::Exited(1);
+    let states = [
+        State::Queued,
+        State::Asked,
+        State::Abandoned(other),
+        State::Running,
+        State::Ended(other),
+        State::Killing(other, Rung::Tree),
+        State::Clearing(other, 3),
+        State::Over,
+    ];
+    for rules in every_rule() {
+        for before in states {
+            let (by_time, action) = turn(rules, before, Event::TimeLimit);
+            let expected = match by_time {
+                State::Abandoned(outcome) => State::Abandoned(renamed(outcome)),
+                State::Ended(outcome) => State::Ended(renamed(outcome)),
+                State::Killing(outcome, rung) => State::Killing(renamed(outcome), rung),
+                State::Clearing(outcome, attempts) => State::Clearing(renamed(outcome), attempts),
+                State::Queued | State::Asked | State::Running | State::Over => by_time,
+            };
+            assert_eq!(turn(rules, before, Event::IdleLimit), (expected, action), "{before:?}");
+        }
     }
 }
