@@ -16,49 +16,83 @@ pub(super) enum Kind {
     File,
 }
 
+/// A name in a directory that is held: whoever exchanges the way to it for a link leads nobody elsewhere.
+struct Place<'a> {
+    directory: OwnedFd,
+    name: &'a OsStr,
+}
+
 /// Makes `path` below `root` and whatever is missing on the way. What is there stays as it is.
 pub(super) fn make(root: &OwnedFd, path: &Path, kind: Kind) -> Result<(), HostError> {
     let told = |e| refused(format!("make {} in the new root", path.display()), e);
-    let mut names: Vec<&OsStr> = path.components().filter_map(name).collect();
-    let last = names.pop();
-    let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 3).map_err(told)?;
-    for name in names {
-        existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told)?;
-        // A plan's paths pass no link. One that is there was put into a part of the host, and may lead out of the root.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        directory = rustix::fs::openat(&directory, name, flags, Mode::empty()).map_err(told)?;
-    }
-    let Some(name) = last else { return Ok(()) };
-    match kind {
-        Kind::Directory => existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755))).map_err(told),
-        Kind::File => {
-            // O_CREAT alone, and only if nothing is there: a device node must not be opened.
-            if rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                return Ok(());
-            }
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::openat(&directory, name, flags, Mode::from(0o444)).map(drop).map_err(told)
-        }
+    match Place::of(root, path).map_err(told)? {
+        Some(place) => place.make(kind).map_err(told),
+        None => Ok(()),
     }
 }
 
 /// Moves a mount to its place.
 pub(super) fn attach(root: &OwnedFd, path: &Path, kind: Kind, tree: BorrowedFd<'_>) -> Result<(), HostError> {
-    make(root, path, kind)?;
-    let target = path.strip_prefix("/").unwrap_or(path);
-    rustix::mount::move_mount(tree, "", root, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(|e| refused(format!("move {} into the new root", path.display()), e))
+    let told = |e| refused(format!("move {} into the new root", path.display()), e);
+    let place = Place::of(root, path).map_err(told)?.ok_or(rustix::io::Errno::BUSY).map_err(told)?;
+    place.make(kind).map_err(told)?;
+    place.cover(tree).map_err(told)
 }
 
 /// Links `path` to `text`. A path that was written in two ways may be there already: it must lead to the same.
 pub(super) fn link(root: &OwnedFd, path: &Path, text: &Path) -> Result<(), HostError> {
-    if let Some(parent) = path.parent() {
-        make(root, parent, Kind::Directory)?;
+    let told = |e| refused(format!("link {} to {}", path.display(), text.display()), e);
+    let place = Place::of(root, path).map_err(told)?.ok_or(rustix::io::Errno::EXIST).map_err(told)?;
+    match place.link(text) {
+        Err(rustix::io::Errno::EXIST) if are_one(root, path.strip_prefix("/").unwrap_or(path), text) => Ok(()),
+        other => other.map_err(told),
     }
-    let target = path.strip_prefix("/").unwrap_or(path);
-    match rustix::fs::symlinkat(text, root, target) {
-        Err(rustix::io::Errno::EXIST) if are_one(root, target, text) => Ok(()),
-        other => other.map_err(|e| refused(format!("link {} to {}", path.display(), text.display()), e)),
+}
+
+impl<'a> Place<'a> {
+    /// The place of `path` below `root`, and whatever is missing on the way to it; nothing for the root itself.
+    fn of(root: &OwnedFd, path: &'a Path) -> rustix::io::Result<Option<Place<'a>>> {
+        let mut names: Vec<&OsStr> = path.components().filter_map(name).collect();
+        let Some(last) = names.pop() else { return Ok(None) };
+        let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 3)?;
+        for name in names {
+            existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755)))?;
+            // A plan's paths pass no link. One that is there was put into a part of the host, and may lead out of the root.
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            directory = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+        }
+        Ok(Some(Place { directory, name: last }))
+    }
+
+    /// Makes what is to be mounted on, unless something is there.
+    fn make(&self, kind: Kind) -> rustix::io::Result<()> {
+        match kind {
+            Kind::Directory => existing(rustix::fs::mkdirat(&self.directory, self.name, Mode::from(0o755))),
+            Kind::File => {
+                // O_CREAT alone, and only if nothing is there: a device node must not be opened.
+                if rustix::fs::statat(&self.directory, self.name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                    return Ok(());
+                }
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                rustix::fs::openat(&self.directory, self.name, flags, Mode::from(0o444)).map(drop)
+            }
+        }
+    }
+
+    /// What is there, which is no link.
+    fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        rustix::fs::openat2(&self.directory, self.name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+    }
+
+    /// Moves a mount over it.
+    fn cover(&self, tree: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let by_descriptors = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        rustix::mount::move_mount(tree, "", self.open()?, "", by_descriptors)
+    }
+
+    fn link(&self, text: &Path) -> rustix::io::Result<()> {
+        rustix::fs::symlinkat(text, &self.directory, self.name)
     }
 }
 
@@ -90,7 +124,8 @@ fn existing(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::symlink;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{MetadataExt, symlink};
     use std::path::PathBuf;
 
     /// A directory with one of each, and as a root that is being filled.
@@ -126,6 +161,37 @@ mod tests {
             let error = make(&root, Path::new("/tree/way/place"), kind).unwrap_err();
             assert_eq!(error.to_string(), "cannot make /tree/way/place in the new root: Not a directory");
         }
+        let error = link(&root, Path::new("/tree/way/place"), Path::new("/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot link /tree/way/place to /file: Not a directory");
+        assert_eq!(fs::read_dir(base.join("other")).unwrap().count(), 0);
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_what_is_mounted_on_is_not_followed() {
+        let (base, root) = root("ends");
+        symlink("../file", base.join("tree/place")).unwrap();
+        // A mount of its own is no part of it: whatever this was, its place is looked at first.
+        let tree = rustix::fs::open(&base, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let error = attach(&root, Path::new("/tree/place"), Kind::File, tree.as_fd()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot move /tree/place into the new root: Too many levels of symbolic links");
+        fs::remove_dir_all(base).unwrap();
+    }
+
+    #[test]
+    fn a_way_that_is_exchanged_for_a_link_leads_nowhere_else() {
+        let (base, root) = root("exchanged");
+        let place = Place::of(&root, Path::new("/tree/below/place")).unwrap().unwrap();
+        fs::rename(base.join("tree/below"), base.join("tree/aside")).unwrap();
+        symlink("../other", base.join("tree/below")).unwrap();
+        fs::write(base.join("other/place"), "").unwrap();
+        place.make(Kind::Directory).unwrap();
+        let opened = rustix::fs::fstat(place.open().unwrap()).unwrap().st_ino;
+        assert_eq!(opened, fs::metadata(base.join("tree/aside/place")).unwrap().ino());
+        fs::remove_file(base.join("other/place")).unwrap();
+        fs::remove_dir(base.join("tree/aside/place")).unwrap();
+        place.link(Path::new("/file")).unwrap();
+        assert_eq!(fs::read_link(base.join("tree/aside/place")).unwrap(), Path::new("/file"));
         assert_eq!(fs::read_dir(base.join("other")).unwrap().count(), 0);
         fs::remove_dir_all(base).unwrap();
     }
