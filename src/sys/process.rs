@@ -71,7 +71,10 @@ pub fn clone_child() -> Result<Side<Pid>, Errno> {
 
 /// A stack for a process that has its maker's memory: [`clone_suspended`]. Nothing can be written below it.
 #[derive(Debug)]
-pub struct Stack(*mut u8);
+pub struct Stack {
+    lowest: *mut libc::c_void,
+    top: *mut u8,
+}
 
 impl Stack {
     const LENGTH: usize = 64 * 1024;
@@ -89,7 +92,8 @@ impl Stack {
         // SAFETY: the first page of what is ours alone.
         Errno::result(unsafe { libc::mprotect(lowest, Stack::GUARD, libc::PROT_NONE) })?;
         // SAFETY: the end of that memory.
-        Ok(Stack(unsafe { lowest.cast::<u8>().add(length) }))
+        let top = unsafe { lowest.cast::<u8>().add(length) };
+        Ok(Stack { lowest, top })
     }
 }
 
@@ -108,7 +112,11 @@ pub fn clone_suspended<F: FnOnce() -> i32>(stack: Stack, child: F) -> Result<Pid
     let (mut child, flags) = (Some(child), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD);
     // SAFETY: the stack is used once, for it was moved here. The closure outlives the caller's sleep, and runs alone in
     // this memory: the caller has one thread, which sleeps.
-    Errno::result(unsafe { libc::clone(begin::<F>, stack.0.cast(), flags, (&raw mut child).cast()) }).map(Pid::from_raw)
+    let made = unsafe { libc::clone(begin::<F>, stack.top.cast(), flags, (&raw mut child).cast()) };
+    let made = Errno::result(made).map(Pid::from_raw);
+    // SAFETY: whoever was on it has memory of its own now, or has ended.
+    unsafe { libc::munmap(stack.lowest, Stack::GUARD + Stack::LENGTH) };
+    made
 }
 
 /// Waits for any child without blocking: its id and wait status, or `None` while all of them run.
