@@ -150,6 +150,13 @@ fn a_sandbox_that_cannot_be_made_is_refused_at_start() {
 }
 
 #[test]
+fn a_step_that_is_taken_once_for_all_sessions_is_refused_at_start() {
+    needs!(root);
+    let refused = scene("compatible").failing("prctl@0:24=EPERM").shell("echo never").listen_refused();
+    refused.says("cannot drop a capability for good: Operation not permitted").exits(1);
+}
+
+#[test]
 fn the_self_test_finds_what_would_fail_every_session() {
     needs!(root);
     needs!(cgroup);

@@ -66,7 +66,7 @@ fn follows_the_table(scene: Scene, with: &[Step]) {
     stage::mode(room.whole(), 0o777);
     let scene = scene.command("/bin/true");
     let steps = planned(&scene);
-    assert!(with.iter().all(|step| steps.contains(step)), "the plan lacks a step");
+    assert!(with.iter().all(|step| steps.iter().any(|(taken, _)| taken == step)), "the plan lacks a step");
     scene.traced(&trace).run().exits(0);
     let text = std::fs::read_to_string(&trace).expect("strace wrote its trace");
     let calls = by_process(&text);
@@ -75,20 +75,22 @@ fn follows_the_table(scene: Scene, with: &[Step]) {
     let reaper = child_of(&lines, |line| line.contains("clone3(") && line.contains("CLONE_PARENT"));
     let (_, command) = made_by(&lines, |line| line.contains("execve(\"/bin/true\""));
     for (pid, place) in [(reaper, Place::Reaper), (command, Place::Command)] {
-        let steps: Vec<Step> = steps.iter().copied().filter(|step| step.place() == place).collect();
+        let steps: Vec<Step> = steps.iter().filter(|(_, taken)| taken == place.name()).map(|(step, _)| *step).collect();
         matches(&calls[&pid], &steps)
             .unwrap_or_else(|seen| panic!("{place:?} takes other steps:\n{seen}\n---\n{text}"));
     }
 }
 
-/// The steps of the plan, as `explain --steps` lists those that are taken.
-fn planned(scene: &Scene) -> Vec<Step> {
+/// The steps of the plan and their places, as `explain --steps` lists those that are taken.
+fn planned(scene: &Scene) -> Vec<(Step, String)> {
     let listed = scene.clone().explain(&["--steps", "--json"]).exits(0).stdout;
     let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
-    let taken = |step: &Step| {
-        listed["steps"].as_array().is_some_and(|steps| steps.iter().any(|taken| taken["name"] == step.name()))
+    let listed = listed["steps"].as_array().expect("a list");
+    let place = |step: &Step| {
+        let taken = listed.iter().find(|taken| taken["name"] == step.name())?;
+        Some((*step, taken["place"].as_str()?.to_string()))
     };
-    Step::ALL.iter().copied().filter(taken).collect()
+    Step::ALL.iter().filter_map(place).collect()
 }
 
 /// The last line that is like this, and the process that made the call on it.

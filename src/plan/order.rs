@@ -3,7 +3,7 @@
 //! Never reorders: the table's order is behaviour.
 
 use super::model::{Namespace, NetworkMode, Plan, Proc};
-use super::steps::Step;
+use super::steps::{Place, Step};
 
 /// The steps of this plan.
 pub(super) fn steps(plan: &Plan) -> Vec<Step> {
@@ -31,6 +31,18 @@ fn needed(plan: &Plan, step: Step) -> bool {
         Step::Landlock => plan.landlock.is_some(),
         Step::Fork => plan.init,
         Step::Seccomp => plan.filter.is_some(),
+    }
+}
+
+impl Plan {
+    /// Where this plan takes a step. What every session would do alike in the launcher's own namespaces, that does once for
+    /// all of them, and they inherit it: the bounding set is such where no user namespace of theirs fills it again. It
+    /// takes nothing from a process that executes nothing, as the launcher.
+    pub fn place(&self, step: Step) -> Place {
+        match step {
+            Step::BoundingSet if !self.namespaces.contains(&Namespace::User) => Place::Launcher,
+            step => step.place(),
+        }
     }
 }
 

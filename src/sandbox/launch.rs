@@ -7,8 +7,9 @@ use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
 use crate::host::facts::Resource;
-use crate::plan::Plan;
 use crate::plan::model::{HostName, Namespace};
+use crate::plan::steps::Place;
+use crate::plan::{Plan, Step};
 use crate::sys::process::{self, Side};
 use crate::sys::{self, signal, socket};
 use nix::errno::Errno;
@@ -91,7 +92,19 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
     if plan.namespaces.contains(&Namespace::Mount) {
         template::enter(plan)?;
     }
+    if plan.steps.contains(&Step::BoundingSet) && plan.place(Step::BoundingSet) == Place::Launcher {
+        empty_bounding_set(plan)?;
+    }
     Prepared::new(plan, proc, host_root)
+}
+
+/// Nothing below executes a program before it has given up its rights, so nothing misses them.
+fn empty_bounding_set(plan: &Plan) -> Result<(), HostError> {
+    for capability in 0..=plan.last_capability {
+        process::control(libc::PR_CAPBSET_DROP, u64::from(capability), 0)
+            .map_err(|errno| HostError::new(Step::BoundingSet.doing(), errno))?;
+    }
+    Ok(())
 }
 
 /// Once a service: the UTS namespace of each session begins as a copy of this one.

@@ -95,7 +95,7 @@ impl Line<'_> {
 
     fn take(&mut self, step: Step) -> Result<(), Refused> {
         match step {
-            // Taken by the launcher: this process is there.
+            // Taken by the launcher, which makes this process.
             Step::Clone => Ok(()),
             Step::Keyring => first(sys::lock::join_session_keyring()),
             Step::Loopback => first(raise_loopback()),

@@ -10,6 +10,7 @@ use crate::host::facts::Resource;
 use crate::plan::Step;
 use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
 use crate::plan::request::Front;
+use crate::plan::steps::Place;
 use crate::sys::exec::Vector;
 use crate::sys::process::Stack;
 use crate::sys::relay::Peers;
@@ -134,7 +135,7 @@ impl Prepared {
         let told = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Told).cloned();
         let traced = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Traced);
         let traced = traced.map(filter::traced).transpose()?;
-        let steps = plan.steps.iter().copied().filter(|&step| step != Step::Clone).collect();
+        let steps = plan.steps.iter().copied().filter(|&step| plan.place(step) != Place::Launcher).collect();
         let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
         let own = Own::of(
             plan,

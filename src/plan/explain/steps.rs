@@ -5,7 +5,7 @@
 use super::super::calls;
 use super::super::items;
 use super::super::model::{Ids, Namespace, NetworkMode, Plan, StandardError};
-use super::super::steps::Step;
+use super::super::steps::{Place, Step};
 use super::Look;
 use super::page::broken;
 use serde_json::{Value, json};
@@ -23,13 +23,13 @@ pub(super) fn text(plan: &Plan, Look { width, paint }: Look) -> String {
             true => {
                 number += 1;
                 let about = about(plan, *step).map_or(String::new(), |about| format!(": {about}"));
-                let why = format!("by {}; {}", calls_of(*step).join(", "), step.reason());
+                let why = format!("by {}; {}", calls_of(*step).join(", "), reason(plan, *step));
                 (number.to_string(), format!("{}{about}", step.doing()), why)
             }
             false => ("-".to_string(), format!("not taken: {}", why_not(plan, *step)), String::new()),
         };
         let name = paint.name(&format!("{:<15}", step.name()));
-        let head = format!("{sign:>2}  {name}  {:<10}", step.place().name());
+        let head = format!("{sign:>2}  {name}  {:<10}", plan.place(*step).name());
         let lines = [doing, why].into_iter().filter(|words| !words.is_empty());
         for (index, line) in lines.flat_map(|words| broken(&words, width.saturating_sub(MARGIN))).enumerate() {
             let head = if index == 0 { head.clone() } else { " ".repeat(MARGIN) };
@@ -44,13 +44,13 @@ pub(super) fn text(plan: &Plan, Look { width, paint }: Look) -> String {
 pub(super) fn value(plan: &Plan) -> (Value, Value) {
     let taken = plan.steps.iter().map(|step| {
         json!({
-            "name": step.name(), "place": step.place().name(), "doing": step.doing(), "about": about(plan, *step),
-            "calls": calls_of(*step), "reason": step.reason(),
+            "name": step.name(), "place": plan.place(*step).name(), "doing": step.doing(), "about": about(plan, *step),
+            "calls": calls_of(*step), "reason": reason(plan, *step),
         })
     });
     let skipped = Step::ALL.iter().filter(|step| !plan.steps.contains(step)).map(|step| {
         json!({
-            "name": step.name(), "place": step.place().name(), "doing": step.doing(), "why": why_not(plan, *step),
+            "name": step.name(), "place": plan.place(*step).name(), "doing": step.doing(), "why": why_not(plan, *step),
         })
     });
     (taken.collect(), skipped.collect())
@@ -65,6 +65,14 @@ fn calls_of(step: Step) -> Vec<&'static str> {
         }
     }
     calls
+}
+
+/// Why it stands where it stands.
+fn reason(plan: &Plan, step: Step) -> &'static str {
+    match (step, plan.place(step)) {
+        (Step::BoundingSet, Place::Launcher) => "once for all sessions: no user namespace fills the bounding set again",
+        (step, _) => step.reason(),
+    }
 }
 
 /// What it is about, where its own words do not say that.
