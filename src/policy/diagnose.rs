@@ -2,11 +2,12 @@
 //! What an operator reads when something that was written is wrong: the place, the text, the reason, the way out.
 //! Words only: nothing is read, nothing is decided, and nothing that a client sent ever comes here.
 
+mod report;
+
 use super::origin::Origin;
 use super::paint::Paint;
 use super::source::Source;
 use crate::log::is_seen;
-use annotate_snippets::{AnnotationKind, Element, Level, Message, Origin as Arrow, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -14,8 +15,7 @@ use std::path::PathBuf;
 /// The most mistakes that one pass over a file reports; more would hide the first.
 pub(super) const MOST_MISTAKES: usize = 20;
 
-/// A line of a file that is longer is not quoted, and a text of ours that quotes more of one is cut.
-const LONGEST_LINE: usize = 2048;
+/// A text of ours that quotes more of a file is cut.
 const LONGEST_TEXT: usize = 500;
 
 /// A word that is longer is nobody's slip for one of ours, and slow to compare.
@@ -108,7 +108,7 @@ impl InputError {
 
     /// Every mistake, for whoever edits the file.
     pub fn report(&self, paint: Paint) -> String {
-        self.mistakes.iter().map(|mistake| mistake.render(paint)).collect::<Vec<_>>().join("\n\n")
+        self.mistakes.iter().map(|mistake| mistake.report(paint)).collect::<Vec<_>>().join("\n\n")
     }
 
     /// The mistakes of several files, file by file.
@@ -238,61 +238,6 @@ impl Mistake {
         let help: String = self.help.iter().map(|help| format!(" ({help})")).collect();
         printable(&format!("{place}{}{label}{help}", self.title))
     }
-
-    fn render(&self, paint: Paint) -> String {
-        let unquoted = matches!(&self.place, Place::Text(source, span) if !is_quotable(source, span));
-        let label = self.label.as_ref().filter(|_| unquoted).map_or(String::new(), |label| format!(": {label}"));
-        let title = format!("{}{label}", self.title);
-        let mut report = Level::ERROR.primary_title(title).elements(Vec::<Message<'_>>::new());
-        match &self.place {
-            Place::Text(source, span) if unquoted => {
-                let (line, column) = source.position(span.start);
-                let arrow = Arrow::path(printable(&source.title())).line(line as usize);
-                report = report.element(arrow.char_column(column as usize));
-            }
-            Place::Text(source, span) => report = report.element(self.snippet(source, span)),
-            Place::Origin(Origin::File { path, line, column }) => {
-                let arrow = Arrow::path(printable(&path.display().to_string())).line(*line as usize);
-                report = report.element(arrow.char_column(*column as usize));
-            }
-            Place::Origin(origin) => report = report.element(Arrow::path(printable(&origin.to_string()))),
-            Place::Path(path) => report = report.element(Arrow::path(printable(&path.display().to_string()))),
-            Place::Nowhere => {}
-        }
-        let help = self.help.iter().map(|help| Level::HELP.message(help.as_str()));
-        let renderer = match paint {
-            Paint::On => Renderer::styled(),
-            Paint::Off => Renderer::plain(),
-        };
-        let report = renderer.render(&[report.elements(help)]);
-        // It shows the controls of ASCII, and lets U+0080 to U+009F pass, which begin escape sequences as well.
-        report.chars().map(|c| if matches!(c, '\u{80}'..='\u{9f}') { '\u{fffd}' } else { c }).collect()
-    }
-
-    fn snippet<'a>(&'a self, source: &'a Source, span: &Range<usize>) -> Element<'a> {
-        let label = self.label.as_deref();
-        // The renderer reads all that it is given, so it gets the lines between the two places alone.
-        let context = self.context.as_ref().filter(|(other, _)| is_quotable(source, other));
-        let spans = || [span].into_iter().chain(context.map(|(span, _)| span));
-        let from = source.line(spans().map(|span| span.start).min().unwrap_or(0)).0;
-        let (last, line) = source.line(spans().map(|span| span.end).max().unwrap_or(0));
-        let text = &source.text()[from..last + line.len()];
-        let here = |span: &Range<usize>| span.start - from..span.end - from;
-        let context = context.map(|(span, text)| AnnotationKind::Context.span(here(span)).label(text));
-        Snippet::source(text)
-            .line_start(source.position(from).0 as usize)
-            .path(printable(&source.title()))
-            .annotations(context)
-            .annotation(AnnotationKind::Primary.span(here(span)).label(label))
-            .into()
-    }
-}
-
-/// Whether a person would read the lines that `span` is in.
-fn is_quotable(source: &Source, span: &Range<usize>) -> bool {
-    let (start, _) = source.line(span.start);
-    let (last, line) = source.line(span.end);
-    last + line.len() - start <= LONGEST_LINE
 }
 
 /// A text of ours, which may quote what was written: on one line, nothing unseen in it, and no longer than anyone reads.
@@ -337,91 +282,5 @@ pub fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::source::Name;
-    use super::*;
-    use std::sync::Arc;
-
-    fn source() -> Source {
-        let path = Arc::new(PathBuf::from("/etc/spawnbox/greylist.toml"));
-        Source::new(Name::File(path), "version = 1\n\n[limits]\nmemroy = \"64M\"\n")
-    }
-
-    fn mistake() -> Mistake {
-        Mistake::new("unknown key `memroy`")
-            .at(&source(), 22..28)
-            .label("not a key of this table")
-            .see(13..21, "in this table")
-            .suggest("memroy", ["memory", "time"])
-    }
-
-    #[test]
-    fn the_report_has_the_shape_of_rustc() {
-        let expected = "\
-error: unknown key `memroy`
- --> /etc/spawnbox/greylist.toml:4:1
-  |
-3 | [limits]
-  | -------- in this table
-4 | memroy = \"64M\"
-  | ^^^^^^ not a key of this table
-  |
-  = help: did you mean `memory`?";
-        assert_eq!(InputError::from(mistake()).to_string(), expected);
-    }
-
-    #[test]
-    fn the_log_line_has_place_reason_and_way_out() {
-        let lines: Vec<_> = InputError::from(mistake()).lines().collect();
-        let expected = "/etc/spawnbox/greylist.toml:4:1: unknown key `memroy`: not a key of this table \
-                        (did you mean `memory`?)";
-        assert_eq!(lines, [expected]);
-    }
-
-    #[test]
-    fn a_control_character_cannot_forge_a_log_line() {
-        let error = InputError::from(Mistake::new("unknown key `a\nwarning: b`"));
-        assert_eq!(error.lines().next().unwrap(), "unknown key `a\\u{a}warning: b`");
-        assert!(!error.to_string().contains("\nwarning"));
-    }
-
-    #[test]
-    fn no_text_speaks_to_a_terminal() {
-        let source = Source::new(Name::CommandLine, "a = \"\u{9b}31m\u{1b}[35m\"");
-        let error = InputError::from(Mistake::new("\u{1b}\u{9b}").at(&source, 4..16).label("\u{90}").help("\0\n"));
-        let report = error.to_string();
-        assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
-        // What is painted is painted by us alone.
-        let painted = error.report(Paint::On);
-        assert!(painted.contains("\u{1b}[") && !painted.contains("\u{1b}[35m"), "{painted:?}");
-        let foreign = |c: char| c.is_control() && c != '\n' && c != '\u{1b}';
-        assert!(!painted.contains(foreign), "{painted:?}");
-    }
-
-    #[test]
-    fn a_mistake_may_have_an_origin_a_path_or_no_place() {
-        let path = Arc::new(PathBuf::from("/p.toml"));
-        let origin = Origin::File { path, line: 3, column: 7 };
-        for (mistake, report) in [
-            (Mistake::new("bad").written(&origin), "error: bad\n--> /p.toml:3:7"),
-            (Mistake::new("bad").written(&Origin::CommandLine), "error: bad\n--> command line"),
-            (Mistake::new("bad").in_file("/p.toml"), "error: bad\n--> /p.toml"),
-            (Mistake::new("bad"), "error: bad"),
-        ] {
-            assert_eq!(InputError::from(mistake).to_string(), report);
-        }
-    }
-
-    #[test]
-    fn only_a_slip_is_suggested() {
-        for (word, expected) in [
-            ("memroy", Some("memory")),
-            ("open_files", Some("open-files")),
-            ("Time", Some("time")),
-            ("banana", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word, ["memory", "open-files", "time"]), expected, "{word}");
-        }
-    }
-}
+#[path = "diagnose_tests.rs"]
+mod tests;
