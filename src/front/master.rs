@@ -12,6 +12,7 @@ mod fatal;
 mod start;
 mod accounts;
 mod version;
+mod inherited;
 mod gate;
 mod watchdog;
 mod lock;
@@ -27,7 +28,8 @@ pub(super) use service::{Choice, Foreseen};
 
 use crate::plan::request::Transport as Kind;
 use crate::postfix::options;
-use gate::{Gate, Inherited};
+use gate::Gate;
+use inherited::Inherited;
 use start::Start;
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -4,30 +4,22 @@
 //! room for more the pair is sent at once, since a process that is available must accept, and one that is taken need not.
 
 use super::fatal::Fatal;
+use super::inherited::Inherited;
 use super::lock::{Lock, Taken, Waiter};
 use super::report::report;
 use super::start::Start;
 use super::watchdog::Watchdog;
 use crate::host::errno_text;
 use crate::postfix::options::Transport;
-use crate::postfix::protocol::{self, FLOW_FDS, LISTEN_FD, STATUS_FD, Status};
+use crate::postfix::protocol::{self, LISTEN_FD, STATUS_FD, Status};
 use crate::supervise::{Advice, Door, Ended, NotAccepted, Tell};
-use crate::sys::inherit;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// The most listeners: master makes one for each address of the host.
-const MOST_LISTENERS: RawFd = 1000;
 /// How many errors a Postfix daemon survives: see util/msg.c, msg_error_bound.
 const MOST_ERRORS: u32 = 13;
-
-/// What master left open.
-pub(super) struct Inherited {
-    status: Result<OwnedFd, Errno>,
-    listeners: Vec<OwnedFd>,
-}
 
 /// The door through which master and the loop speak.
 pub(super) struct Gate {
@@ -69,16 +61,6 @@ pub(super) enum OnEnd {
     Leave,
     /// Keep it while something is served: under stress, the limit is there to be kept.
     Stay,
-}
-
-impl Inherited {
-    /// Takes every descriptor that master leaves open, and closes what is not used. Once, before anything is opened.
-    pub(super) fn adopt() -> Inherited {
-        FLOW_FDS.iter().for_each(|number| drop(inherit::adopt(*number)));
-        let status = inherit::adopt(STATUS_FD);
-        let numbers = LISTEN_FD..LISTEN_FD + MOST_LISTENERS;
-        Inherited { status, listeners: numbers.map_while(|number| inherit::adopt(number).ok()).collect() }
-    }
 }
 
 impl Gate {
