@@ -2,43 +2,30 @@
 //! Attends one run of a command, watched or in a sandbox, until it ends: hears its calls, feeds it, takes what it prints,
 //! and ends what it leaves behind.
 
+mod signals;
+mod feed;
+
+pub(super) use feed::Feed;
+pub(super) use signals::Signals;
+
 use crate::host::HostError;
 use crate::observe::{Event, Heard, Hearer, end_all};
 use crate::sys::process;
 use nix::errno::Errno;
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What is kept of a standard input that can be read once only, to be given again.
-const MOST_INPUT: usize = 64 << 20;
+/// Read at once.
 const CHUNK: usize = 1 << 16;
 /// What is kept of what a sandbox says.
 const MOST_SAID: usize = 1 << 20;
 /// Calls that are heard of what a command has left, before that is ended.
 const LATE: usize = 1024;
-
-/// The signals that end learning, and a child's end.
-pub(super) struct Signals {
-    descriptor: SignalFd,
-}
-
-/// Standard input of a command, as a pipe: what comes from ours, or what came from it the first time.
-#[derive(Debug)]
-pub(super) struct Feed {
-    /// Closed when all was given.
-    pub(super) to: Option<OwnedFd>,
-    pub(super) bytes: Vec<u8>,
-    pub(super) given: usize,
-    /// Nothing more comes.
-    pub(super) ended: bool,
-}
 
 /// A run.
 pub(super) struct Run<'a> {
@@ -79,44 +66,6 @@ impl std::fmt::Display for Status {
                 Err(_) => write!(f, "killed by signal {number}"),
             },
             Status::Interrupted => write!(f, "interrupted"),
-        }
-    }
-}
-
-impl Signals {
-    /// From here on they are asked for.
-    pub(super) fn block() -> Result<Signals, HostError> {
-        let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
-            set.add(signal);
-        }
-        let failed = |errno| HostError::new("wait for signals", errno);
-        set.thread_block().map_err(failed)?;
-        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?;
-        Ok(Signals { descriptor })
-    }
-
-    /// Whether one of those that are waiting says that it is enough.
-    pub(super) fn enough(&self) -> bool {
-        let mut enough = false;
-        while let Ok(Some(signal)) = self.descriptor.read_signal() {
-            enough |= signal.ssi_signo != libc::SIGCHLD as u32;
-        }
-        enough
-    }
-
-    /// Waits for a signal or for this descriptor to be readable; false at a signal that says that it is enough.
-    pub(super) fn wait_for(&self, descriptor: BorrowedFd<'_>) -> bool {
-        loop {
-            let mut entries =
-                [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN), PollFd::new(descriptor, PollFlags::POLLIN)];
-            let _ = poll(&mut entries, PollTimeout::NONE);
-            if self.enough() {
-                return false;
-            }
-            if entries[1].revents().is_some_and(|events| !events.is_empty()) {
-                return true;
-            }
         }
     }
 }
@@ -174,7 +123,7 @@ impl Run<'_> {
     }
 
     fn wait(&self, signals: &Signals) -> Result<Ready, HostError> {
-        let mut entries = vec![PollFd::new(signals.descriptor.as_fd(), PollFlags::POLLIN)];
+        let mut entries = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         let stdin = std::io::stdin();
         let feed = self.feed.as_deref();
         let wanted = [
@@ -260,44 +209,6 @@ struct Ready {
     room: bool,
     output: bool,
     said: bool,
-}
-
-impl Feed {
-    /// Something is there that was not given yet, or the end is to be told.
-    fn waits(&self) -> bool {
-        self.given < self.bytes.len()
-    }
-
-    fn turn(&mut self, input: bool, room: bool) -> Result<(), HostError> {
-        if input {
-            let mut bytes = [0; CHUNK];
-            match nix::unistd::read(std::io::stdin().as_fd(), &mut bytes) {
-                Ok(0) => self.ended = true,
-                Ok(length) if self.bytes.len() + length > MOST_INPUT => {
-                    let why = "it is longer than 64M, and is kept for the second run: give it as a file".to_string();
-                    return Err(HostError { doing: "keep standard input".into(), why });
-                }
-                Ok(length) => self.bytes.extend_from_slice(&bytes[..length]),
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                Err(_) => self.ended = true,
-            }
-        }
-        if let (true, Some(to)) = (room, &self.to) {
-            match nix::unistd::write(to, &self.bytes[self.given..]) {
-                Ok(length) => self.given += length,
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                // It reads no more.
-                Err(_) => self.to = None,
-            }
-        }
-        if self.to.is_none() {
-            self.given = self.bytes.len();
-        }
-        if self.ended && !self.waits() {
-            self.to = None;
-        }
-        Ok(())
-    }
 }
 
 fn read(pipe: &OwnedFd) -> Option<Vec<u8>> {
