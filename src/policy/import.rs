@@ -7,6 +7,8 @@ mod nsjail;
 mod oci;
 mod systemd;
 mod xinetd;
+#[cfg(test)]
+mod tests;
 
 use super::load::read_alone;
 use super::set::quote;
@@ -335,7 +337,3 @@ fn words(text: &str) -> Option<Vec<String>> {
 fn list(words: &[String]) -> String {
     format!("[{}]", words.iter().map(|word| quote(&literal(word))).collect::<Vec<_>>().join(", "))
 }
-
-#[cfg(test)]
-#[path = "import_tests.rs"]
-mod tests;
