@@ -3,20 +3,16 @@
 //! that answers it, word by word, wherever an operator meets it first. What else each may be about is tested where it
 //! belongs: in `denials`, `check`, `doctor`, `refusals`, `limits` and `hostile::exhausted`.
 
-use crate::scene::{Scene, arguments, scene, stage};
+use crate::scene::{arguments, scene, stage};
 use std::path::Path;
-
-fn perl(scene: Scene, script: &str) -> Scene {
-    scene.argv(&["/usr/bin/perl", "-e", script])
-}
 
 #[test]
 fn which_system_call_was_it() {
-    let killed = perl(scene("strict").set("syscalls.on-deny=kill"), "chown 1, 1, '/etc'").run().exits(128 + 31);
+    let killed = scene("strict").set("syscalls.on-deny=kill").perl("chown 1, 1, '/etc'").run().exits(128 + 31);
     killed.says("signal=SIGSYS").says(
         ": so ends a process that makes a call which the policy denies; syscalls.on-deny = \"report\" has the log name it\n",
     );
-    let named = perl(scene("strict").set("syscalls.on-deny=report"), "chown 1, 1, '/etc'").run().exits(0);
+    let named = scene("strict").set("syscalls.on-deny=report").perl("chown 1, 1, '/etc'").run().exits(0);
     named
         .says(" denied call=chown path=\"/etc\": Operation not permitted; to allow it: syscalls.allow = [\"chown\"]\n");
 }
@@ -29,7 +25,7 @@ fn which_path_was_it() {
         .says("command line: /no/such: No such file or directory; correct it, or say { path = ..., optional = true }");
     // One that a denied call is about.
     let named = scene("strict").set("syscalls.on-deny=report").set("syscalls.deny=[\"mkdir\"]");
-    perl(named, "mkdir '/tmp/spool'").run().says(" denied call=mkdir path=\"/tmp/spool\": Operation not permitted; ");
+    named.perl("mkdir '/tmp/spool'").run().says(" denied call=mkdir path=\"/tmp/spool\": Operation not permitted; ");
     // The program itself.
     let hidden = scene("strict").argv(&["/opt/program"]).run().exits(2);
     hidden.says(

@@ -8,19 +8,9 @@ fn told(policy: &str) -> Scene {
     scene(policy).set("syscalls.on-deny=report")
 }
 
-/// A script that says how each of its attempts failed.
-fn perl(script: &str) -> [String; 3] {
-    ["/usr/bin/perl".to_string(), "-e".to_string(), script.to_string()]
-}
-
-fn running(scene: Scene, script: &str) -> Scene {
-    let argv = perl(script);
-    scene.argv(&argv.each_ref().map(String::as_str))
-}
-
 #[test]
 fn without_a_word_of_the_policy_nothing_is_named() {
-    let outcome = running(scene("strict"), "chown 1, 1, '/etc'; print $!+0").run().stdout("1");
+    let outcome = scene("strict").perl("chown 1, 1, '/etc'; print $!+0").run().stdout("1");
     assert!(!outcome.stderr.contains("denied"), "{outcome}");
 }
 
@@ -28,30 +18,31 @@ fn without_a_word_of_the_policy_nothing_is_named() {
 fn a_denied_call_fails_as_ever_and_is_named_with_its_path_and_its_line() {
     let line = "session=1 denied call=chown path=\"/etc/x\\x0ay\": Operation not permitted; \
                 to allow it: syscalls.allow = [\"chown\"]\n";
-    running(told("strict"), "chown 1, 1, \"/etc/x\\ny\"; print $!+0").run().stdout("1").says(line).exits(0);
+    told("strict").perl("chown 1, 1, \"/etc/x\\ny\"; print $!+0").run().stdout("1").says(line).exits(0);
     let allowed = told("strict").set("syscalls.allow=[\"default\",\"chown\"]");
-    let outcome = running(allowed, "chown 1, 1, '/none'; print $!+0").run().stdout("2");
+    let outcome = allowed.perl("chown 1, 1, '/none'; print $!+0").run().stdout("2");
     assert!(!outcome.stderr.contains("denied"), "{outcome}");
 }
 
 #[test]
 fn an_ordinary_user_is_told_too() {
     let scene = told("strict").unprivileged();
-    running(scene, "chown 1, 1, '/etc/x'; print $!+0").run().stdout("1").says("denied call=chown path=\"/etc/x\": ");
+    scene.perl("chown 1, 1, '/etc/x'; print $!+0").run().stdout("1").says("denied call=chown path=\"/etc/x\": ");
 }
 
 #[test]
 fn an_unknown_command_under_compatible_is_told_of_too() {
     needs!(root);
     let script = "my ($a, $m) = ('a', '/mnt'); syscall(165, $a, $m, $a, 0, 0); print $!+0";
-    running(told("compatible"), script).run().stdout("1").says("denied call=mount path=\"/mnt\": ");
+    told("compatible").perl(script).run().stdout("1").says("denied call=mount path=\"/mnt\": ");
 }
 
 #[test]
 fn an_address_is_named_and_so_is_the_family_of_a_socket() {
     let script = "use Socket; socket(my $s, 16, 3, 0); print $!+0, ' '; \
                   syscall(42, 9, pack_sockaddr_in(25, inet_aton('127.0.0.1')), 16); print $!+0";
-    running(told("strict"), script)
+    told("strict")
+        .perl(script)
         .run()
         .stdout("1 1")
         .says("denied call=socket arguments=0x10,0x80003,0x0 family=netlink: Operation not permitted; ")
@@ -63,7 +54,7 @@ fn an_address_is_named_and_so_is_the_family_of_a_socket() {
 
 #[test]
 fn who_makes_a_call_of_an_attack_is_named_before_it_ends() {
-    let server = running(told("strict"), "syscall(101, 0, 0, 0, 0); print 'alive'").listen();
+    let server = told("strict").perl("syscall(101, 0, 0, 0, 0); print 'alive'").listen();
     assert_eq!(server.connect().rest(), "");
     server.logs("outcome=signaled signal=SIGKILL");
     let line = "session=1 denied call=ptrace arguments=0x0,0x0,0x0: its process is killed; \
@@ -75,7 +66,7 @@ fn who_makes_a_call_of_an_attack_is_named_before_it_ends() {
 fn what_hands_the_listener_over_can_be_denied_like_all_else() {
     let scene = told("strict").set("syscalls.deny=[\"sendmsg\",\"seccomp\",\"recvmsg\"]");
     let script = "for (46, 47, 317, 92) { syscall($_, 0, 0, 0); print $!+0, ' ' }";
-    let outcome = running(scene, script).run().stdout("1 1 1 1 ").says("denied call=chown ").says("call=recvmsg");
+    let outcome = scene.perl(script).run().stdout("1 1 1 1 ").says("denied call=chown ").says("call=recvmsg");
     assert!(!outcome.stderr.contains("call=sendmsg"), "{outcome}");
 }
 
@@ -83,7 +74,7 @@ fn what_hands_the_listener_over_can_be_denied_like_all_else() {
 fn a_flood_of_denied_calls_is_a_few_lines_and_every_one_is_answered_as_the_policy_says() {
     let script = "my $n = 0; for (1 .. 20000) { chown 1, 1, '/x'; $n++ if $! == 1 } $| = 1; print $n; \
                   syscall(101, 0, 0, 0, 0); print 'alive'";
-    let server = running(told("strict"), script).listen();
+    let server = told("strict").perl(script).listen();
     assert_eq!(server.connect().rest(), "20000");
     server.logs("outcome=signaled signal=SIGKILL");
     let log = server.log();
@@ -97,7 +88,7 @@ fn a_flood_of_denied_calls_is_a_few_lines_and_every_one_is_answered_as_the_polic
 fn who_makes_denied_calls_without_end_has_used_its_processor_time_up() {
     let limited = told("strict").set("limits.processor-time=\"1s\"");
     // It counts between them, since it takes no time of its own to wait for an answer.
-    let server = running(limited, "while (1) { chown 1, 1, '/x'; $n++ for 1..5000 }").listen();
+    let server = limited.perl("while (1) { chown 1, 1, '/x'; $n++ for 1..5000 }").listen();
     assert_eq!(server.connect().rest(), "");
     server.logs("limit=processor-time:1s");
 }
@@ -106,7 +97,7 @@ fn who_makes_denied_calls_without_end_has_used_its_processor_time_up() {
 fn a_listener_that_nobody_can_take_a_call_from_ends_the_sandbox() {
     needs!(root);
     // SECCOMP_IOCTL_NOTIF_RECV. Without the reaper's end the kernel would answer ENOSYS, to a call of an attack too.
-    let scene = running(told("strict"), "print 'alive'").failing("ioctl@1:0xc0502100=EINVAL");
+    let scene = told("strict").perl("print 'alive'").failing("ioctl@1:0xc0502100=EINVAL");
     let outcome = scene.run().stdout("").exits(125);
     assert!(outcome.stderr.contains("the child ended before it could say"), "{outcome}");
 }
@@ -115,9 +106,9 @@ fn a_listener_that_nobody_can_take_a_call_from_ends_the_sandbox() {
 fn a_denied_call_that_is_not_told_of_is_noticed_before_the_first_client() {
     needs!(root);
     // The length of the message about a call without a path.
-    let scene = running(told("strict"), "print 'alive'").failing("write@2:60=done");
+    let scene = told("strict").perl("print 'alive'").failing("write@2:60=done");
     scene.clone().run().stdout("").exits(125).says("system calls: a denied call was not heard of; ");
-    running(told("strict"), "print 'alive'").run().stdout("alive").exits(0);
+    told("strict").perl("print 'alive'").run().stdout("alive").exits(0);
 }
 
 #[test]
@@ -125,7 +116,8 @@ fn where_somebody_listens_already_calls_fail_unnamed_and_that_is_said() {
     needs!(root);
     // SECCOMP_FILTER_FLAG_NEW_LISTENER, of which there can be one.
     let scene = told("strict").failing("seccomp@1:8=EBUSY");
-    running(scene, "chown 1, 1, '/x'; print $!+0")
+    scene
+        .perl("chown 1, 1, '/x'; print $!+0")
         .run()
         .stdout("1")
         .says("names of denied calls: a filter around spawnbox is listened to already: denied calls fail");

@@ -132,24 +132,16 @@ fn a_full_service_lets_the_next_client_wait_and_costs_nothing_meanwhile() {
     served.iter_mut().for_each(|client| assert_eq!(client.line(), "ready"));
     let mut waiting = std::net::TcpStream::connect(server.address()).expect("the kernel's queue takes it");
     waiting.set_read_timeout(Some(Duration::from_millis(500))).expect("a time-out can be set");
-    let before = ticks(&server);
+    let before = host::ticks(server.pid());
     let silence = waiting.read(&mut [0]).expect_err("it is not served").kind();
     assert!(matches!(silence, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
-    assert!(ticks(&server) <= before + 2, "the supervisor is busy with a client that must wait");
+    assert!(host::ticks(server.pid()) <= before + 2, "the supervisor is busy with a client that must wait");
     let [first, _second] = served;
     first.send(b"\n").rest();
     waiting.set_read_timeout(Some(patience())).expect("a time-out can be set");
     let mut ready = [0; 6];
     waiting.read_exact(&mut ready).expect("it is served now");
     waiting.write_all(b"\n").expect("its command reads");
-}
-
-/// Processor time of the supervisor, in hundredths of a second: fields 14 and 15 of proc_pid_stat(5).
-fn ticks(server: &Server) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).expect("the server runs");
-    let rest = text.rsplit_once(')').expect("the name ends").1;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum()
 }
 
 fn launcher(server: &Server) -> Pid {

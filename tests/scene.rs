@@ -102,6 +102,11 @@ impl Scene {
         self.argv(&["/bin/sh", "-c", script])
     }
 
+    /// A script of perl(1) as the command: it makes any call, by its number.
+    pub(crate) fn perl(self, script: &str) -> Self {
+        self.argv(&["/usr/bin/perl", "-e", script])
+    }
+
     /// The probe as the command, shown to the sandbox; actions are separated by ` , `.
     pub(crate) fn probe(self, actions: &str) -> Self {
         let probe = stage::program("probe");

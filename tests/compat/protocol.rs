@@ -5,7 +5,6 @@ use super::at::At;
 use super::master::Master;
 use super::row::{Row, row};
 use crate::postfix::instance::Spawner;
-use crate::scene::Client;
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 
@@ -14,13 +13,6 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 const CAT: &str = "-n @name -t unix user=nobody argv=/bin/cat";
-
-/// A client that is being served.
-fn served(master: &Master) -> Client {
-    let mut client = master.client(6).send(b"x\n");
-    assert_eq!(client.line(), "x");
-    client
-}
 
 fn messages() -> Vec<Row> {
     vec![
@@ -31,7 +23,7 @@ fn messages() -> Vec<Row> {
         .sees(|at| {
             let master = Master::start(at, CAT);
             for _ in 0..3 {
-                let client = served(&master);
+                let client = master.client(6).served();
                 assert_eq!(master.hears(), (master.id(), 15, 0));
                 assert_eq!(client.finish().rest(), "");
                 assert_eq!(master.hears(), (master.id(), 15, 1));
@@ -48,7 +40,7 @@ fn messages() -> Vec<Row> {
         ),
         row("status_generation_zero", "GENERATION is octal.").sees(|at| {
             let master = Master::with_generation(at, CAT, "0");
-            let _client = served(&master);
+            let _client = master.client(6).served();
             assert_eq!(master.hears(), (master.id(), 0, 0));
         }),
         row("refuse_generation", "Not digits: bad generation").sees(|at| {
@@ -65,7 +57,7 @@ fn messages() -> Vec<Row> {
         row("one_listener", "Without -s there is one listener.").sees(|at| {
             let master = Master::start(at, CAT);
             let other = master.client(7);
-            let _client = served(&master);
+            let _client = master.client(6).served();
             assert!(!at.is_over(&other));
         }),
         row(
@@ -88,7 +80,7 @@ fn accepts() -> Vec<Row> {
         let name = format!("accept_{}", errno.to_lowercase());
         row(&name, "accept: EAGAIN, ECONNRESET, ECONNABORTED and the like are silent").sees(move |at| {
             let master = Master::with_fault(at, CAT, &fault(errno, "1"));
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
             assert!(!at.said().iter().any(|line| line.contains("accept connection")), "{:?}", at.said());
         })
     };
@@ -96,7 +88,7 @@ fn accepts() -> Vec<Row> {
         let name = format!("accept_{}", errno.to_lowercase());
         row(&name, "accept: others error: accept connection: REASON").sees(move |at| {
             let master = Master::with_fault(at, CAT, &fault(errno, "1..3"));
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
             at.says(&format!("error: accept connection: {text}"));
             assert_eq!(at.said().iter().filter(|line| line.contains("accept connection")).count(), 3);
         })
@@ -111,7 +103,7 @@ fn accepts() -> Vec<Row> {
         told("EPERM", "Operation not permitted"),
         told("ETIMEDOUT", "Connection timed out").instead(|at| {
             let master = Master::with_fault(at, CAT, "accept,accept4:error=ETIMEDOUT:when=1..20");
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
         }),
         row("accept_errors", "accept: the 13th is fatal: too many errors - program terminated").sees(|at| {
             let master = Master::with_fault(at, CAT, "accept,accept4:error=EMFILE");
@@ -141,7 +133,7 @@ fn forks() -> Row {
             let master = Master::with_fault(at, CAT, fault(at));
             assert_eq!(master.client(6).rest(), "");
             at.says("warning: command /bin/cat: *: Resource temporarily unavailable");
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
         })
 }
 
@@ -149,14 +141,14 @@ fn ends() -> Vec<Row> {
     let by_signal = |name: &str, proves, signal: Signal| {
         row(name, proves).sees(move |at| {
             let master = Master::start(at, CAT);
-            let _client = served(&master);
+            let _client = master.client(6).served();
             assert_eq!(master.end(Some(signal)).signal(), Some(signal as i32));
         })
     };
     vec![
         row("channel_ends_idle", "Descriptor 5 becomes readable. Idle: exit 0 at once.").sees(|at| {
             let master = Master::start(at, CAT);
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
             assert_eq!(master.leave().code(), Some(0));
         }),
         row("channel_ends_before_the_first", "Descriptor 5 becomes readable. Idle: exit 0, without a client too.")
@@ -165,13 +157,13 @@ fn ends() -> Vec<Row> {
             }),
         row("max_use_status", "max_use clients, then exit 0, silent").sees(|at| {
             let master = Master::start(at, &format!("-m 1 {CAT}"));
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
             assert_eq!([master.hears().2, master.hears().2], [0, 1]);
             assert_eq!(master.end(None).code(), Some(0));
         }),
         row("max_idle_status", "max_idle: exit 0, silent").sees(|at| {
             let master = Master::start(at, &format!("-i 1 {CAT}"));
-            assert_eq!(served(&master).finish().rest(), "");
+            assert_eq!(master.client(6).served().finish().rest(), "");
             assert_eq!(master.end(None).code(), Some(0));
             assert!(!at.said().iter().any(|line| line.contains("warning")));
         }),

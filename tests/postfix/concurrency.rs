@@ -19,12 +19,6 @@ fn asked(address: &str) -> Client {
     Client::connect(address).send(b"are you there\n")
 }
 
-fn served(address: &str) -> Client {
-    let mut client = asked(address);
-    assert_eq!(client.line(), "are you there");
-    client
-}
-
 /// Whether nobody answers for a moment.
 fn waits(client: &mut Client) -> bool {
     let Client::Unix(stream) = client else { panic!("not a UNIX client") };
@@ -42,7 +36,7 @@ fn fifty_clients_at_once_have_one_process_and_the_next_one_waits_for_room() {
     in_private(&room.path(""), |log| {
         let postfix = Postfix::start(&room, "", &echo(1, 50));
         let address = postfix.socket("echo");
-        let mut clients: Vec<Client> = (0..50).map(|_| served(&address)).collect();
+        let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(&address).served()).collect();
         assert_eq!(postfix.daemons("echo").len(), 1);
         let mut late = asked(&address);
         assert!(waits(&mut late), "more clients than the service allows are served");
@@ -80,7 +74,7 @@ fn processes_with_room_take_turns_at_the_lock() {
     in_private(&room.path(""), |_log| {
         let postfix = Postfix::start(&room, "", &echo(2, 2));
         let address = postfix.socket("echo");
-        let mut clients: Vec<Client> = (0..4).map(|_| served(&address)).collect();
+        let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(&address).served()).collect();
         assert_eq!(postfix.daemons("echo").len(), 2);
         let mut late = asked(&address);
         assert!(waits(&mut late));
@@ -107,10 +101,10 @@ fn a_reload_frees_the_place_of_a_process_that_serves_and_its_command_keeps_its_l
         for service in ["echo", "one"] {
             let address = postfix.socket(service);
             let began = Instant::now();
-            let mut old = served(&address);
+            let mut old = Client::connect(&address).served();
             let before = host::watch(&postfix.daemons(service));
             postfix.signal(Signal::SIGHUP);
-            let newer = served(&address);
+            let newer = Client::connect(&address).served();
             assert!(began.elapsed() < Duration::from_secs(3), "{service}: the new client waited for the old one");
             assert!(before.end_within(patience()), "{service}");
             old = old.send(b"still there\n");
@@ -136,7 +130,7 @@ fn what_goes_on_after_a_reload_says_how_it_ended_and_ends_with_postfix() {
                      echo unix - n n - 1 spawnbox user=nobody argv=/bin/cat\n";
         let postfix = Postfix::start(&room, "", entry);
         let asker = Client::connect(&postfix.socket("ask"));
-        let guest = served(&postfix.socket("echo"));
+        let guest = Client::connect(&postfix.socket("echo")).served();
         host::eventually("the shell is there", patience(), || !host::processes("read status").is_empty());
         let before = host::watch(&[postfix.daemons("ask"), postfix.daemons("echo")].concat());
         postfix.signal(Signal::SIGHUP);
@@ -158,16 +152,16 @@ fn max_use_turns_nobody_away_while_several_are_served() {
         let entry = "echo unix - n n - 1 spawnbox -o max_use=2 -o echo_concurrency=3 user=nobody argv=/bin/cat\n";
         let postfix = Postfix::start(&room, "", entry);
         let address = postfix.socket("echo");
-        let stays = served(&address);
+        let stays = Client::connect(&address).served();
         let daemon = postfix.daemons("echo");
         for _ in 0..4 {
-            assert_eq!(served(&address).finish().rest(), "");
+            assert_eq!(Client::connect(&address).served().finish().rest(), "");
         }
         assert_eq!(postfix.daemons("echo"), daemon);
         let daemon = host::watch(&daemon);
         assert_eq!(stays.finish().rest(), "");
         assert!(daemon.end_within(patience()), "it goes on after its last client");
-        assert_eq!(served(&address).finish().rest(), "");
+        assert_eq!(Client::connect(&address).served().finish().rest(), "");
         log.says_all(&["echo: session=5 policy=compatible@"]);
         assert!(!log.text().contains("warning"), "{}", log.text());
         postfix.stop();

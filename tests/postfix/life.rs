@@ -12,13 +12,6 @@ use std::time::{Duration, Instant};
 /// A service that sends back what it is sent.
 const ECHO: &str = "echo unix - n n - 0 spawnbox user=nobody argv=/bin/cat\n";
 
-/// A client that is being served.
-fn served(address: &str) -> Client {
-    let mut client = Client::connect(address).send(b"are you there\n");
-    assert_eq!(client.line(), "are you there");
-    client
-}
-
 #[test]
 fn a_service_that_cannot_be_served_shows_its_first_client_the_end() {
     needs!(root);
@@ -92,7 +85,7 @@ fn a_stopped_session_dies_with_its_killed_daemon() {
     let room = room();
     in_private(&room.path(""), |_| {
         let postfix = Postfix::start(&room, "", ECHO);
-        let client = served(&postfix.socket("echo"));
+        let client = Client::connect(&postfix.socket("echo")).served();
         let daemon = postfix.daemons("echo").into_iter().find(|pid| host::tree(*pid).len() > 2).expect("it serves");
         let session: Vec<u32> = host::tree(daemon).into_iter().filter(|pid| *pid != daemon).collect();
         let watched = host::watch(&session);
@@ -113,7 +106,7 @@ fn two_clients_at_once_have_two_processes() {
     in_private(&room.path(""), |_log| {
         let postfix = Postfix::start(&room, "", ECHO);
         let address = postfix.socket("echo");
-        let clients = [served(&address), served(&address)];
+        let clients = [Client::connect(&address).served(), Client::connect(&address).served()];
         assert_eq!(postfix.daemons("echo").len(), 2);
         drop(clients);
         postfix.stop();
@@ -129,7 +122,7 @@ fn clients_one_after_another_are_served_by_a_process_that_is_there() {
         let postfix = Postfix::start(&room, "", ECHO);
         let address = postfix.socket("echo");
         for _ in 0..10 {
-            assert_eq!(served(&address).finish().rest(), "");
+            assert_eq!(Client::connect(&address).served().finish().rest(), "");
         }
         // A client sees the end a moment before master hears that the process is free, and may need another one.
         assert!(postfix.daemons("echo").len() < 10);
@@ -146,8 +139,8 @@ fn a_reload_leaves_who_is_served_in_peace_and_ends_the_process_after_it() {
     in_private(&room.path(""), |log| {
         let postfix = Postfix::start(&room, "", ECHO);
         let address = postfix.socket("echo");
-        let guest = served(&address);
-        let mut client = served(&address);
+        let guest = Client::connect(&address).served();
+        let mut client = Client::connect(&address).served();
         let both = host::watch(&postfix.daemons("echo"));
         assert_eq!(guest.finish().rest(), "");
         log.says_all(&["echo: session=1 policy=compatible@", "outcome=exited status=0"]);
@@ -156,7 +149,7 @@ fn a_reload_leaves_who_is_served_in_peace_and_ends_the_process_after_it() {
         assert!(both.end_within(patience()), "a process of before the reload takes clients");
         client = client.send(b"still there\n");
         assert_eq!(client.line(), "still there");
-        let newer = served(&address);
+        let newer = Client::connect(&address).served();
         assert_eq!(postfix.daemons("echo").len(), 1);
         assert_eq!(client.finish().rest(), "");
         assert_eq!(newer.finish().rest(), "");
@@ -174,7 +167,7 @@ fn limits_of_main_cf_end_the_process_without_a_word() {
                        idle unix - n n - 0 spawnbox -i 1s user=nobody argv=/bin/cat\n";
         let postfix = Postfix::start(&room, "", entries);
         for service in ["once", "idle"] {
-            let client = served(&postfix.socket(service));
+            let client = Client::connect(&postfix.socket(service)).served();
             let daemon = host::watch(&postfix.daemons(service));
             assert_eq!(daemon.count(), 1, "{service}");
             assert_eq!(client.finish().rest(), "");
@@ -234,7 +227,7 @@ fn nothing_outlives_postfix_stop() {
     in_private(&room.path(""), |_log| {
         let entry = "127.0.0.1:2626 inet n n n - 0 spawnbox user=nobody argv=/bin/cat\n";
         let postfix = Postfix::start(&room, "", entry);
-        let client = served("127.0.0.1:2626");
+        let client = Client::connect("127.0.0.1:2626").served();
         let tree: Vec<u32> = postfix.daemons("127.0.0.1:2626").into_iter().flat_map(host::tree).collect();
         assert!(tree.len() >= 3, "daemon, first process and command: {tree:?}");
         let watched = host::watch(&tree);

@@ -67,9 +67,7 @@ fn served(address: &str) -> Client {
     let mut passer = Passer::connect(address);
     passer.hands_over(&[&theirs]);
     passer.says(NO_ATTRIBUTES);
-    let mut client = client.send(b"are you there\n");
-    assert_eq!(client.line(), "are you there");
-    client
+    client.served()
 }
 
 /// Whether this process has this socket.

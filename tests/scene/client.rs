@@ -65,6 +65,13 @@ impl Client {
         String::from_utf8_lossy(&line).into_owned()
     }
 
+    /// Has a service that sends back what it is sent answer: from here on the client is being served.
+    pub(crate) fn served(self) -> Self {
+        let mut client = self.send(b"are you there\n");
+        assert_eq!(client.line(), "are you there");
+        client
+    }
+
     /// Everything until the server closes or resets the connection.
     pub(crate) fn rest(mut self) -> String {
         let mut bytes = Vec::new();
