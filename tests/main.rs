@@ -18,6 +18,7 @@ mod refusals;
 mod complaints;
 mod check;
 mod terminal;
+mod serve;
 mod startling;
 mod connection;
 mod stderr;

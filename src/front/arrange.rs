@@ -5,8 +5,10 @@
 use super::check::mistake_of;
 use super::cli::What;
 use crate::host::{Facts, HostError, facts::Kernel, observe};
+use crate::plan::listen::transport;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve};
+use crate::policy::address::Address;
 use crate::policy::{InputError, Known, Origin, Policy, Sourced, load};
 use std::path::Path;
 
@@ -49,9 +51,20 @@ impl Arrangement {
         self
     }
 
+    /// With places to listen that win over the policy's.
+    pub(super) fn with_addresses<'a>(mut self, addresses: impl IntoIterator<Item = &'a Address>) -> Arrangement {
+        let sourced = addresses.into_iter().map(|address| Sourced::new(address.clone(), Origin::CommandLine));
+        self.request.addresses = sourced.collect();
+        self
+    }
+
     /// Looks at the host for what the policy names.
     pub(super) fn observe(&self) -> Result<Facts, Failure> {
-        let facts = observe(&self.policy.names(), &self.policy.paths()).map_err(Failure::Host)?;
+        let mut names = self.policy.names();
+        for Sourced { value, .. } in &self.request.addresses {
+            value.names(&mut names);
+        }
+        let facts = observe(&names, &self.policy.paths()).map_err(Failure::Host)?;
         say_untested(&facts.kernel);
         Ok(facts)
     }
@@ -60,6 +73,25 @@ impl Arrangement {
     pub(super) fn plan(&self, transport: Transport, facts: &Facts) -> Result<Plan, Failure> {
         let request = Request { transport, ..self.request.clone() };
         resolve(&request, &self.policy, facts).map_err(|refusal| failure(refusal, &self.policy))
+    }
+
+    /// A plan for each kind of connection that there is a place to listen for.
+    pub(super) fn plans(&self, facts: &Facts) -> Result<Vec<Plan>, Failure> {
+        let mut plans = Vec::new();
+        for kind in [Transport::Tcp, Transport::Unix] {
+            if self.addresses().iter().any(|address| transport(&address.value) == kind) {
+                plans.push(self.plan(kind, facts)?);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Where it listens.
+    pub(super) fn addresses(&self) -> &[Sourced<Address>] {
+        match self.request.addresses.is_empty() {
+            true => &self.policy.listen.addresses,
+            false => &self.request.addresses,
+        }
     }
 }
 

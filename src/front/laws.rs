@@ -2,16 +2,19 @@
 //! What must hold of every address, every file to import and every policy to add to, that an operator has. For tests and
 //! fuzzers only.
 
-use super::address::{Address, UnixAddress};
 use super::learn::merged;
 use crate::fuzz::assert_one_line;
 use crate::plan::calls;
+use crate::policy::address::{Address, UnixAddress};
 use crate::policy::import::{Calls, Format, import as imported};
 
 /// What is read is read again from its plain spelling.
 pub(crate) fn address(text: &str) {
     match text.parse::<Address>() {
-        Ok(address) => assert_eq!(spelled(&address).parse(), Ok(address)),
+        Ok(address) => {
+            assert_eq!(address.to_string().parse().as_ref(), Ok(&address));
+            assert_eq!(spelled(&address).parse(), Ok(address));
+        }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
@@ -19,6 +22,7 @@ pub(crate) fn address(text: &str) {
 fn spelled(address: &Address) -> String {
     match address {
         Address::Tcp(address) => address.to_string(),
+        Address::Abstract(name) => format!("unix:@{name}"),
         Address::Unix(UnixAddress { path, mode, user, group }) => {
             assert!(*mode <= 0o777);
             let part = |key, value: &Option<String>| value.as_ref().map_or(String::new(), |v| format!(",{key}={v}"));

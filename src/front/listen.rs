@@ -1,51 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `spawnbox listen`: our own sockets, one service for each kind of them.
 
-use super::address::Address;
 use super::arrange::{Arrangement, Failure};
 use super::check::say_what_is_missing;
 use super::cli::{Listen, What};
 use super::output::print;
-use super::socket::Bound;
 use crate::host::Facts;
 use crate::plan::Plan;
 use crate::plan::request::{Front, Transport};
-use crate::supervise::{Door, OnSignal, Plain, Supervisor};
+use crate::policy::Mistake;
+use crate::supervise::{Bound, Door, OnSignal, Plain, Supervisor};
 use nix::sys::stat::{Mode, umask};
 
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let arrangement = Arrangement::new(&options.what, Front::Listen)?;
-    let arrangement = arrangement.with_concurrency(options.max_sessions);
+    let arrangement = arrangement.with_concurrency(options.max_sessions).with_addresses(&options.addresses);
+    if arrangement.addresses().is_empty() {
+        let mistake = Mistake::new("nowhere to listen");
+        return Err(Failure::Input(mistake.help("give an address, or write `listen.addresses` in the policy").into()));
+    }
     let facts = arrangement.observe()?;
-    let mut plans = Vec::new();
-    for transport in [Transport::Tcp, Transport::Unix] {
-        let addresses: Vec<&Address> = options.addresses.iter().filter(|a| a.transport() == transport).collect();
-        if !addresses.is_empty() {
-            plans.push((arrangement.plan(transport, &facts)?, addresses));
-        }
-    }
-    if let Some((plan, _)) = plans.first() {
-        say_what_is_missing(plan);
-    }
+    let plans = arrangement.plans(&facts)?;
+    plans.iter().take(1).for_each(say_what_is_missing);
     serve(plans, &facts, options, &mut Plain)
 }
 
 /// Each plan for whoever connects to its addresses.
-pub(super) fn serve(
-    plans: Vec<(Plan, Vec<&Address>)>,
-    facts: &Facts,
-    options: &Listen,
-    door: &mut dyn Door,
-) -> Result<(), Failure> {
+pub(super) fn serve(plans: Vec<Plan>, facts: &Facts, options: &Listen, door: &mut dyn Door) -> Result<(), Failure> {
     // The mode of a socket is the one that was written.
     umask(Mode::empty());
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
     let mut told = Vec::new();
     let mut kinds = Vec::new();
-    for (plan, addresses) in plans {
+    for plan in plans {
         kinds.push(plan.transport);
-        let bound: Result<Vec<Bound>, _> = addresses.into_iter().map(Address::listen).collect();
+        let bound: Result<Vec<Bound>, _> = plan.listen.addresses.iter().map(|it| it.listen(&plan.listen)).collect();
         let mut listeners = Vec::new();
         for bound in bound.map_err(Failure::Host)? {
             told.push((bound.address, bound.port, bound.example));

@@ -7,8 +7,6 @@ mod cli;
 mod arrange;
 mod output;
 mod listen;
-mod address;
-mod socket;
 mod terminal;
 mod given;
 mod run;

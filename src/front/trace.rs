@@ -17,7 +17,6 @@ mod door;
 mod tracer;
 mod judge;
 mod sight;
-mod space;
 mod denial;
 mod tally;
 
@@ -27,6 +26,7 @@ use super::given::Given;
 use super::run;
 use super::{check, listen};
 use crate::host::{Facts, HostError};
+use crate::plan::listen::transport;
 use crate::plan::model::{Ids, Plan};
 use crate::plan::request::Front;
 use crate::plan::traced;
@@ -43,13 +43,13 @@ use tracer::Tracer;
 pub(super) fn trace(options: &Trace) -> Result<ExitCode, Failure> {
     let mut tally = Tally::new(options.json, options.out.as_deref()).map_err(Failure::Host)?;
     let (front, transport, given) = match &options.address {
-        Some(address) => (Front::Listen, address.transport(), None),
+        Some(address) => (Front::Listen, transport(address), None),
         None => {
             let given = Given::take().map_err(Failure::Host)?;
             (Front::Run, given.transport, Some(given))
         }
     };
-    let arrangement = Arrangement::new(&options.what, front)?;
+    let arrangement = Arrangement::new(&options.what, front)?.with_addresses(&options.address);
     let facts = arrangement.observe()?;
     let plan = traced(arrangement.plan(transport, &facts)?, &facts)
         .map_err(|why| Failure::Host(HostError { doing: "trace".into(), why }))?;
@@ -89,14 +89,13 @@ fn supervise(
             Ok(door.once.status())
         }
         (None, address) => {
-            let addresses = address.iter().collect();
             let like = Listen {
                 addresses: address.iter().cloned().collect(),
                 print_port: options.print_port,
                 max_sessions: None,
                 what: options.what.clone(),
             };
-            listen::serve(vec![(plan, addresses)], facts, &like, &mut door)?;
+            listen::serve(vec![plan], facts, &like, &mut door)?;
             Ok(ExitCode::SUCCESS)
         }
     }

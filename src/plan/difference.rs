@@ -9,6 +9,7 @@ mod tests;
 
 use super::calls::{self, Allowed};
 use super::explain::{clients_words, size};
+use super::listen;
 use super::model::{CgroupLimits, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
 use crate::policy::Paint;
@@ -271,7 +272,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         Some(Denials::Told | Denials::Traced) => "yes".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
-    let rows: [(&str, Value<'_>); 13] = [
+    let rows: [(&str, Value<'_>); 16] = [
         ("runs", &argv),
         ("looked for at", &programs),
         ("environment", &variables),
@@ -284,6 +285,9 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         ("denied calls named in the log", &named),
         ("clients", &clients),
         ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
+        ("listens on", &|plan| listen::words(&plan.listen)),
+        ("clients that may wait to be accepted", &|plan| plan.listen.backlog.to_string()),
+        ("shares its ports", &|plan| if plan.listen.reuse_port { "yes" } else { "no" }.to_string()),
         ("connection held by the supervisor", &|plan| if plan.hold { "yes" } else { "no" }.to_string()),
     ];
     let differ = rows.into_iter().filter_map(|(name, value)| {

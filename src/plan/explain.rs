@@ -10,7 +10,8 @@ mod sight;
 mod steps;
 mod walls;
 
-use super::model::{Ends, Ids, Plan, StandardError};
+use super::listen;
+use super::model::{Ends, Ids, Listen, Plan, StandardError};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
 use crate::policy::{Filled, Origin, Paint, printable};
@@ -130,12 +131,28 @@ fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
         Transport::Stdio => "whatever it is given",
     };
     page.row("clients", format!("from {front}, {transport}"), None);
+    listens(plan, page);
     let who = if facts.rootless() { format!("user id {}", facts.uid) } else { "root".to_string() };
     let landlock = match facts.landlock_abi {
         0 => "no Landlock".to_string(),
         abi => format!("Landlock ABI {abi}"),
     };
     page.row("host", format!("Linux {}, {landlock}; spawnbox runs as {who}", facts.kernel.release), None);
+}
+
+fn listens(plan: &Plan, page: &mut Page) {
+    let Listen { addresses, backlog, reuse_port } = &plan.listen;
+    if addresses.is_empty() {
+        return;
+    }
+    page.row("", format!("at {}", listen::words(&plan.listen)), origin(plan, "listen.addresses"));
+    if let Some(origin) = written(plan, "listen.backlog") {
+        page.row("", format!("of whom {backlog} may wait to be accepted"), Some(origin));
+    }
+    if *reuse_port {
+        let text = "who may get to another process of this user that listens on the same port";
+        page.row("", text, origin(plan, "listen.reuse-port"));
+    }
 }
 
 fn runs(plan: &Plan, page: &mut Page) {

@@ -19,6 +19,7 @@ mod landlock;
 mod layers;
 mod limits;
 pub mod clients;
+pub mod listen;
 mod order;
 mod origins;
 mod traced;

@@ -6,6 +6,7 @@ use super::clients::Clients;
 use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
+use crate::policy::address::Address;
 pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError};
 use crate::policy::{Filled, Origin};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,12 +89,25 @@ pub struct Plan {
     pub ends: Ends,
     /// Where the command's standard error goes.
     pub stderr: StandardError,
+    /// Where clients of this kind connect, and how. Nowhere where somebody else listens.
+    pub listen: Listen,
     /// The child's steps, in order; a step that this plan does not need is not in it.
     pub steps: Vec<Step>,
     /// Where the value of a dotted policy key (`limits.time`) came from.
     pub origins: BTreeMap<&'static str, Origin>,
     /// Layers that are off or weaker than they could be, each with its reason.
     pub off: Vec<Off>,
+}
+
+/// Where a service listens itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// In the order in which they were written.
+    pub addresses: Vec<Address>,
+    /// How many clients may wait to be accepted; the kernel cuts it to net.core.somaxconn.
+    pub backlog: i32,
+    /// Others of the same user may listen on the same port.
+    pub reuse_port: bool,
 }
 
 /// What runs.

@@ -3,6 +3,7 @@
 //! Values only: names are looked up by `host`, checked by `resolve`.
 
 use crate::policy::Sourced;
+use crate::policy::address::Address;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Request {
     pub time_limit: Option<Sourced<Duration>>,
     /// `NAME_concurrency`, `--max-sessions`.
     pub concurrency: Option<Sourced<u64>>,
+    /// Where to listen instead of where the policy says.
+    pub addresses: Vec<Sourced<Address>>,
     /// Exactly this environment comes before the policy's own additions, in this order.
     pub environment: Vec<(String, String)>,
     /// Working directory when the policy names none; absent means `/`.
@@ -47,6 +50,7 @@ impl Request {
             argv: None,
             time_limit: None,
             concurrency: None,
+            addresses: Vec::new(),
             environment: Vec::new(),
             directory: None,
             chroot: None,

@@ -6,7 +6,9 @@ use super::layers::First;
 use super::model::{Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::Request;
-use super::{calls, clients, command, files, forward, identity, landlock, layers, limits, network, order, origins};
+use super::{
+    calls, clients, command, files, forward, identity, landlock, layers, limits, listen, network, order, origins,
+};
 use crate::host::Facts;
 use crate::host::facts::Trial;
 use crate::policy::model::{Layer, OnDeny};
@@ -94,6 +96,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         idle_limit,
         ends: ends(policy, first)?,
         stderr: policy.connection.stderr.as_ref().map_or(StandardError::Connection, |stderr| stderr.value),
+        listen: listen::resolve(request, policy, facts)?,
         steps: Vec::new(),
         off,
     };

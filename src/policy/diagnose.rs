@@ -205,7 +205,7 @@ impl Mistake {
         }
     }
 
-    fn told(&self) -> Told {
+    pub(super) fn told(&self) -> Told {
         let (place, at) = match &self.place {
             Place::Text(source, span) => (Some(source.title()), Some(source.position(span.start))),
             Place::Origin(Origin::File { path, line, column }) => {

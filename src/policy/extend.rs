@@ -2,7 +2,9 @@
 //! How one policy is laid over another: lists unite, the later scalar holds, the smaller limit holds.
 //! Pure: what is merged was read before, and nothing here can fail.
 
-use super::model::{Clients, Command, Connection, Entry, Files, Isolation, Limits, Network, Policy, Scratch, Syscalls};
+use super::model::{
+    Clients, Command, Connection, Entry, Files, Isolation, Limits, Listen, Network, Policy, Scratch, Syscalls,
+};
 use super::origin::Sourced;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +38,7 @@ pub(super) fn extend(base: Layer, over: Layer) -> Layer {
         isolation: isolation(below.isolation, above.isolation),
         connection: connection(below.connection, above.connection),
         clients: clients(below.clients, above.clients),
+        listen: listen(below.listen, above.listen),
     };
     all_forced.extend(forced);
     Layer { policy, forced: all_forced }
@@ -171,6 +174,15 @@ fn clients(below: Clients, above: Clients) -> Clients {
         rate: above.rate.or(below.rate),
         rate_per_source: above.rate_per_source.or(below.rate_per_source),
         busy: above.busy.or(below.busy),
+    }
+}
+
+// Addresses are one value: a file that says where it listens must not listen at a profile's place as well.
+fn listen(below: Listen, above: Listen) -> Listen {
+    Listen {
+        addresses: if above.addresses.is_empty() { below.addresses } else { above.addresses },
+        backlog: above.backlog.or(below.backlog),
+        reuse_port: above.reuse_port.or(below.reuse_port),
     }
 }
 

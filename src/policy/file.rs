@@ -49,6 +49,7 @@ tables! {
         isolation: Table<Isolation>,
         connection: Table<Connection>,
         clients: Table<Clients>,
+        listen: Table<Listen>,
     }
     /// `[command]`
     Command {
@@ -139,6 +140,12 @@ tables! {
         rate: Spanned<String>,
         rate_per_source: Spanned<String>,
         busy: Spanned<String>,
+    }
+    /// `[listen]`
+    Listen {
+        addresses: Spanned<List<String>>,
+        backlog: Spanned<i64>,
+        reuse_port: Spanned<bool>,
     }
 }
 

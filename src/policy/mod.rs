@@ -26,6 +26,8 @@ mod schema;
 mod shape;
 mod peers;
 mod clients;
+pub mod address;
+mod listen;
 mod read;
 mod check;
 mod variables;

@@ -2,6 +2,7 @@
 //! A policy after `extends` and `-s` were applied: what was written, by whom, and nothing that was not.
 //! No defaults here: an absent value is absent, and `plan` reads it as the strictest one.
 
+use super::address::Address;
 pub use super::clients::{Clients, Frequency, Who};
 pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::origin::{Origin, Sourced};
@@ -45,6 +46,8 @@ pub struct Policy {
     pub connection: Connection,
     /// `[clients]`
     pub clients: Clients,
+    /// `[listen]`
+    pub listen: Listen,
 }
 
 /// `[command]`: what runs, as whom, with what around it.
@@ -269,6 +272,17 @@ pub struct Connection {
     pub concurrency: Option<Sourced<u64>>,
 }
 
+/// `[listen]`: where the service listens itself. Who has somebody else listen for it does not look here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// One value, as ports are: what a file names takes the place of what it extends.
+    pub addresses: Vec<Sourced<Address>>,
+    /// How many clients wait in the kernel, whom nobody has accepted yet.
+    pub backlog: Option<Sourced<u64>>,
+    /// Others of the same user may listen on the same port (`SO_REUSEPORT`).
+    pub reuse_port: Option<Sourced<bool>>,
+}
+
 impl Policy {
     /// A policy in which nothing is written yet.
     pub fn named(name: impl Into<String>) -> Self {
@@ -286,6 +300,7 @@ impl Policy {
             isolation: Isolation::default(),
             connection: Connection::default(),
             clients: Clients::default(),
+            listen: Listen::default(),
         }
     }
 
@@ -314,6 +329,7 @@ impl Policy {
         keep(&mut files.scratch, origin);
         keep(&mut self.syscalls.allow, origin);
         keep(&mut self.syscalls.deny, origin);
+        keep(&mut self.listen.addresses, origin);
         self.command.user = self.command.user.filter(|user| user.origin != *origin);
         self.command.group = self.command.group.filter(|group| group.origin != *origin);
         self
@@ -328,6 +344,9 @@ impl Policy {
             None => {}
         }
         names.groups.extend(self.command.group.as_ref().map(|group| group.value.clone()));
+        for Sourced { value, .. } in &self.listen.addresses {
+            value.names(&mut names);
+        }
         names
     }
 

@@ -7,6 +7,7 @@ use super::clients;
 use super::diagnose::{InputError, Mistake, nearest};
 use super::extend::{self, Layer};
 use super::file::{self, File, List};
+use super::listen;
 use super::model::{
     Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls, User,
 };
@@ -36,6 +37,7 @@ pub(super) fn read(file: File, source: &Source) -> Result<Layer, InputError> {
     policy.isolation = isolation(&mut check, file.isolation.unwrap_or_default().0);
     policy.connection = connection(&mut check, file.connection.unwrap_or_default().0);
     policy.clients = clients::clients(&mut check, file.clients.unwrap_or_default().0);
+    policy.listen = listen::listen(&mut check, file.listen.unwrap_or_default().0);
     check.finish()?;
     // Only now: a limit whose value is wrong would look like one that is not written.
     let mut check = Check::new(source);

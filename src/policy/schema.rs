@@ -162,7 +162,7 @@ fn schema() -> Value {
     many(&mut schema, ["command", "ignore-signals"], words::<nix::sys::signal::Signal>());
     for keys in ["command/user", "command/group", "command/argv", "command/directory", "command/environment"]
         .into_iter()
-        .chain(["files/read", "files/execute", "files/write", "files/scratch"])
+        .chain(["files/read", "files/execute", "files/write", "files/scratch", "listen/addresses"])
     {
         let place = format!("/properties/{}", keys.replace('/', "/properties/"));
         schema.pointer_mut(&place).expect("the key is there")["description"] = json!(super::variables::SUMMARY);

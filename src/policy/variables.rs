@@ -2,11 +2,12 @@
 //! `${service}` and `${user}`: what a policy's texts become for one service.
 //! Whoever fills them in knows the service; a policy that was not filled in is a type of its own, which nothing plans.
 
+use super::address::{Address, LONGEST_PATH, UnixAddress};
 use super::check::{RootPath, path};
 use super::diagnose::{InputError, Mistake};
 use super::model::{Entry, Policy, Scratch, User};
 use super::origin::{Origin, Sourced};
-use super::read;
+use super::{listen, read};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +110,9 @@ impl Written {
             *list = filler.entries(std::mem::take(list));
         }
         files.scratch = filler.scratch(std::mem::take(&mut files.scratch));
+        for Sourced { value, origin } in &mut policy.listen.addresses {
+            filler.address(value, origin);
+        }
         policy.filled = filler.filled;
         InputError::unless_none(filler.mistakes)?;
         Ok(policy)
@@ -170,6 +174,29 @@ impl Filler<'_> {
             self.mistake(mistake(&became), origin);
             text.to_owned()
         })
+    }
+
+    fn address(&mut self, address: &mut Address, origin: &Origin) {
+        match address {
+            Address::Tcp(_) => {}
+            Address::Abstract(name) => *name = self.socket(name, origin, |_| Ok(())),
+            Address::Unix(UnixAddress { path, user, group, .. }) => {
+                *path = self.socket(&path.to_string_lossy(), origin, listen::became).into();
+                for account in [user, group].into_iter().flatten() {
+                    *account = self.account(account, origin);
+                }
+            }
+        }
+    }
+
+    fn socket(&mut self, text: &str, origin: &Origin, check: fn(&str) -> Result<(), String>) -> String {
+        let became = self.text(text, origin);
+        let long = || format!("the name of a UNIX socket has at most {LONGEST_PATH} bytes");
+        let judged = if became.len() > LONGEST_PATH { Err(long()) } else { check(&became) };
+        if let Err(why) = judged {
+            self.mistake(Mistake::new(format!("nobody can listen on `{became}`: {why}")), origin);
+        }
+        became
     }
 
     /// Two entries that become one path ask for one thing; it must be there if one of them says so.

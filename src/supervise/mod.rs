@@ -31,6 +31,7 @@ mod sources;
 mod farewell;
 mod idle;
 mod listener;
+mod socket;
 pub mod connection;
 mod passer;
 pub mod client;
@@ -43,6 +44,7 @@ pub use door::{Advice, Door, Ended, NotAccepted, Plain};
 pub use listener::{Arrival, Listener};
 pub use outcome::{Limit, Outcome, Usage};
 pub use passer::{PassError, Passer};
+pub use socket::Bound;
 #[cfg(any(test, fuzzing))]
 pub(crate) use stderr::law as stderr_law;
 pub use supervisor::{OnSignal, Supervisor};

@@ -3,7 +3,7 @@
 
 use super::LISTENING;
 use super::what::What;
-use crate::front::address::Address;
+use crate::policy::address::Address;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -14,11 +14,12 @@ use clap::Args;
     SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
     Exit status: 0 ended as asked, 1 this host cannot, 2 usage or policy.")]
 pub(in crate::front) struct Listen {
-    /// Where to listen: HOST:PORT, [HOST]:PORT, or unix:PATH[,mode=0660][,user=U][,group=G]
+    /// Where to listen: HOST:PORT, [HOST]:PORT, unix:PATH[,mode=0660][,user=U][,group=G] or unix:@NAME
+    /// [default: where the policy says]
     ///
     /// HOST is an address of this host; 0.0.0.0 and [::] are all of them. With port 0 the kernel chooses one. A UNIX
-    /// socket has mode 0600 unless another is given, and is removed at the end.
-    #[arg(required = true, value_name = "ADDR")]
+    /// socket has mode 0600 unless another is given, and is removed at the end; one with a @ has no file.
+    #[arg(value_name = "ADDR")]
     pub(in crate::front) addresses: Vec<Address>,
     /// Print each port, or socket path, on a line of standard output
     ///

@@ -3,7 +3,7 @@
 
 use super::what::What;
 use super::{LISTENING, PRINTED, WHAT, WRITTEN};
-use crate::front::address::Address;
+use crate::policy::address::Address;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 

@@ -3,12 +3,12 @@
 
 use super::attend::{End, Feed, Run, Signals};
 use super::journal::Journal;
-use crate::front::address::Address;
 use crate::front::arrange::Failure;
-use crate::front::socket::Bound;
 use crate::host::HostError;
 use crate::observe::{Hearer, Opening, Started, start};
-use crate::plan::model::{Command, Filter};
+use crate::plan::model::{Command, Filter, Listen};
+use crate::policy::address::Address;
+use crate::supervise::Bound;
 use crate::sys::socket::tcp_traffic;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -56,7 +56,7 @@ struct Ends {
 impl Source {
     pub(super) fn of(address: Option<&Address>) -> Result<Source, Failure> {
         let Some(address) = address else { return Ok(Source::given()) };
-        address.listen().map(Source::Listener).map_err(Failure::Host)
+        address.listen(&Listen::NOWHERE).map(Source::Listener).map_err(Failure::Host)
     }
 
     fn given() -> Source {

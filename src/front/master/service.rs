@@ -123,6 +123,7 @@ fn request(start: &Start, transport: Transport, place: Option<&Elsewhere>) -> Re
         concurrency: parameters
             .concurrency()?
             .map(|most| Sourced::new(most.into(), of(&parameters.concurrency_name()))),
+        addresses: Vec::new(),
         environment,
         directory: Some(PathBuf::from(if place.is_some() { "/" } else { &parameters.queue_directory })),
         chroot: place.map(|place| place.path().to_path_buf()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where each field of a plan is compared, or why it is not. Compares nothing itself.
 
-use crate::plan::model::{CgroupLimits, Command, Filter, Identity, Landlock, PidLimits, Plan, Relay};
+use crate::plan::model::{CgroupLimits, Command, Filter, Identity, Landlock, Listen, PidLimits, Plan, Relay};
 
 /// Does nothing but name every field: a new one does not compile before somebody has said where it is compared.
 #[rustfmt::skip]
@@ -20,7 +20,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
         // In `walls`.
         namespaces: _, hostname: _, memory_deny_write_execute: _, ends: _, stderr: _, pid_limits,
         // In `changes`.
-        oom_score_adj: _, init: _, hold: _, clients: _,
+        oom_score_adj: _, init: _, hold: _, clients: _, listen,
         // Below.
         relay, command, identity, landlock, filter,
     } = plan;
@@ -32,6 +32,8 @@ pub(super) fn each_has_its_place(plan: &Plan) {
     } = command;
     // The name is that of the ids; whether they are changed follows from who starts it.
     let Identity { name: _, ids: _, change: _ } = identity;
+    // Who may connect; the command is allowed no more by it.
+    let Listen { addresses: _, backlog: _, reuse_port: _ } = listen;
     if let Some(Relay { peers: _, connection: _ }) = relay {}
     // The ABI is the kernel's.
     if let Some(Landlock { abi: _, files: _, connect: _, bind: _, udp: _, scopes: _ }) = landlock {}

@@ -2,11 +2,12 @@
 //! From an address to a listening socket, with the name, mode and owner it should have.
 //! A name in the file system is only taken over from a socket that nobody listens on.
 
-use super::address::{Address, UnixAddress};
+use super::connection::refuse_descriptors;
+use super::listener::Listener;
 use crate::host::{HostError, errno_text};
+use crate::plan::model::Listen;
 use crate::plan::request::Transport;
-use crate::supervise::Listener;
-use crate::supervise::connection::refuse_descriptors;
+use crate::policy::address::{Address, UnixAddress};
 use nix::errno::Errno;
 use nix::unistd::{Group, User};
 use rustix::fs::Mode;
@@ -16,41 +17,35 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// The kernel cuts it to net.core.somaxconn.
-const BACKLOG: i32 = 4096;
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// A listener and where it is reached.
-pub(super) struct Bound {
-    pub(super) listener: Listener,
+#[derive(Debug)]
+pub struct Bound {
+    /// The socket.
+    pub listener: Listener,
     /// In the words of the command line.
-    pub(super) address: String,
+    pub address: String,
     /// A port, or a path: what `--print-port` prints.
-    pub(super) port: String,
+    pub port: String,
     /// A command that connects to it.
-    pub(super) example: String,
+    pub example: String,
 }
 
 impl Address {
-    /// What connections to it are.
-    pub(super) fn transport(&self) -> Transport {
+    /// Opens, binds and listens, as this says; its addresses are not looked at.
+    pub fn listen(&self, how: &Listen) -> Result<Bound, HostError> {
         match self {
-            Address::Tcp(_) => Transport::Tcp,
-            Address::Unix(_) => Transport::Unix,
-        }
-    }
-
-    /// Opens, binds and listens.
-    pub(super) fn listen(&self) -> Result<Bound, HostError> {
-        match self {
-            Address::Tcp(address) => listen_tcp(*address),
-            Address::Unix(address) => listen_unix(address),
+            Address::Tcp(address) => listen_tcp(*address, how),
+            Address::Unix(address) => listen_unix(address, how),
+            Address::Abstract(name) => listen_abstract(name, how),
         }
     }
 }
 
-fn listen_tcp(address: SocketAddr) -> Result<Bound, HostError> {
-    let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {address}"), errno(error));
+fn listen_tcp(address: SocketAddr, how: &Listen) -> Result<Bound, HostError> {
+    let doing = || format!("listen on {address}");
+    let failed = |error: rustix::io::Errno| HostError::new(doing(), errno(error));
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket_with(family, SocketType::STREAM, FLAGS, None).map_err(failed)?;
     sockopt::set_socket_reuseaddr(&socket, true).map_err(failed)?;
@@ -58,8 +53,15 @@ fn listen_tcp(address: SocketAddr) -> Result<Bound, HostError> {
         // [::] and 0.0.0.0 are two addresses here, and both can be given.
         sockopt::set_ipv6_v6only(&socket, true).map_err(failed)?;
     }
-    rustix::net::bind(&socket, &address).map_err(failed)?;
-    rustix::net::listen(&socket, BACKLOG).map_err(failed)?;
+    if how.reuse_port {
+        sockopt::set_socket_reuseport(&socket, true).map_err(failed)?;
+    }
+    // A port that others listen on is refused by either call, see tcp(7) on SO_REUSEADDR.
+    let bound = rustix::net::bind(&socket, &address).and_then(|()| rustix::net::listen(&socket, how.backlog));
+    bound.map_err(|error| match (way_out(error, address), failed(error)) {
+        (Some(way_out), failed) => HostError { why: format!("{}; {way_out}", failed.why), ..failed },
+        (None, failed) => failed,
+    })?;
     let bound = rustix::net::getsockname(&socket).map_err(failed)?;
     let bound = SocketAddr::try_from(bound).map_err(failed)?;
     let host = match (bound.ip().is_unspecified(), bound.is_ipv4()) {
@@ -75,7 +77,35 @@ fn listen_tcp(address: SocketAddr) -> Result<Bound, HostError> {
     })
 }
 
-fn listen_unix(address: &UnixAddress) -> Result<Bound, HostError> {
+/// What an operator can do about an address that cannot be had.
+fn way_out(error: rustix::io::Errno, address: SocketAddr) -> Option<String> {
+    let port = address.port();
+    match error {
+        rustix::io::Errno::ADDRINUSE => Some(format!("ss -ltnp sport = :{port} says by whom")),
+        rustix::io::Errno::ADDRNOTAVAIL => Some("no interface of this host has that address".to_string()),
+        rustix::io::Errno::ACCESS => Some(format!(
+            "port {port} needs root, CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start"
+        )),
+        _ => None,
+    }
+}
+
+fn listen_abstract(name: &str, how: &Listen) -> Result<Bound, HostError> {
+    let failed = |error: rustix::io::Errno| HostError::new(format!("listen on unix:@{name}"), errno(error));
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None).map_err(failed)?;
+    rustix::net::bind(&socket, &address).map_err(failed)?;
+    refuse_descriptors(socket.as_fd())?;
+    rustix::net::listen(&socket, how.backlog).map_err(failed)?;
+    Ok(Bound {
+        listener: Listener::new(socket, Transport::Unix),
+        address: format!("unix:@{name}"),
+        port: format!("@{name}"),
+        example: format!("socat - ABSTRACT-CONNECT:{name}"),
+    })
+}
+
+fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Bound, HostError> {
     let path = &address.path;
     let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {}", path.display()), errno(error));
     let owner = owner(address)?;
@@ -93,7 +123,7 @@ fn listen_unix(address: &UnixAddress) -> Result<Bound, HostError> {
     }
     refuse_descriptors(listener.as_fd())?;
     // Nobody can connect before this, so nobody has who would not be let in now.
-    rustix::net::listen(&listener, BACKLOG).map_err(failed)?;
+    rustix::net::listen(&listener, how.backlog).map_err(failed)?;
     let text = path.display().to_string();
     Ok(Bound { listener, address: format!("unix:{text}"), port: text.clone(), example: format!("nc -U {text}") })
 }
@@ -191,11 +221,11 @@ mod tests {
         let room = room("taken");
         let file = room.join("file");
         std::fs::write(&file, "precious").unwrap();
-        let error = unix(&file).listen().err().unwrap().to_string();
+        let error = unix(&file).listen(&Listen::NOWHERE).err().unwrap().to_string();
         assert_eq!(error, format!("cannot listen on {}: a file that is no socket has that name", file.display()));
         let socket = room.join("socket");
-        let first = unix(&socket).listen().unwrap();
-        let error = unix(&socket).listen().err().unwrap().to_string();
+        let first = unix(&socket).listen(&Listen::NOWHERE).unwrap();
+        let error = unix(&socket).listen(&Listen::NOWHERE).err().unwrap().to_string();
         assert_eq!(error, format!("cannot listen on {}: another program listens there", socket.display()));
         drop(first);
         assert!(!socket.exists());
@@ -207,7 +237,7 @@ mod tests {
         let room = room("dead");
         let path = room.join("socket");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let bound = unix(&path).listen().unwrap();
+        let bound = unix(&path).listen(&Listen::NOWHERE).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
         std::fs::remove_file(&path).unwrap();
         let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -221,7 +251,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let room = room("mode");
         let path = room.join("socket");
-        let _bound = unix(&path).listen().unwrap();
+        let _bound = unix(&path).listen(&Listen::NOWHERE).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::remove_dir_all(room).unwrap();
     }
@@ -236,7 +266,7 @@ mod tests {
         rustix::net::listen(&listener, 0).unwrap();
         let waiting = socket();
         rustix::net::connect(&waiting, &name).unwrap();
-        let error = unix(&path).listen().err().unwrap().to_string();
+        let error = unix(&path).listen(&Listen::NOWHERE).err().unwrap().to_string();
         assert!(error.ends_with("another program listens there"), "{error}");
         std::fs::remove_dir_all(room).unwrap();
     }
@@ -259,15 +289,42 @@ mod tests {
 
     #[test]
     fn an_unknown_owner_is_named() {
-        let error = "unix:/tmp/x,user=no-such-user".parse::<Address>().unwrap().listen().err().unwrap();
+        let error = "unix:/tmp/x,user=no-such-user".parse::<Address>().unwrap().listen(&Listen::NOWHERE).err().unwrap();
         assert_eq!(error.to_string(), "cannot give /tmp/x its user: there is no user `no-such-user`");
     }
 
     #[test]
     fn a_port_of_the_kernels_choice_is_told() {
-        let bound = "127.0.0.1:0".parse::<Address>().unwrap().listen().unwrap();
+        let bound = "127.0.0.1:0".parse::<Address>().unwrap().listen(&Listen::NOWHERE).unwrap();
         assert_eq!(bound.example, format!("nc 127.0.0.1 {}", bound.port));
-        let taken = bound.address.parse::<Address>().unwrap().listen().err().unwrap().to_string();
-        assert_eq!(taken, format!("cannot listen on {}: Address already in use", bound.address));
+        let taken = bound.address.parse::<Address>().unwrap().listen(&Listen::NOWHERE).err().unwrap().to_string();
+        let by_whom = format!("ss -ltnp sport = :{} says by whom", bound.port);
+        assert_eq!(taken, format!("cannot listen on {}: Address already in use; {by_whom}", bound.address));
+    }
+
+    #[test]
+    fn an_address_that_is_nobodys_is_told_with_a_way_out() {
+        let error = "192.0.2.1:0".parse::<Address>().unwrap().listen(&Listen::NOWHERE).unwrap_err().to_string();
+        assert!(error.ends_with("; no interface of this host has that address"), "{error}");
+        let privileged = way_out(rustix::io::Errno::ACCESS, "127.0.0.1:25".parse().unwrap()).unwrap();
+        assert!(privileged.starts_with("port 25 needs root, CAP_NET_BIND_SERVICE"), "{privileged}");
+    }
+
+    #[test]
+    fn a_port_is_shared_by_those_who_all_say_so() {
+        let shared = Listen { reuse_port: true, ..Listen::NOWHERE };
+        let first = "127.0.0.1:0".parse::<Address>().unwrap().listen(&shared).unwrap();
+        let address: Address = first.address.parse().unwrap();
+        assert!(address.listen(&Listen::NOWHERE).is_err());
+        assert!(address.listen(&shared).is_ok());
+    }
+
+    #[test]
+    fn an_abstract_name_is_taken_once_and_leaves_no_file() {
+        let address: Address = format!("unix:@spawnbox-socket-{}", std::process::id()).parse().unwrap();
+        let bound = address.listen(&Listen::NOWHERE).unwrap();
+        assert_eq!((bound.address.as_str(), bound.port.starts_with('@')), (address.to_string().as_str(), true));
+        let error = address.listen(&Listen::NOWHERE).unwrap_err().to_string();
+        assert_eq!(error, format!("cannot listen on {address}: Address already in use"));
     }
 }
