@@ -23,6 +23,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("merge", |bytes| text(bytes, crate::front::laws::merge)),
     ("host", |bytes| text(bytes, crate::host::laws::files)),
     ("stderr", crate::supervise::stderr_law),
+    ("proxy", crate::supervise::proxy_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),
 ];
 

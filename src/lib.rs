@@ -53,7 +53,8 @@
 //!    limits, groups, keyring, session and directory are stated, not inherited.
 //! 4. Order is behaviour: the rows of [`plan::steps`] say why each stands where it stands.
 //! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
-//! 6. A client cannot write our log, and nothing that it sends is parsed.
+//! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the policy
+//!    trusts, which is read to its exact length.
 //! 7. Nothing is reused that could remember: not a namespace, not a cgroup, not a cord.
 //!
 //! # Security: who is trusted with what
@@ -61,8 +62,8 @@
 //! * **The policy's author** decides what a command gets. The file and every directory on its way must belong to root
 //!   or the caller and be writable by no one else; it is opened once.
 //! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
-//!   connections. It parses no byte of a client or of a command: records of a fixed form come up a cord, and one that
-//!   no child of ours writes is logged and ends its session. What a command writes to standard error is a client's, or,
+//!   connections. It parses no byte of a client or of a command, but the header of a proxy that the policy trusts:
+//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What a command writes to standard error is a client's, or,
 //!   where the policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or

@@ -43,6 +43,7 @@ mod apart;
 mod clients;
 mod admission;
 mod idle;
+mod proxy;
 mod death;
 mod postfix;
 mod compat;

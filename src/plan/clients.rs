@@ -28,6 +28,8 @@ pub struct Clients {
     pub rate: Option<Frequency>,
     /// How often one source may connect; more than that are refused.
     pub rate_per_source: Option<Frequency>,
+    /// Proxies that say who their clients are; all clients come through one, where there is any.
+    pub proxies: BTreeSet<Who>,
     /// What is written to a client that is refused for its number; nothing where it is empty.
     pub busy: String,
 }
@@ -50,6 +52,7 @@ impl Default for Clients {
             prefixes: PREFIXES,
             rate: None,
             rate_per_source: None,
+            proxies: BTreeSet::new(),
             busy: String::new(),
         }
     }
@@ -69,12 +72,17 @@ pub(super) fn resolve(request: &Request, policy: &Policy, off: &mut Vec<Off>) ->
         (Transport::Tcp, Who::User(_) | Who::Group(_)) | (Transport::Unix, Who::Network(_)) => false,
         (Transport::Stdio, _) => false,
     };
-    if let (Some(first), false) = (written.allow.first(), written.allow.iter().any(|who| can_match(&who.value))) {
+    let of_peers = [("clients.allow", &written.allow), ("clients.proxy-protocol.from", &written.proxies)];
+    // Behind a proxy, who is allowed is known by address, whatever the proxy connects by.
+    let behind = !written.proxies.is_empty();
+    for (key, list) in of_peers {
+        let anybody = list.iter().any(|who| can_match(&who.value)) || (key == "clients.allow" && behind);
+        let (Some(first), false) = (list.first(), anybody) else { continue };
         let needs = match request.transport {
             Transport::Tcp => "a network where clients come over TCP",
             Transport::Unix | Transport::Stdio => "a \"uid:\" or \"gid:\" where clients come over UNIX sockets",
         };
-        return Err(Refusal::new(Slip::Needs { key: "clients.allow", needs }, &first.origin));
+        return Err(Refusal::new(Slip::Needs { key, needs }, &first.origin));
     }
     if let (Some(busy), None, None) = (&written.busy, &written.per_source, &written.rate_per_source) {
         let needs = "clients.per-source or clients.rate-per-source";
@@ -92,6 +100,7 @@ pub(super) fn resolve(request: &Request, policy: &Policy, off: &mut Vec<Off>) ->
         },
         rate: written.rate.as_ref().map(|rate| rate.value),
         rate_per_source: written.rate_per_source.as_ref().map(|rate| rate.value),
+        proxies: written.proxies.iter().map(|who| who.value).collect(),
         busy: written.busy.as_ref().map_or_else(String::new, |busy| busy.value.clone()),
     })
 }
@@ -114,12 +123,15 @@ mod tests {
         for (transport, lines, why) in [
             (Transport::Tcp, "clients.allow = [\"uid:0\"]", "needs a network where clients come over TCP"),
             (Transport::Unix, "clients.allow = [\"::1\"]", "needs a \"uid:\" or \"gid:\" where"),
+            (Transport::Tcp, "clients.proxy-protocol.from = [\"uid:0\"]", "proxy-protocol.from needs a network"),
             (Transport::Tcp, "clients.busy = \"busy\"", "needs clients.per-source or clients.rate-per-source"),
         ] {
             let refused = planned(transport, lines).unwrap_err();
             assert!(refused.contains(why), "{lines}: {refused}");
         }
         let both = "clients.allow = [\"uid:0\", \"10.0.0.0/8\"]";
+        let behind = "clients = { allow = [\"10.0.0.0/8\"], proxy-protocol = { from = [\"uid:104\"] } }";
+        assert!(planned(Transport::Unix, behind).is_ok());
         assert!(planned(Transport::Tcp, both).is_ok() && planned(Transport::Unix, both).is_ok());
     }
 

@@ -107,5 +107,6 @@ fn clients(policy: &Policy, origins: &mut Origins) {
     put(origins, "clients.ipv6-prefix-length", clients.ipv6_prefix_length.as_ref());
     put(origins, "clients.rate", clients.rate.as_ref());
     put(origins, "clients.rate-per-source", clients.rate_per_source.as_ref());
+    put(origins, "clients.proxy-protocol.from", clients.proxies.first());
     put(origins, "clients.busy", clients.busy.as_ref());
 }

@@ -28,6 +28,8 @@ pub struct Clients {
     pub rate: Option<Sourced<Frequency>>,
     /// How often one source may connect.
     pub rate_per_source: Option<Sourced<Frequency>>,
+    /// Proxies that say who their clients are, and through which all of them come.
+    pub proxies: Vec<Sourced<Who>>,
     /// What a client is told for whom there is no place.
     pub busy: Option<Sourced<String>>,
 }
@@ -66,12 +68,21 @@ pub(super) fn clients(check: &mut Check<'_>, written: file::Clients) -> Clients 
         ipv6_prefix_length: check.count("ipv6-prefix-length", written.ipv6_prefix_length, 1..=128),
         rate: check.value("rate", written.rate, |text| text.parse()),
         rate_per_source: check.value("rate-per-source", written.rate_per_source, |text| text.parse()),
+        proxies: proxies(check, written.proxy_protocol),
         busy: check.value("busy", written.busy, busy),
     }
 }
 
 fn who(check: &mut Check<'_>, key: &str, written: file::List<String>) -> Vec<Sourced<Who>> {
     written.into_iter().filter_map(|text| check.value(key, Some(text), |text| text.parse())).collect()
+}
+
+fn proxies(check: &mut Check<'_>, written: Option<file::Table<file::ProxyProtocol>>) -> Vec<Sourced<Who>> {
+    let Some(file::Table(file::ProxyProtocol { from })) = written else { return Vec::new() };
+    if from.get_ref().is_empty() {
+        check.impossible("from", from.span(), "nobody could connect: name the proxies");
+    }
+    who(check, "from", from.into_inner())
 }
 
 fn busy(text: String) -> Result<String, String> {
@@ -211,6 +222,21 @@ mod tests {
         let rate: Frequency = "50/2m".parse().unwrap();
         assert_eq!((rate.each(), rate.to_string().as_str()), (Duration::from_millis(2400), "50/120s"));
         assert_eq!(rate.to_string().parse(), Ok(rate));
+    }
+
+    #[test]
+    fn without_a_proxy_to_trust_there_is_no_proxy_protocol() {
+        for (text, why) in [
+            ("clients.proxy-protocol.from=[]", "nobody could connect: name the proxies"),
+            ("clients.proxy-protocol={}", "`from` must be written here"),
+            ("clients.proxy-protocol=true", "expected a table such as `{ from = [\"10.0.0.1\"] }`"),
+        ] {
+            let error = layer(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        let policy = layer("clients.proxy-protocol={ from = [\"10.0.0.1\", \"uid:7\"] }").unwrap().policy;
+        let proxies = policy.clients.proxies.iter().map(|who| who.value.to_string()).collect::<Vec<_>>();
+        assert_eq!(proxies, ["10.0.0.1", "uid:7"]);
     }
 
     #[test]

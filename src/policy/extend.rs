@@ -162,11 +162,12 @@ fn connection(below: Connection, above: Connection) -> Connection {
     }
 }
 
-// A file that names who may connect must not get a profile's as well; who may not connect is never forgotten.
+// A file that names who may connect, or whose proxies are trusted, must not get a profile's as well; who may not connect is never forgotten.
 fn clients(below: Clients, above: Clients) -> Clients {
     let allow = if above.allow.is_empty() { below.allow } else { above.allow };
     Clients {
         allow: unite(Vec::new(), allow, |who| *who),
+        proxies: unite(Vec::new(), if above.proxies.is_empty() { below.proxies } else { above.proxies }, |who| *who),
         deny: unite(below.deny, above.deny, |who| *who),
         per_source: above.per_source.or(below.per_source),
         ipv4_prefix_length: above.ipv4_prefix_length.or(below.ipv4_prefix_length),

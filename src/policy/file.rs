@@ -140,6 +140,7 @@ tables! {
         rate: Spanned<String>,
         rate_per_source: Spanned<String>,
         busy: Spanned<String>,
+        proxy_protocol: Table<ProxyProtocol>,
     }
     /// `[listen]`
     Listen {
@@ -186,6 +187,14 @@ pub(super) struct Scratch {
 #[allow(missing_docs)]
 pub(super) struct Ports {
     pub(super) ports: Spanned<PortList>,
+}
+
+/// `{ from = [...] }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub(super) struct ProxyProtocol {
+    pub(super) from: Spanned<List<String>>,
 }
 
 /// `[25, 53]` or `"any"`

@@ -3,7 +3,9 @@
 //! written. `policies/schema.json` is what this makes: a test holds the two together.
 //! Shapes only: what is beyond them, `spawnbox check` says.
 
-use super::file::{Entry, EntryTable, File, PortList, Ports, RangeTable, Scratch, Size, Table, Time, User};
+use super::file::{
+    Entry, EntryTable, File, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table, Time, User,
+};
 use super::model::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
 use super::words::Word;
 use serde_json::{Map, Value, json};
@@ -121,6 +123,12 @@ impl Shape for Scratch {
 impl Shape for Ports {
     fn shape() -> Value {
         table([("ports".to_string(), PortList::shape())], &["ports"])
+    }
+}
+
+impl Shape for ProxyProtocol {
+    fn shape() -> Value {
+        table([("from".to_string(), Vec::<String>::shape())], &["from"])
     }
 }
 

@@ -61,14 +61,24 @@ impl Supervisor {
     pub(super) fn arrived(&mut self, number: usize, connection: OwnedFd, client: Client, door: &mut dyn Door) {
         let shut = match client {
             Client::Unix { .. } => lock::shut(connection.as_fd()),
-            Client::Tcp(_) | Client::Given => Ok(()),
+            Client::Tcp(_) | Client::Proxied { .. } | Client::Given => Ok(()),
         };
         if let Err(why) = shut {
             return self.not_accepted(number, &NotAccepted::Locked(why), door);
         }
+        let Some(service) = self.services.get(number) else { return };
+        match service.gate.expects_header(&client) {
+            Ok(false) => self.let_in(number, connection, client, door),
+            Ok(true) => self.expect_header(number, connection, client, door),
+            Err(turned) => self.turn_away(number, connection, &client, turned, door),
+        }
+    }
+
+    /// It is known who the client is.
+    pub(super) fn let_in(&mut self, number: usize, connection: OwnedFd, client: Client, door: &mut dyn Door) {
         let Some(service) = self.services.get_mut(number) else { return };
         if let Err(turned) = service.gate.enter(&client, Instant::now()) {
-            return self.turn_away(number, connection, &client, turned);
+            return self.turn_away(number, connection, &client, turned, door);
         }
         let advice = door.accepted(number, service.admission.live() + 1);
         self.begin(number, vec![connection], client);
@@ -76,7 +86,14 @@ impl Supervisor {
     }
 
     /// A client is not let in.
-    fn turn_away(&mut self, number: usize, connection: OwnedFd, client: &Client, turned: Turned) {
+    pub(super) fn turn_away(
+        &mut self,
+        number: usize,
+        connection: OwnedFd,
+        client: &Client,
+        turned: Turned,
+        door: &mut dyn Door,
+    ) {
         let Some(service) = self.services.get_mut(number) else { return };
         if let Some(line) = service.gate.told(client, turned, Instant::now()) {
             tracing::warn!("{}: {line}", service.plan.service);
@@ -84,8 +101,11 @@ impl Supervisor {
         let busy = match turned {
             Turned::TooMany(_) => service.plan.clients.busy.clone(),
             // There is nothing to be said to whoever is meant to be kept out.
-            Turned::Denied => String::new(),
+            Turned::Denied | Turned::Untrusted | Turned::Header(_) => String::new(),
         };
+        let live = service.admission.live();
+        let advice = door.not_accepted(&service.plan.service, live, &NotAccepted::TurnedAway, Tell::No);
+        self.heed(advice);
         if !busy.is_empty() {
             self.say_farewell(connection, client, &busy);
         }
@@ -97,6 +117,7 @@ impl Supervisor {
         let tell = match why {
             NotAccepted::Errno(_) => service.pause(&mut self.watch, Instant::now()),
             NotAccepted::Passed(_) | NotAccepted::Locked(_) => Tell::Now,
+            NotAccepted::TurnedAway => Tell::No,
         };
         let advice = door.not_accepted(&service.plan.service, service.admission.live(), why, tell);
         self.heed(advice);

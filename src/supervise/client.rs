@@ -14,6 +14,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub enum Client {
     /// A TCP peer.
     Tcp(SocketAddr),
+    /// A client of a proxy's, which has said who it is.
+    Proxied {
+        /// Its address.
+        client: SocketAddr,
+        /// The address that it has connected to.
+        server: SocketAddr,
+        /// The proxy.
+        by: Box<Client>,
+    },
     /// A process on this host, as it was when it connected.
     Unix {
         /// Its process id, 0 where it is in a PID namespace that is not below ours.
@@ -48,13 +57,19 @@ impl Client {
         let local = rustix::net::getsockname(connection).ok();
         let mut variables = Vec::new();
         let mut add = |name: &str, value: &dyn fmt::Display| variables.extend(format!("{name}={value}\0").into_bytes());
+        let local = match self {
+            Client::Proxied { server, .. } => Some(*server),
+            Client::Tcp(_) | Client::Unix { .. } | Client::Given => {
+                local.and_then(|local| SocketAddr::try_from(local).ok())
+            }
+        };
         match self {
-            Client::Tcp(remote) => {
+            Client::Tcp(remote) | Client::Proxied { client: remote, .. } => {
                 // "TCP6" is what ucspi-tcp6 says.
                 add("PROTO", if remote.is_ipv4() { &"TCP" } else { &"TCP6" });
                 add("TCPREMOTEIP", &remote.ip());
                 add("TCPREMOTEPORT", &remote.port());
-                if let Some(local) = local.and_then(|local| SocketAddr::try_from(local).ok()) {
+                if let Some(local) = local {
                     add("TCPLOCALIP", &local.ip().to_canonical());
                     add("TCPLOCALPORT", &local.port());
                 }
@@ -76,6 +91,7 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Client::Tcp(address) => address.fmt(f),
+            Client::Proxied { client, by, .. } => write!(f, "{client} proxy={by}"),
             Client::Unix { pid, uid, .. } => write!(f, "pid:{pid}/uid:{uid}"),
             Client::Given => f.write_str("stdin"),
         }

@@ -93,6 +93,9 @@ pub enum NotAccepted {
     /// Its client was not handed over.
     #[error(transparent)]
     Passed(#[from] PassError),
+    /// Its client was not let in, and that has its own line.
+    #[error("its client was not let in")]
+    TurnedAway,
     /// Its connection could not be made fit for a command.
     #[error(transparent)]
     Locked(HostError),

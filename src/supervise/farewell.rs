@@ -31,10 +31,14 @@ impl Supervisor {
         // A line that finds no room in an empty buffer finds none later; nobody is told of a client that has left.
         let _ = rustix::net::send(&connection, line.as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         let _ = rustix::net::shutdown(&connection, Shutdown::Write);
-        match client {
-            Client::Tcp(_) if self.farewells.all.len() < MOST => {}
-            // What a UNIX socket has in it stays there when the other end is closed.
-            Client::Tcp(_) | Client::Unix { .. } | Client::Given => return,
+        // What a UNIX socket has in it stays there when the other end is closed.
+        let over_tcp = match client {
+            Client::Tcp(_) => true,
+            Client::Proxied { by, .. } => matches!(**by, Client::Tcp(_)),
+            Client::Unix { .. } | Client::Given => false,
+        };
+        if !over_tcp || self.farewells.all.len() >= MOST {
+            return;
         }
         let (id, until) = (self.farewells.next, Instant::now() + MOMENT);
         if self.watch.add(&connection, Token::Farewell(id)).is_ok() {

@@ -19,6 +19,8 @@ pub(super) struct Gate {
     denied: Quiet,
     at_once: Quiet,
     lately: Quiet,
+    untrusted: Quiet,
+    header: Quiet,
     /// And that the service accepts more slowly than clients come.
     slowed: Quiet,
 }
@@ -30,6 +32,10 @@ pub(super) enum Turned {
     Denied,
     /// There are too many of its source.
     TooMany(TooMany),
+    /// It comes through no proxy that is trusted, and all must.
+    Untrusted,
+    /// Its proxy did not say who it is, for this reason.
+    Header(&'static str),
 }
 
 impl Gate {
@@ -42,6 +48,8 @@ impl Gate {
             denied: Quiet::default(),
             at_once: Quiet::default(),
             lately: Quiet::default(),
+            untrusted: Quiet::default(),
+            header: Quiet::default(),
             slowed: Quiet::default(),
         }
     }
@@ -49,6 +57,17 @@ impl Gate {
     /// When the next client may be let in, where that is not now.
     pub(super) fn next(&mut self, now: Instant) -> Option<Instant> {
         self.rate.as_mut().and_then(|rate| rate.next(now))
+    }
+
+    /// Whether a proxy has connected that says who its client is. Where one may, all clients come through one: the first
+    /// bytes of others are theirs to choose.
+    pub(super) fn expects_header(&self, client: &Client) -> Result<bool, Turned> {
+        let proxies = &self.clients.proxies;
+        match proxies.iter().any(|who| is_of(client, who)) {
+            true => Ok(true),
+            false if proxies.is_empty() => Ok(false),
+            false => Err(Turned::Untrusted),
+        }
     }
 
     /// A client is there: whether it may stay. Then it is counted until it leaves.
@@ -83,6 +102,8 @@ impl Gate {
             Turned::Denied => &mut self.denied,
             Turned::TooMany(TooMany::AtOnce) => &mut self.at_once,
             Turned::TooMany(TooMany::Lately) => &mut self.lately,
+            Turned::Untrusted => &mut self.untrusted,
+            Turned::Header(_) => &mut self.header,
         };
         let untold = quiet.tell(now)?;
         let source = Source::of(client, self.clients.prefixes).map_or_else(String::new, |source| source.to_string());
@@ -93,6 +114,8 @@ impl Gate {
             (Turned::TooMany(TooMany::Lately), _, Some(rate)) => {
                 format!("{source} connects more often than clients.rate-per-source, {rate}")
             }
+            (Turned::Untrusted, _, _) => "clients.proxy-protocol.from does not have it".to_string(),
+            (Turned::Header(why), _, _) => why.to_string(),
             (Turned::Denied | Turned::TooMany(_), _, _) if self.clients.deny.iter().any(|who| is_of(client, who)) => {
                 "clients.deny has it".to_string()
             }
@@ -113,10 +136,13 @@ impl Gate {
 fn is_of(client: &Client, who: &Who) -> bool {
     match (client, who) {
         // A client of IPv4 that an IPv6 socket has accepted is one of IPv4: see `Client::ask`.
-        (Client::Tcp(address), Who::Network(network)) => network.contains(&address.ip()),
+        (Client::Tcp(address) | Client::Proxied { client: address, .. }, Who::Network(network)) => {
+            network.contains(&address.ip())
+        }
         (Client::Unix { uid, .. }, Who::User(user)) => uid == user,
         (Client::Unix { gid, .. }, Who::Group(group)) => gid == group,
-        (Client::Tcp(_), Who::User(_) | Who::Group(_)) | (Client::Unix { .. }, Who::Network(_)) => false,
+        (Client::Tcp(_) | Client::Proxied { .. }, Who::User(_) | Who::Group(_))
+        | (Client::Unix { .. }, Who::Network(_)) => false,
         (Client::Given, _) => false,
     }
 }
@@ -156,6 +182,21 @@ mod tests {
         ] {
             assert_eq!((open.is_allowed(&client), closed.is_allowed(&client)), (in_open, in_closed), "{client}");
         }
+    }
+
+    #[test]
+    fn where_a_proxy_may_say_who_its_client_is_nobody_else_may_connect() {
+        let proxies = ["10.0.0.1".parse().unwrap(), "uid:7".parse().unwrap()].into();
+        let gate = Gate::new(&Clients { proxies, ..Clients::default() }, Instant::now());
+        for (client, expected) in [
+            (tcp("10.0.0.1:5"), Ok(true)),
+            (tcp("10.0.0.2:5"), Err(Turned::Untrusted)),
+            (unix(7, 1), Ok(true)),
+            (unix(8, 7), Err(Turned::Untrusted)),
+        ] {
+            assert_eq!(gate.expects_header(&client), expected, "{client}");
+        }
+        assert_eq!(super::Gate::new(&Clients::default(), Instant::now()).expects_header(&tcp("10.0.0.1:5")), Ok(false));
     }
 
     #[test]

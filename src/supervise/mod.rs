@@ -29,6 +29,7 @@ mod admit;
 mod gate;
 mod sources;
 mod farewell;
+mod proxy;
 mod idle;
 mod listener;
 mod socket;
@@ -44,6 +45,8 @@ pub use door::{Advice, Door, Ended, NotAccepted, Plain};
 pub use listener::{Arrival, Listener};
 pub use outcome::{Limit, Outcome, Usage};
 pub use passer::{PassError, Passer};
+#[cfg(any(test, fuzzing))]
+pub(crate) use proxy::law as proxy_law;
 pub use socket::Bound;
 #[cfg(any(test, fuzzing))]
 pub(crate) use stderr::law as stderr_law;

@@ -35,7 +35,13 @@ impl Supervisor {
         // A command that is process 1 itself dies with its parent, and only a parent hears how it ended.
         let alone = self.services.iter().any(|service| !service.plan.init);
         let waiting = self.sessions.values().any(|session| session.awaits_launcher());
-        if !self.leaving || alone || waiting || self.sessions.is_empty() || !self.passing.is_empty() {
+        if !self.leaving
+            || alone
+            || waiting
+            || self.sessions.is_empty()
+            || !self.passing.is_empty()
+            || !self.heralds.is_empty()
+        {
             return;
         }
         self.leaving = false;

@@ -55,7 +55,7 @@ impl Source {
     /// Where a client comes from. `None` for what is no connection.
     pub(super) fn of(client: &Client, prefixes: Prefixes) -> Option<Source> {
         match client {
-            Client::Tcp(address) => {
+            Client::Tcp(address) | Client::Proxied { client: address, .. } => {
                 let network = match address.ip() {
                     IpAddr::V4(ip) => Ipv4Net::new(ip, prefixes.v4).map(IpNet::V4),
                     IpAddr::V6(ip) => Ipv6Net::new(ip, prefixes.v6).map(IpNet::V6),

@@ -8,6 +8,7 @@ use super::farewell::Farewells;
 use super::files::OpenFiles;
 use super::listener::Listener;
 use super::pass::Passing;
+use super::proxy::Heralds;
 use super::rights::Rights;
 use super::service::Service;
 use super::session::Session;
@@ -60,6 +61,7 @@ pub struct Supervisor {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) passing: Passing,
+    pub(super) heralds: Heralds,
     pub(super) farewells: Farewells,
     pub(super) slice: Option<Slice>,
     pub(super) files: OpenFiles,
@@ -101,6 +103,7 @@ impl Supervisor {
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
             passing: Passing::default(),
+            heralds: Heralds::default(),
             farewells: Farewells::default(),
             slice: slices::shared(place)?,
             files: OpenFiles::raise()?,
@@ -202,7 +205,9 @@ impl Supervisor {
     fn is_over(&self) -> bool {
         match self.phase {
             Phase::Serving => false,
-            Phase::Draining | Phase::Stopping => self.sessions.is_empty() && self.passing.is_empty(),
+            Phase::Draining | Phase::Stopping => {
+                self.sessions.is_empty() && self.passing.is_empty() && self.heralds.is_empty()
+            }
             Phase::GivenUp => true,
         }
     }
@@ -239,6 +244,7 @@ impl Supervisor {
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Passer(id) => self.hear_passer(id, door),
+            Token::Header(id) => self.hear_header(id, door),
             Token::Farewell(id) => self.hear_farewell(id),
             Token::Cord(id) => self.hear_session(id, door),
             Token::Stderr(id) => self.hear_stderr(id),
@@ -307,6 +313,7 @@ impl Supervisor {
                 self.drain();
             }
             Timer::Passer(id) => self.lose_passer(id, door),
+            Timer::Header(id) => self.lose_header(id, door),
             Timer::Farewell(id) => self.end_farewell(id),
             Timer::Rate(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };

@@ -32,6 +32,8 @@ pub(super) enum Token {
     Stderr(u64),
     /// A daemon that hands a client over.
     Passer(u64),
+    /// A proxy that is to say who its client is.
+    Header(u64),
     /// A client that was refused and told so.
     Farewell(u64),
 }
@@ -55,6 +57,8 @@ pub(super) enum Timer {
     Idle,
     /// Somebody who hands a client over should have done so.
     Passer(u64),
+    /// A proxy should have said who its client is.
+    Header(u64),
     /// A client that was refused should have gone.
     Farewell(u64),
     /// A service's rate allows it to accept again.
@@ -163,6 +167,7 @@ impl Token {
             Token::Stderr(session) => (7, session),
             Token::Passer(passer) => (8, passer),
             Token::Farewell(client) => (9, client),
+            Token::Header(proxy) => (10, proxy),
         };
         kind << 56 | rest
     }
@@ -180,6 +185,7 @@ impl Token {
             7 => Some(Token::Stderr(rest)),
             8 => Some(Token::Passer(rest)),
             9 => Some(Token::Farewell(rest)),
+            10 => Some(Token::Header(rest)),
             _ => None,
         }
     }
@@ -202,6 +208,7 @@ mod tests {
             Token::Stderr(5),
             Token::Passer(9),
             Token::Farewell(10),
+            Token::Header(11),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

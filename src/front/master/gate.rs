@@ -132,7 +132,7 @@ impl Gate {
     pub(super) fn refuse(&mut self, why: &NotAccepted) -> Result<(), Fatal> {
         let reason = match why {
             // As little as of a client that has left again.
-            NotAccepted::Errno(Errno::ENOBUFS) => return Ok(()),
+            NotAccepted::Errno(Errno::ENOBUFS) | NotAccepted::TurnedAway => return Ok(()),
             NotAccepted::Errno(errno) => errno_text(*errno),
             NotAccepted::Passed(error) => {
                 tracing::warn!("pass_accept_attr: {error}");

@@ -17,8 +17,12 @@ pub(super) fn clients(plan: &Plan, page: &mut Page) {
 
 /// Name, what it says, and the key.
 pub(in crate::plan) fn words(clients: &Clients) -> Vec<(&'static str, String, &'static str)> {
-    let Clients { allow, deny, per_source, prefixes, rate, rate_per_source, busy } = clients;
+    let Clients { allow, deny, per_source, prefixes, rate, rate_per_source, proxies, busy } = clients;
     let mut rows = Vec::new();
+    if !proxies.is_empty() {
+        let text = format!("{}, which say first who their clients are; nobody else", list(proxies));
+        rows.push(("proxies", text, "clients.proxy-protocol.from"));
+    }
     if !allow.is_empty() {
         rows.push(("allow", format!("{}, and nobody else", list(allow)), "clients.allow"));
     }

@@ -2,7 +2,7 @@
 //! How serde reads the values of a policy file that can be written in more than one way.
 //! Sorts of values only: what one means is `read`'s.
 
-use super::{Amount, Entry, EntryTable, PortList, Ports, RangeTable, Scratch, Size, Table, Time, User};
+use super::{Amount, Entry, EntryTable, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table, Time, User};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -20,6 +20,10 @@ impl Expected for Scratch {
 
 impl Expected for Ports {
     const TEXT: &'static str = "a table such as `{ ports = [25] }`";
+}
+
+impl Expected for ProxyProtocol {
+    const TEXT: &'static str = "a table such as `{ from = [\"10.0.0.1\"] }`";
 }
 
 impl<'de, T: Deserialize<'de> + Expected> Deserialize<'de> for Table<T> {
