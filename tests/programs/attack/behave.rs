@@ -94,8 +94,16 @@ pub(crate) fn left_in(directory: &str, world: &World) -> String {
     format!("{directory}/attack-left-{}", world.text("left"))
 }
 
+/// The name of a process that a command leaves, by which it is ended where nothing else ends it.
+pub(crate) fn name_of_left(left: u64) -> String {
+    format!("left{left}")
+}
+
 /// Everything that a later command could find.
 fn leave(world: &World) {
+    let name = name_of_left(world.number("left")) + "\0";
+    // Where this is denied, so is a life after the session.
+    let _ = call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, at(name.as_bytes())]);
     run_away(false);
     for directory in ["/tmp", "/var/tmp", "/dev/shm", world.text("directory")] {
         let _ = std::fs::write(left_in(directory, world), "left");

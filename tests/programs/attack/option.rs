@@ -43,7 +43,10 @@ pub(crate) const ALL: &[Attempt] = &[
         true => set_number(IP, libc::IP_TRANSPARENT as u64, 1),
         false => Verdict::Absent("the connection is a UNIX socket"),
     }),
-    together("connection: descriptors by SO_PASSRIGHTS", |_| set_number(SOCKET, SO_PASSRIGHTS, 1)),
+    together("connection: descriptors by SO_PASSRIGHTS", |world| match world.tcp {
+        true => Verdict::Absent("TCP carries no descriptors"),
+        false => set_number(SOCKET, SO_PASSRIGHTS, 1),
+    }),
     together("connection: pidfd of the client", |world| pidfd_of_client(world, 0)),
     together("connection: pidfd of the client with a high bit", |world| pidfd_of_client(world, 1 << 32)),
 ];

@@ -3,9 +3,11 @@
 //! queue, files, and a process of the command's user. Prints one line of `name=value`, and `reached` for each client of
 //! its port that says so.
 
+use crate::behave::name_of_left;
 use crate::kernel::{Child, at, call};
 use nix::libc;
-use nix::unistd::{Gid, Uid, chown, setgroups, setresgid, setresuid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Gid, Pid, Uid, chown, setgroups, setresgid, setresuid};
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, UdpSocket};
@@ -43,11 +45,22 @@ pub(crate) fn make(directory: &str) {
     std::thread::spawn(move || tcp.incoming().flatten().for_each(hear));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     drop(objects);
+    end_all_of_name(&name_of_left(left));
     for place in ["/tmp", "/var/tmp", "/dev/shm"] {
         let _ = fs::remove_file(format!("{place}/attack-left-{left}"));
     }
     if let Ok(memory) = call(libc::SYS_shmget, &[left, 0, 0]) {
         let _ = call(libc::SYS_shmctl, &[memory as u64, libc::IPC_RMID as u64, 0]);
+    }
+}
+
+/// Ends what has that name, which nobody else has.
+fn end_all_of_name(name: &str) {
+    let entries = fs::read_dir("/proc").expect("the targets need /proc").flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        if fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|own| own.trim_end() == name) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 }
 
