@@ -9,6 +9,7 @@ mod talk;
 mod twin;
 mod without;
 mod named;
+mod traced;
 mod limits;
 
 use crate::scene::{Server, arguments};
@@ -23,8 +24,13 @@ fn text(name: &str) -> String {
 
 /// A server of this service under `policy`, a name or a file, with more settings; or its refusal to start.
 fn start(service: &Service, policy: &str, settings: &[&str]) -> Result<Server, String> {
+    start_as("listen", service, policy, settings)
+}
+
+/// The same by `listen` or by another word that serves connections.
+fn start_as(verb: &str, service: &Service, policy: &str, settings: &[&str]) -> Result<Server, String> {
     let policy = format!("--policy={policy}");
-    let mut words = vec!["listen", "127.0.0.1:0", "--print-port", &policy];
+    let mut words = vec![verb, "127.0.0.1:0", "--print-port", &policy];
     words.extend(settings);
     let user = service.user.map(|name| format!("-scommand.user=\"{name}\""));
     words.extend(user.as_deref());

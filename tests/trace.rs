@@ -206,6 +206,26 @@ fn where_nobody_can_listen_that_is_said() {
     off.trace().stdout("").exits(125).says("isolation.seccomp is off, and a command is heard by its filter");
 }
 
+#[test]
+fn a_private_directory_that_is_full_is_named_with_twice_the_room() {
+    let scene = scene("strict").set("files.scratch=[{path=\"/tmp\",size=\"64K\",inodes=8}]");
+    let more = |size: &str, inodes: u32| {
+        format!(
+            "spawnbox: denied call=write path=\"/tmp\" program=perl: No space left on device; \
+             to allow it: files.scratch = [{{ path = \"/tmp\", size = \"{size}\", inodes = {inodes} }}]\n"
+        )
+    };
+    // write(2) is not heard of, but the end of its process is.
+    let large = "open(my $f, '>', '/tmp/x'); syswrite($f, 'x' x 100_000) == 100_000 or exit 3";
+    let many = "for (1..9) { open(my $f, '>', \"/tmp/$_\") or exit 4 } exit 0";
+    for (script, status) in [(large, 3), (many, 4)] {
+        let outcome = scene.clone().argv(&["/usr/bin/perl", "-e", script]).trace();
+        outcome.exits(status).says(&more("128K", 16));
+    }
+    let whole = scene.argv(&["/usr/bin/perl", "-e", "open(my $f, '>', '/tmp/x'); print $f 'x'"]).trace().exits(0);
+    assert_eq!(named(&whole, "No space left"), Vec::<&str>::new(), "{whole}");
+}
+
 /// A trace of a command that never ends, and which has begun.
 fn endless(mark: u32) -> Child {
     let script = format!("trap '' INT TERM; echo ready; (setsid sleep {mark} &); while :; do sleep {mark}; done");

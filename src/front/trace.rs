@@ -17,6 +17,7 @@ mod door;
 mod tracer;
 mod judge;
 mod sight;
+mod space;
 mod denial;
 mod tally;
 

@@ -2,8 +2,8 @@
 //! Whether what an operator reads, where a policy lacks a grant, names that grant: the refusal to start, a line that says
 //! that no session can begin, or one on a denied call. What a command itself says does not count.
 //!
-//! `unnamed.txt` lists the grants that no line of the log names, each with the reason. A grant that is listed and named fails, so the
-//! list only shrinks.
+//! `unnamed.txt` lists the grants that no line of the log names, each with the reason. A grant that is listed and named
+//! fails, so the list only shrinks. `trace` has to name each of them, see [`super::traced`].
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,16 +28,15 @@ impl Said {
 }
 
 /// What a grant consists of.
-#[derive(Default)]
-struct Parts {
+pub(super) struct Parts {
     /// Paths, peers, groups of calls: what a sentence may call it.
-    words: BTreeSet<String>,
+    pub(super) words: BTreeSet<String>,
     /// Whether calls are among them.
     calls: bool,
 }
 
 /// Those of a grant, which may be a profile's name: then what that profile grants beyond `strict`.
-fn parts(grant: &str) -> Parts {
+pub(super) fn parts(grant: &str) -> Parts {
     let profile = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("policies/profiles/{grant}.toml"));
     let Ok(text) = std::fs::read_to_string(profile) else {
         // Groups of calls have names, and so have keys; a path begins with a slash, a peer ends with a port.
@@ -96,8 +95,8 @@ fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     })
 }
 
-/// Every grant is named or listed, and none is both.
-pub(super) fn judge(policy: &str, told: &[(String, Said)], whole: &str) {
+/// Every grant is named or listed, and none is both; those that are listed.
+pub(super) fn judge(policy: &str, told: &[(String, Said)], whole: &str) -> BTreeSet<&'static str> {
     let mut unnamed = BTreeSet::new();
     for (grant, said) in told {
         match naming(grant, said, whole) {
@@ -110,6 +109,7 @@ pub(super) fn judge(policy: &str, told: &[(String, Said)], whole: &str) {
     let old: Vec<_> = listed.difference(&unnamed).collect();
     assert!(new.is_empty(), "{policy}: nothing names {new:?} where it is missing");
     assert!(old.is_empty(), "{policy}: {old:?} is named, or no grant any more: take it off unnamed.txt");
+    listed
 }
 
 #[test]

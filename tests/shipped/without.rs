@@ -3,7 +3,7 @@
 
 use super::named::{self, Said};
 use super::service::Service;
-use super::{start, text};
+use super::{start, text, traced};
 use crate::postfix::private::Log;
 use crate::scene::stage::room;
 use crate::scene::{Server, a_second};
@@ -80,10 +80,10 @@ fn at<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut Value> {
 pub(super) fn each_grant(service: &Service, log: &Log) {
     let mutants = mutants(service.policy);
     assert!(!mutants.is_empty(), "{} grants nothing of its own", service.policy);
+    let room = room();
     let mut told = Vec::new();
-    for (grant, mutant) in mutants {
-        let room = room();
-        let file = room.file("mutant.toml", &toml::to_string(&mutant).expect("it was TOML"));
+    for (number, (grant, mutant)) in mutants.iter().enumerate() {
+        let file = room.file(&format!("{number}.toml"), &toml::to_string(mutant).expect("it was TOML"));
         let (why, said) = match start(service, &file.display().to_string(), &[TOLD]) {
             Err(refusal) => ("it is refused".to_string(), Said::Refusal(refusal)),
             Ok(server) => {
@@ -94,15 +94,24 @@ pub(super) fn each_grant(service: &Service, log: &Log) {
             }
         };
         println!("{} without {grant}: {why}\n{}", service.policy, said.text());
-        told.push((grant, said));
+        told.push((grant.clone(), said));
     }
     // Last, since the log keeps what it has been told.
-    let whole = room();
     let table: Table = toml::from_str(&text(service.policy)).expect("it is TOML");
-    let file = whole.file("whole.toml", &toml::to_string(&table).expect("it was TOML"));
+    let file = room.file("whole.toml", &toml::to_string(&table).expect("it was TOML"));
     let server = start(service, &file.display().to_string(), &[TOLD]).unwrap_or_else(|said| panic!("{said}"));
     (service.work)(&server, log).unwrap_or_else(|why| panic!("{why}\n{}", server.log()));
-    named::judge(service.policy, &told, &whole_log(&server));
+    let unnamed = named::judge(service.policy, &told, &whole_log(&server));
+    drop(server);
+    if unnamed.is_empty() {
+        return;
+    }
+    let usual = traced::grants(service, log, &file, &room.path("whole.json"));
+    for (number, (grant, _)) in mutants.iter().enumerate().filter(|(_, (grant, _))| unnamed.contains(grant.as_str())) {
+        let lacks =
+            traced::grants(service, log, &room.path(&format!("{number}.toml")), &room.path(&format!("{number}.json")));
+        traced::names(service.policy, grant, &lacks, &usual);
+    }
 }
 
 /// The log, with what a session that is over or about to end has to say; one that waits for its client may not end.

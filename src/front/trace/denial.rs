@@ -54,8 +54,14 @@ pub(super) enum Value {
     Text(String),
     /// One port of a list.
     Port(u16),
-    /// One table of a list, with this path.
-    Scratch(String),
+    /// One table of a list.
+    Scratch {
+        path: String,
+        /// Bytes.
+        size: u64,
+        inodes: u64,
+        execute: bool,
+    },
 }
 
 impl Grant {
@@ -79,7 +85,14 @@ impl Value {
             Value::Only(word) => quote(word),
             Value::Text(word) => quote(&literal(word)),
             Value::Port(port) => port.to_string(),
-            Value::Scratch(path) => format!("{{ path = {}, size = \"16M\", inodes = 1024 }}", quote(&literal(path))),
+            Value::Scratch { path, size, inodes, execute } => {
+                let size = match size {
+                    size if size % (1 << 20) == 0 => format!("{}M", size >> 20),
+                    size => format!("{}K", size.div_ceil(1 << 10)),
+                };
+                let execute = if *execute { ", execute = true" } else { "" };
+                format!("{{ path = {}, size = \"{size}\", inodes = {inodes}{execute} }}", quote(&literal(path)))
+            }
         }
     }
 

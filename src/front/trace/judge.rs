@@ -191,7 +191,9 @@ fn remedy(place: &Place<'_>, subject: &Path, real: Option<&Path>, using: Using) 
     if let Some(place) = SCRATCH.into_iter().find(|place| subject.starts_with(place)) {
         return match using {
             Using::Write | Using::Change => {
-                Ok(vec![Grant { key: "files.scratch", value: Value::Scratch(place.to_string()) }])
+                let path = place.to_string();
+                let value = Value::Scratch { path, size: 16 << 20, inodes: 1024, execute: false };
+                Ok(vec![Grant { key: "files.scratch", value }])
             }
             _ => Err(format!("what others leave in {place} is not to be shown: give it a place of its own")),
         };

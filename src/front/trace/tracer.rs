@@ -3,7 +3,7 @@
 
 use super::judge::judge;
 use super::tally::Tally;
-use super::{door, sight};
+use super::{door, sight, space};
 use crate::front::run::UNABLE;
 use crate::host::HostError;
 use crate::observe::{About, Event, Found, Heard, Hearer, Using, become_user, become_yourself};
@@ -117,7 +117,8 @@ impl<'a> Tracer<'a> {
             let first = first(plan, event);
             let (answer, denials) = judge(plan, first.as_ref().unwrap_or(event), &inside);
             tally.heard();
-            denials.into_iter().for_each(|denial| tally.denied(denial, &event.program));
+            let full = space::full(plan, event.thread);
+            denials.into_iter().chain(full).for_each(|denial| tally.denied(denial, &event.program));
             answer
         })
     }

@@ -19,14 +19,16 @@ const NO_LIBRARY: Rule = &[
 /// Without an address it is what send(2) is.
 const NO_ADDRESS: Rule = &[&[Condition { argument: 4, mask: u64::MAX, value: 0, negated: false, wide: true }]];
 
-/// The filter that hands over what is denied, and each granted call whose argument points at a path or an address. Grants
-/// nothing that `filter` does not: whoever hears of a call asks that one.
+/// The filter that hands over what is denied, each granted call whose argument points at a path or an address, and the end
+/// of a process. Grants nothing that `filter` does not: whoever hears of a call asks that one.
 pub fn watched(filter: &Filter) -> Filter {
     let mut watched = Filter { denials: Denials::Told, ..filter.clone() };
     for (call, verdict) in &mut watched.calls {
         match libc::c_long::from(*call) {
             libc::SYS_mmap => narrow(verdict, NO_LIBRARY, HAND_OVER),
             libc::SYS_sendto => narrow(verdict, NO_ADDRESS, HAND_OVER),
+            // The last look at what it leaves behind.
+            libc::SYS_exit_group => *verdict = Verdict::Deny(HAND_OVER),
             _ if pointer(*call).is_some() && !matches!(verdict, Verdict::Deny(_)) => {
                 *verdict = Verdict::Deny(HAND_OVER)
             }
@@ -72,6 +74,7 @@ mod tests {
             (libc::SYS_rename, [0; 6]),
             (libc::SYS_mmap, map(libc::PROT_READ | libc::PROT_EXEC, 3)),
             (libc::SYS_chown, [0; 6]),
+            (libc::SYS_exit_group, [0; 6]),
         ] {
             assert!(heard(call, arguments), "{call}");
         }
