@@ -8,7 +8,7 @@ mod program;
 mod supposed;
 
 pub(super) use libraries::loader;
-pub(super) use program::{interpreter, say_what_is_missing};
+pub(super) use program::{interpreters, say_what_is_missing};
 
 use super::arrange::{Failure, say_untested};
 use super::cli::Check;

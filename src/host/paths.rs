@@ -11,6 +11,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// As many symbolic links as the kernel follows on the way of one path (`MAXSYMLINKS`, see path_resolution(7)).
+pub const MOST_LINKS: usize = 40;
+
+/// Where every user of a host may make files.
+const ANYONES: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// The directory in which every user may make files, if this path is in one.
+pub fn anyones(path: &Path) -> Option<&'static Path> {
+    ANYONES.iter().map(Path::new).find(|place| path.starts_with(place))
+}
+
 /// Looks at every path.
 pub fn look_at(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
     paths.iter().map(|path| Ok((path.clone(), fact(path)?))).collect()

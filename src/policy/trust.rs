@@ -4,6 +4,7 @@
 //! the kernel for a path a second time, so what was looked at is what is read.
 
 use super::diagnose::Mistake;
+use crate::host::paths::MOST_LINKS;
 use rustix::fs::{FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use rustix::fs::{fstat, fstatvfs, openat, readlinkat};
 use rustix::io::Errno;
@@ -13,9 +14,6 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
-
-/// As many as the kernel follows (`MAXSYMLINKS`, see path_resolution(7)).
-const MOST_LINKS: usize = 40;
 
 /// Why a file is not opened.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// `BINPRM_BUF_SIZE`: what the kernel reads of a script's first line (Linux, include/uapi/linux/binfmts.h).
 const FIRST_LINE: u64 = 256;
 
+/// A script's interpreter may be a script itself, as often as the kernel allows (`exec_binprm`, Linux 5.18: 5).
+const MOST_INTERPRETERS: usize = 5;
+
 /// Says before the first session why none will begin, though the program is there: of a script whose interpreter, or a
 /// program whose loader, is not in the sandbox, the kernel says that the program itself is not there.
 pub(in crate::front) fn say_what_is_missing(plan: &Plan) {
@@ -117,8 +120,19 @@ fn may_execute(metadata: &Metadata, identity: &Identity) -> bool {
     metadata.mode() & bit != 0
 }
 
+/// What the kernel opens in place of a script, one after the other: each as it is written in the one before, and without
+/// links. Ends where this host has none.
+pub(in crate::front) fn interpreters(program: &Path) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let next = |program: &Path| {
+        let written = interpreter(program)?;
+        let real = std::fs::canonicalize(&written).ok()?;
+        Some((written, real))
+    };
+    std::iter::successors(next(program), move |(_, real)| next(real)).take(MOST_INTERPRETERS)
+}
+
 /// What the first line of a script names. A program that cannot be read is none.
-pub(in crate::front) fn interpreter(program: &Path) -> Option<PathBuf> {
+fn interpreter(program: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
     File::open(program).ok()?.take(FIRST_LINE).read_to_end(&mut start).ok()?;
     let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a policy grants already, so that it is not written again.
 
+use crate::host::paths::MOST_LINKS;
 use crate::plan::calls;
 use crate::plan::model::{Access, Denial, Device, Filter, Proc};
 use crate::policy::Policy;
@@ -9,9 +10,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
-
-/// As path_resolution(7) counts.
-const MOST_LINKS: u32 = 40;
 
 /// The grants of one policy, on this host.
 pub(super) struct Cover {

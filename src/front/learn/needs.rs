@@ -4,15 +4,13 @@
 
 use super::collapse::is_roof;
 use super::journal::{Journal, Seen};
-use crate::front::check::interpreter;
+use crate::front::check::interpreters;
+use crate::host::paths::anyones;
 use crate::observe::{About, Found, Using};
 use crate::plan::model::{Access, Device};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-/// A script's interpreter may be a script itself, as often as the kernel allows (`exec_binprm`, Linux 5.18: 5).
-const MOST_INTERPRETERS: u32 = 5;
 
 /// A file that is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +45,6 @@ pub(super) struct Needs {
     /// What is not granted, and why.
     pub(super) notes: Vec<String>,
 }
-
-/// Where files are made that are nobody else's: a session gets its own.
-const SCRATCH: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 
 impl Needs {
     /// Of everything that was seen.
@@ -113,7 +108,7 @@ impl Needs {
                     add(&mut self.devices, device, seen);
                     return;
                 }
-                if real.starts_with("/dev") && own_scratch(real).is_none() && using != Using::Connect {
+                if real.starts_with("/dev") && anyones(real).is_none() && using != Using::Connect {
                     let (program, device) = (&seen.program, real.display());
                     return self.note(format!("{program} uses {device}, a device that no policy shows"));
                 }
@@ -133,12 +128,8 @@ impl Needs {
 
     /// The kernel opens these itself.
     fn interpreters(&mut self, program: &Path, seen: &Seen, journal: &Journal) {
-        let mut program = program.to_path_buf();
-        for _ in 0..MOST_INTERPRETERS {
-            let Some(next) = interpreter(&program) else { return };
-            let Ok(real) = std::fs::canonicalize(&next) else { return };
-            self.file(&next, &real, Access::Execute, seen, journal);
-            program = real;
+        for (written, real) in interpreters(program) {
+            self.file(&written, &real, Access::Execute, seen, journal);
         }
     }
 
@@ -146,7 +137,7 @@ impl Needs {
         let climbs = written.components().any(|part| part == std::path::Component::ParentDir);
         let key = if climbs { real } else { written };
         // Made by itself, in a directory that it may write to.
-        if journal.made.contains(written) || own_scratch(real).is_some_and(|_| journal.made.contains(real)) {
+        if journal.made.contains(written) || anyones(real).is_some_and(|_| journal.made.contains(real)) {
             return;
         }
         let optional = journal.missing.contains(written);
@@ -173,7 +164,7 @@ impl Needs {
     fn change(&mut self, written: &Path, seen: &Seen) {
         let Some(parent) = written.parent() else { return };
         let Ok(real) = std::fs::canonicalize(parent) else { return };
-        if let Some(place) = own_scratch(&real) {
+        if let Some(place) = anyones(&real) {
             return add(&mut self.scratch, place.to_path_buf(), seen);
         }
         if is_roof(&real) {
@@ -197,13 +188,13 @@ impl Needs {
         match using {
             // Every directory above what is granted is there.
             Using::Look | Using::Write | Using::Connect | Using::Execute | Using::Map => {}
-            Using::Enter if real == Path::new("/") || own_scratch(real).is_some() => {}
+            Using::Enter if real == Path::new("/") || anyones(real).is_some() => {}
             Using::Enter if is_roof(real) => {
                 self.note(format!("{} enters {}, which is never granted whole", seen.program, real.display()));
             }
             Using::Enter => add(&mut self.directories, real.to_path_buf(), seen),
             Using::Change => self.change(written, seen),
-            Using::Read if real == Path::new("/") || own_scratch(real).is_some() => {}
+            Using::Read if real == Path::new("/") || anyones(real).is_some() => {}
             Using::Read if is_roof(real) => {
                 self.note(format!("{} lists {}, which is never granted whole", seen.program, real.display()));
             }
@@ -236,9 +227,4 @@ impl Needs {
 
 fn add<K: Ord>(map: &mut BTreeMap<K, Seen>, key: K, seen: &Seen) {
     map.entry(key).and_modify(|known| known.times += seen.times).or_insert_with(|| seen.clone());
-}
-
-/// The scratch directory that a path is in.
-pub(super) fn own_scratch(real: &Path) -> Option<&'static Path> {
-    SCRATCH.iter().map(Path::new).find(|place| real.starts_with(place))
 }

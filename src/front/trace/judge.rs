@@ -4,7 +4,8 @@
 
 use super::denial::{Denial, End, Grant, Value, What};
 use super::sight::{self, Place};
-use crate::front::check::{interpreter, loader};
+use crate::front::check::{interpreters, loader};
+use crate::host::paths::anyones;
 use crate::observe::{About, Answer, Event, Found, Using};
 use crate::plan::calls;
 use crate::plan::model::{self, Access, Device, NetworkMode, Plan, Proc};
@@ -13,11 +14,6 @@ use nix::libc;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use syscalls::x86_64::Sysno;
-
-/// A script's interpreter may be a script itself, as often as the kernel allows (`exec_binprm`, Linux 5.18: 5).
-const MOST_INTERPRETERS: usize = 5;
-/// What no policy makes a file system of its own of without saying so.
-const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
 /// The answer to a call, and every denial in it. `inside` says whether the sandbox has a path below its root.
 pub(super) fn judge(plan: &Plan, event: &Event, inside: &dyn Fn(&Path) -> bool) -> (Answer, Vec<Denial>) {
@@ -188,14 +184,16 @@ fn remedy(place: &Place<'_>, subject: &Path, real: Option<&Path>, using: Using) 
     if let Some(device) = Device::ALL.into_iter().find(|one| subject == Path::new("/dev").join(one.name())) {
         return Ok(vec![Grant::text("files.devices", device.name())]);
     }
-    if let Some(place) = SCRATCH.into_iter().find(|place| subject.starts_with(place)) {
+    if let Some(place) = anyones(subject) {
         return match using {
             Using::Write | Using::Change => {
-                let path = place.to_string();
+                let path = place.display().to_string();
                 let value = Value::Scratch { path, size: 16 << 20, inodes: 1024, execute: false };
                 Ok(vec![Grant { key: "files.scratch", value }])
             }
-            _ => Err(format!("what others leave in {place} is not to be shown: give it a place of its own")),
+            _ => {
+                Err(format!("what others leave in {} is not to be shown: give it a place of its own", place.display()))
+            }
         };
     }
     if subject.starts_with("/dev") {
@@ -225,29 +223,19 @@ fn remedy(place: &Place<'_>, subject: &Path, real: Option<&Path>, using: Using) 
 /// The kernel opens a script's interpreter and a program's loader itself, and says of one that is not there that the
 /// program is not.
 fn hidden(plan: &Plan, call: &str, written: &Path, program: &Path) -> Vec<Denial> {
-    let mut program = program.to_path_buf();
-    for round in 0..MOST_INTERPRETERS {
-        let next = match interpreter(&program) {
-            Some(next) => next,
-            None => match loader(&program) {
-                Some(loader) if round < MOST_INTERPRETERS => loader,
-                _ => return Vec::new(),
-            },
-        };
-        // The host has none either.
-        let Ok(real) = std::fs::canonicalize(&next) else { return Vec::new() };
-        let place = sight::place(plan, &next);
-        if let Some(errno) = refusal(plan, &place, Using::Execute, &|_| true) {
-            let what = What::Path { call: call.to_string(), path: written.to_path_buf() };
-            let remedy = remedy(&place, &next, Some(&real), Using::Execute);
-            return vec![Denial { what, end: End::Fails(errno), remedy }];
-        }
-        if program == real {
-            break;
-        }
-        program = real;
-    }
-    Vec::new()
+    let mut opened: Vec<(PathBuf, PathBuf)> = interpreters(program).collect();
+    let last = opened.last().map_or(program, |(_, real)| real);
+    // The host may have none either.
+    let loader = loader(last).and_then(|loader| Some((loader.clone(), std::fs::canonicalize(loader).ok()?)));
+    opened.extend(loader);
+    let denial = opened.iter().find_map(|(next, real)| {
+        let place = sight::place(plan, next);
+        let errno = refusal(plan, &place, Using::Execute, &|_| true)?;
+        let what = What::Path { call: call.to_string(), path: written.to_path_buf() };
+        let remedy = remedy(&place, next, Some(real), Using::Execute);
+        Some(Denial { what, end: End::Fails(errno), remedy })
+    });
+    denial.into_iter().collect()
 }
 
 fn internet(plan: &Plan, call: &str, (stream, bind): (bool, bool), address: SocketAddr) -> Option<Denial> {
