@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// What stands for the command's user while root tries: nobody's id, see nobody(5).
 const SOMEONE: u32 = 65534;
-/// `SECBIT_NO_SETUID_FIXUP`, see capabilities(7).
-const NO_SETUID_FIXUP: u64 = 1 << 2;
+/// See capabilities(7).
+const NO_SETUID_FIXUP: u64 = libc::SECBIT_NO_SETUID_FIXUP as u64;
 /// Where the trial's file system is attached: a directory that every host has.
 const WORKSHOP: &str = "/proc";
 

@@ -13,8 +13,8 @@ use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// `PR_SET_MDWE` and `PR_MDWE_REFUSE_EXEC_GAIN` of linux/prctl.h (Linux 6.3).
-const SET_MDWE: (i32, u64) = (65, 1);
+/// Linux 6.3.
+const REFUSE_EXEC_GAIN: u64 = libc::PR_MDWE_REFUSE_EXEC_GAIN as u64;
 /// The account that commands get which no one named a user for.
 const NOBODY: &str = "nobody";
 
@@ -44,7 +44,7 @@ impl Machine {
             seccomp: certain("install a filter", attempt(install_filter))?,
             listener: certain("install a filter that is listened to", attempt(install_listener))?,
             clone3: certain("make a process with clone3", attempt(clone_and_wait))?,
-            mdwe: certain("set PR_SET_MDWE", attempt(|| process::control(SET_MDWE.0, SET_MDWE.1, 0)))?,
+            mdwe: certain("set PR_SET_MDWE", attempt(|| process::control(libc::PR_SET_MDWE, REFUSE_EXEC_GAIN, 0)))?,
             pid_max: certain("set pid_max in a PID namespace", tried.pid_max)?,
             memfd_noexec: certain("set memfd_noexec in a PID namespace", tried.memfd_noexec)?,
             ns_last_pid: certain("set ns_last_pid in a PID namespace", tried.ns_last_pid)?,

@@ -34,12 +34,10 @@ const FAILED: i32 = 111;
 
 /// Every securebit and its lock, but for `SECBIT_KEEP_CAPS`, which is locked at zero: see capabilities(7).
 const SECUREBITS_LOCKED: u64 = 0b1110_1111;
-/// `SECBIT_NO_SETUID_FIXUP`
-const NO_SETUID_FIXUP: u64 = 1 << 2;
+const NO_SETUID_FIXUP: u64 = libc::SECBIT_NO_SETUID_FIXUP as u64;
 
-const PR_SET_MDWE: i32 = 65;
-const PR_MDWE_REFUSE_EXEC_GAIN: u64 = 1;
-const PR_CAP_AMBIENT_CLEAR_ALL: u64 = 4;
+const PR_MDWE_REFUSE_EXEC_GAIN: u64 = libc::PR_MDWE_REFUSE_EXEC_GAIN as u64;
+const PR_CAP_AMBIENT_CLEAR_ALL: u64 = libc::PR_CAP_AMBIENT_CLEAR_ALL as u64;
 
 /// A refused item of a step: its index, and why.
 type Refused = (u16, Errno);
@@ -120,7 +118,7 @@ impl Line<'_> {
             Step::Securebits => first(sys::process::control(libc::PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0)),
             Step::Rights => self.give_up_rights(),
             Step::NoNewPrivileges => first(sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)),
-            Step::WriteExecute => first(sys::process::control(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
+            Step::WriteExecute => first(sys::process::control(libc::PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
             Step::Landlock => {
                 each(self.prepared.ruleset.iter(), |(ruleset, flags)| sys::lock::restrict_self(ruleset.as_fd(), *flags))
             }

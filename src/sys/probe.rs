@@ -3,7 +3,7 @@
 //! Runs in throw-away children too, beside other threads: nothing here may allocate, log or keep state.
 
 use super::checked;
-use super::process::Side;
+use super::process::{NO_ARGUMENTS, Side};
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -21,19 +21,7 @@ pub fn clone_quietly() -> Result<Side<Pid>, Errno> {
 
 /// clone3(2) into new namespaces, without an exit signal.
 pub fn clone_into(namespaces: u64) -> Result<Side<Pid>, Errno> {
-    let arguments = libc::clone_args {
-        flags: namespaces,
-        pidfd: 0,
-        child_tid: 0,
-        parent_tid: 0,
-        exit_signal: 0,
-        stack: 0,
-        stack_size: 0,
-        tls: 0,
-        set_tid: 0,
-        set_tid_size: 0,
-        cgroup: 0,
-    };
+    let arguments = libc::clone_args { flags: namespaces, ..NO_ARGUMENTS };
     // SAFETY: no CLONE_VM, so the child has a copy of this memory and its own stack; the structure is alive.
     side(unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) })
 }

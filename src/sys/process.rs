@@ -11,6 +11,21 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 /// `CLONE_INTO_CGROUP` as the kernel defines it. libc's constant is a C int, in which bit 33 is lost: it is zero.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Of clone3(2): a copy of the caller, in its namespaces, which raises no signal when it ends.
+pub(super) const NO_ARGUMENTS: libc::clone_args = libc::clone_args {
+    flags: 0,
+    pidfd: 0,
+    child_tid: 0,
+    parent_tid: 0,
+    exit_signal: 0,
+    stack: 0,
+    stack_size: 0,
+    tls: 0,
+    set_tid: 0,
+    set_tid_size: 0,
+    cgroup: 0,
+};
+
 /// Which side of a clone the caller is on.
 #[derive(Debug)]
 pub enum Side<T> {
@@ -37,15 +52,8 @@ pub fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<
     let arguments = libc::clone_args {
         flags: namespaces | into | libc::CLONE_PARENT as u64 | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
-        child_tid: 0,
-        parent_tid: 0,
-        exit_signal: 0,
-        stack: 0,
-        stack_size: 0,
-        tls: 0,
-        set_tid: 0,
-        set_tid_size: 0,
         cgroup: cgroup.map_or(0, |directory| directory.as_raw_fd() as u64),
+        ..NO_ARGUMENTS
     };
     // SAFETY: no CLONE_VM, so the child has a copy of this memory and its own stack; the structure is alive.
     let result = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) };

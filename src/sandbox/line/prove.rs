@@ -28,7 +28,6 @@ const STATIONS: [(Station, Step); 4] = [
 const HIGHEST: RawFd = 1024;
 /// Numbers that the proofs of the first process use meanwhile.
 const BORROWED: [RawFd; 2] = [1, 2];
-const PR_GET_MDWE: i32 = 66;
 const PR_CAP_AMBIENT_IS_SET: u64 = 1;
 /// `TMPFS_MAGIC` and `PROC_SUPER_MAGIC` of linux/magic.h.
 const TMPFS: i64 = 0x0102_1994;
@@ -136,7 +135,7 @@ impl Line<'_> {
                 sys::process::limit(resource).map(|limit| limit == (soft, hard))
             }
             Proof::WriteExecute => {
-                let told = asked(PR_GET_MDWE, 0, 0)? & 1 == 1;
+                let told = asked(libc::PR_GET_MDWE, 0, 0)? & 1 == 1;
                 refused(sys::probe::map_writable_executable(), &[Errno::EACCES]).map(|denied| denied && told)
             }
             Proof::Nesting => refused(sys::mount::unshare(libc::CLONE_NEWUSER), &[Errno::ENOSPC, Errno::EPERM]),
