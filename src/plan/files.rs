@@ -2,7 +2,7 @@
 //! What the command sees: the parts of the host that an empty root shows, links, scratch file systems, /proc.
 //! Looks at no file: what a path is on this host stands in the facts.
 
-use super::model::{Access, Bind, Command, Off, Proc, Root, Scratch};
+use super::model::{Access, Bind, Command, Off, PROC, Proc, Root, SCRATCH, Scratch};
 use super::refuse::{BadCommand, Lack, Refusal, Slip};
 use super::view::View;
 use crate::host::facts::{Facts, PathFact};
@@ -14,7 +14,7 @@ use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
 /// Where the file systems that are a session's own are mounted in an empty root.
-const RESERVED: [&str; 2] = ["/.scratch", "/.proc"];
+const RESERVED: [&str; 2] = [SCRATCH, PROC];
 
 /// Root, scratch file systems and /proc of a plan.
 pub(super) struct Sight {

@@ -38,6 +38,7 @@ pub(crate) mod laws;
 mod tests;
 
 pub use model::Plan;
+pub use network::{TCP_ABI, UDP_ABI};
 pub use refuse::Refusal;
 pub use request::Request;
 pub use resolve::{UNTOLD, bare, resolve};

@@ -228,11 +228,17 @@ pub enum Access {
     Write,
 }
 
+/// Parent of the scratch mount points in an empty root. The Landlock rule is on this directory: the kernel's walk
+/// skips a mount point's own inode and honours its parent's, so that one prepared ruleset serves every session.
+pub const SCRATCH: &str = "/.scratch";
+/// Parent of the proc mount point in an empty root, for the same reason.
+pub const PROC: &str = "/.proc";
+
 /// A private temporary file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scratch {
-    /// Where the command finds it. In an empty root this is a symbolic link to the mount point `/.scratch/N`,
-    /// because a Landlock rule on the parent of a mount point holds for every later mount there.
+    /// Where the command finds it. In an empty root this is a symbolic link to a mount point below
+    /// [`SCRATCH`].
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,

@@ -11,9 +11,9 @@ use crate::policy::{Origin, Sourced};
 use std::collections::BTreeSet;
 
 /// First Landlock ABI with rights for TCP ports (Linux 6.7).
-pub(super) const TCP_ABI: u32 = 4;
+pub const TCP_ABI: u32 = 4;
 /// First Landlock ABI with rights for UDP ports.
-pub(super) const UDP_ABI: u32 = 10;
+pub const UDP_ABI: u32 = 10;
 
 /// What `[network]` comes to. `None` leaves a right unhandled.
 pub(super) struct Grants {

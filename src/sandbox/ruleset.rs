@@ -3,8 +3,7 @@
 //! Every right that the kernel's ABI knows is handled, as a hard requirement: nothing is left out in silence.
 
 use super::HostError;
-use super::template::{PROC, SCRATCH};
-use crate::plan::model::{Access, Landlock, Plan, Proc, Protocol, Relay, Root};
+use crate::plan::model::{Access, Landlock, PROC, Plan, Proc, Protocol, Relay, Root, SCRATCH};
 use crate::sys::lock::LOG_SUBDOMAINS_OFF;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,

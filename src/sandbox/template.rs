@@ -6,7 +6,7 @@
 mod place;
 
 use super::HostError;
-use crate::plan::model::{Access, Bind, Device, Plan, Proc, Root};
+use crate::plan::model::{Access, Bind, Device, PROC, Plan, Proc, Root, SCRATCH};
 use crate::sys;
 use nix::errno::Errno;
 use nix::libc;
@@ -18,12 +18,6 @@ use rustix::mount::{
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// Parent of the scratch mount points in an empty root. The Landlock rule is on this directory: the kernel's walk
-/// skips a mount point's own inode and honours its parent's, so that one prepared ruleset serves every session.
-pub(super) const SCRATCH: &str = "/.scratch";
-/// Parent of the proc mount point in an empty root, for the same reason.
-pub(super) const PROC: &str = "/.proc";
 
 /// Where the template's file system is attached while it is filled. Any directory that every host has.
 const WORKSHOP: &str = "/proc";

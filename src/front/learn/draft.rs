@@ -7,6 +7,7 @@ use super::journal::{Journal, Seen};
 use super::needs::{File, Needs};
 use crate::plan::calls::{self, word};
 use crate::plan::model::{Access, Denial, Filter, Proc};
+use crate::plan::{TCP_ABI, UDP_ABI};
 use crate::policy::model::Syscalls;
 use crate::policy::{Origin, Sourced, builtin};
 use nix::libc;
@@ -19,9 +20,6 @@ use syscalls::x86_64::Sysno;
 const MOST_PEERS: usize = crate::plan::model::Relay::MOST_PEERS;
 /// Of UDP and of TCP, those that libc asks.
 const MOST_RESOLVERS: usize = 6;
-/// ABIs of Landlock that hold ports, for TCP and for UDP.
-const TCP_ABI: u32 = 4;
-const UDP_ABI: u32 = 10;
 
 /// One path of a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,17 +2,12 @@
 //! Where a path leads in a sandbox, by its plan and by the links that the host has in what is shown. What comes of it is
 //! not decided here.
 
+use crate::host::paths::MOST_LINKS;
 use crate::plan::Plan;
-use crate::plan::model::{Bind, Proc, Root, Scratch};
+use crate::plan::model::{Bind, PROC, Proc, Root, SCRATCH, Scratch};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
-
-/// As path_resolution(7) counts.
-const MOST_LINKS: u32 = 40;
-/// Where an empty root has its scratch file systems and /proc, which links lead to.
-const SCRATCH: &str = "/.scratch";
-const PROC: &str = "/.proc";
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
