@@ -44,6 +44,7 @@ mod clients;
 mod admission;
 mod idle;
 mod proxy;
+mod told;
 mod death;
 mod postfix;
 mod compat;

@@ -5,7 +5,9 @@
 use super::super::cli::Cli;
 use super::*;
 use crate::plan::calls;
-use crate::policy::model::{Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
+use crate::policy::model::{
+    ClientNames, Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+};
 use crate::policy::words::Word;
 use crate::policy::{keys, load};
 use crate::postfix::options::{OptionError, Options};
@@ -126,6 +128,7 @@ fn every_word_of_a_policy_is_in_the_manual() {
     check::<Ends>();
     check::<StandardError>();
     check::<Device>();
+    check::<ClientNames>();
     check::<Namespace>();
     calls::group_names().for_each(|name| assert_has(POLICY, "Cm", name));
     for name in load::builtin_names() {

@@ -29,7 +29,7 @@ pub(super) fn resolve(request: &Request, policy: &Policy) -> Result<Command, Ref
         programs: strings(programs, "command.argv")?,
         argv: strings(argv.value.clone(), "command.argv")?,
         environment: c_strings(environment, "command.environment", &Origin::Default)?,
-        client_environment: policy.command.client_environment.as_ref().is_some_and(|wanted| wanted.value),
+        client_environment: policy.command.client_environment.as_ref().and_then(|wanted| wanted.value),
         directory: directory(request, policy)?,
         umask: policy.command.umask.as_ref().map_or(DEFAULT_UMASK, |umask| umask.value),
         ignore_signals: policy

@@ -10,9 +10,10 @@ mod tests;
 use super::calls::{self, Allowed};
 use super::explain::{clients_words, size};
 use super::listen;
-use super::model::{CgroupLimits, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
+use super::model::{CgroupLimits, ClientNames, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
 use crate::policy::Paint;
+use crate::policy::words::Word;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -220,7 +221,7 @@ fn walls(plan: &Plan, all: &mut Permissions) {
         allow(all, format!("share the host's {} namespace", namespace.name()));
     }
     allow_if(all, "the connection itself, not by a relay", !plan.relay.as_ref().is_some_and(|relay| relay.connection));
-    allow_if(all, "what is known of the client, in the environment", plan.command.client_environment);
+    allow_if(all, "what is known of the client, in the environment", plan.command.client_environment.is_some());
     allow_if(all, "see the host's name", plan.hostname == super::model::HostName::Host);
     let landlock = plan.landlock.as_ref();
     allow_if(all, "file accesses without Landlock", landlock.is_none_or(|rules| !rules.files));
@@ -272,7 +273,8 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         Some(Denials::Told | Denials::Traced) => "yes".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
-    let rows: [(&str, Value<'_>); 16] = [
+    let names = |plan: &Plan| plan.command.client_environment.unwrap_or(ClientNames::Tcpserver).word().to_string();
+    let rows: [(&str, Value<'_>); 17] = [
         ("runs", &argv),
         ("looked for at", &programs),
         ("environment", &variables),
@@ -284,6 +286,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         ("umask", &|plan| format!("{:03o}", plan.command.umask)),
         ("denied calls named in the log", &named),
         ("clients", &clients),
+        ("names for what is known of the client", &names),
         ("process 1", &|plan| if plan.init { "a reaper" } else { "the command" }.to_string()),
         ("listens on", &|plan| listen::words(&plan.listen)),
         ("clients that may wait to be accepted", &|plan| plan.listen.backlog.to_string()),

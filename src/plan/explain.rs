@@ -11,7 +11,7 @@ mod steps;
 mod walls;
 
 use super::listen;
-use super::model::{Ends, Ids, Listen, Plan, StandardError};
+use super::model::{ClientNames, Ends, Ids, Listen, Plan, StandardError};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
 use crate::policy::{Filled, Origin, Paint, printable};
@@ -181,8 +181,12 @@ fn runs(plan: &Plan, page: &mut Page) {
         (StandardError::Log, _) => "with its standard error to the log, escaped and no more than 10 lines a second",
     };
     page.row("", stderr, written(plan, "connection.stderr"));
-    if command.client_environment {
-        let text = "with what is known of the client (PROTO, TCPREMOTEIP, ...)";
+    if let Some(names) = command.client_environment {
+        let text = match names {
+            ClientNames::Tcpserver => "with what is known of the client (PROTO, TCPREMOTEIP, ...)",
+            ClientNames::Xinetd => "with what is known of the client (REMOTE_HOST, as xinetd has it)",
+            ClientNames::Systemd => "with what is known of the client (REMOTE_ADDR, REMOTE_PORT, as systemd has it)",
+        };
         page.row("", text, written(plan, "command.client-environment"));
     }
 }

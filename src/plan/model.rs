@@ -7,7 +7,9 @@ use super::request::{Front, Transport};
 use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
 use crate::policy::address::Address;
-pub use crate::policy::model::{Device, Ends, HostName, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError};
+pub use crate::policy::model::{
+    ClientNames, Device, Ends, HostName, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError,
+};
 use crate::policy::{Filled, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -119,8 +121,8 @@ pub struct Command {
     pub argv: Vec<CString>,
     /// `NAME=value` strings.
     pub environment: Vec<CString>,
-    /// What is known of the client is added at hand-over.
-    pub client_environment: bool,
+    /// What is known of the client is added at hand-over, under these names.
+    pub client_environment: Option<ClientNames>,
     /// Working directory inside the sandbox.
     pub directory: CString,
     /// File mode creation mask.

@@ -58,7 +58,7 @@ tables! {
         argv: Spanned<Vec<String>>,
         directory: Spanned<String>,
         environment: BTreeMap<Spanned<String>, Spanned<String>>,
-        client_environment: Spanned<bool>,
+        client_environment: Spanned<ClientEnvironment>,
         umask: Spanned<String>,
         ignore_signals: Spanned<List<String>>,
     }
@@ -212,6 +212,15 @@ pub(super) enum PortList {
 #[allow(missing_docs)]
 pub(super) struct RangeTable {
     pub(super) range: Spanned<String>,
+}
+
+/// Whether a command is told about its client, or by which names.
+#[derive(Debug)]
+pub(super) enum ClientEnvironment {
+    /// It is, or not.
+    Told(bool),
+    /// One word.
+    Names(String),
 }
 
 /// As whom.

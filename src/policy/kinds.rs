@@ -84,6 +84,17 @@ pub enum Ends {
     Tree,
 }
 
+/// Whose names the variables have that tell a command about its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientNames {
+    /// Those of ucspi-tcp: `PROTO`, `TCPREMOTEIP` and others.
+    Tcpserver,
+    /// `REMOTE_HOST`
+    Xinetd,
+    /// `REMOTE_ADDR` and `REMOTE_PORT`
+    Systemd,
+}
+
 /// Where a command's standard error goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StandardError {

@@ -4,7 +4,9 @@
 
 use super::address::Address;
 pub use super::clients::{Clients, Frequency, Who};
-pub use super::kinds::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
+pub use super::kinds::{
+    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+};
 use super::origin::{Origin, Sourced};
 use super::source::Source;
 use super::variables::Filled;
@@ -63,8 +65,8 @@ pub struct Command {
     pub directory: Option<Sourced<PathBuf>>,
     /// Names and values; nothing is inherited.
     pub environment: BTreeMap<String, Sourced<String>>,
-    /// Adds what is known of the client (`PROTO`, `TCPREMOTEIP`, ...: the names of ucspi-tcp) at hand-over.
-    pub client_environment: Option<Sourced<bool>>,
+    /// Adds what is known of the client at hand-over, under these names.
+    pub client_environment: Option<Sourced<Option<ClientNames>>>,
     /// File mode creation mask.
     pub umask: Option<Sourced<u32>>,
     /// Signals that the command finds ignored, as numbers.

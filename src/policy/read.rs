@@ -9,7 +9,8 @@ use super::extend::{self, Layer};
 use super::file::{self, File, List};
 use super::listen;
 use super::model::{
-    Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls, User,
+    ClientNames, Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls,
+    User,
 };
 use super::origin::Sourced;
 use super::peers;
@@ -54,7 +55,7 @@ fn command(check: &mut Check<'_>, written: file::Command) -> Command {
             .directory
             .and_then(|path| check.path("directory", path.get_ref(), path.span(), RootPath::Allowed)),
         environment: environment(check, written.environment.unwrap_or_default()),
-        client_environment: check.plain(written.client_environment),
+        client_environment: client_environment(check, written.client_environment),
         umask: check.value("umask", written.umask, umask),
         ignore_signals: check.word_set("ignore-signals", written.ignore_signals).map(|set| {
             Sourced::new(
@@ -62,6 +63,21 @@ fn command(check: &mut Check<'_>, written: file::Command) -> Command {
                 set.origin,
             )
         }),
+    }
+}
+
+fn client_environment(
+    check: &mut Check<'_>,
+    written: Option<Spanned<file::ClientEnvironment>>,
+) -> Option<Sourced<Option<ClientNames>>> {
+    let written = written?;
+    let span = written.span();
+    match written.into_inner() {
+        file::ClientEnvironment::Told(told) => Some(check.sourced(told.then_some(ClientNames::Tcpserver), &span)),
+        file::ClientEnvironment::Names(word) => {
+            let names = check.word("client-environment", Some(Spanned::new(span, word)))?;
+            Some(Sourced::new(Some(names.value), names.origin))
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 //! Shapes only: what is beyond them, `spawnbox check` says.
 
 use super::file::{
-    Entry, EntryTable, File, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table, Time, User,
+    ClientEnvironment, Entry, EntryTable, File, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table, Time,
+    User,
 };
-use super::model::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
+use super::model::{
+    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+};
 use super::words::Word;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -97,6 +100,12 @@ impl Shape for PortList {
 impl Shape for Entry {
     fn shape() -> Value {
         json!({ "anyOf": [path(), EntryTable::shape()] })
+    }
+}
+
+impl Shape for ClientEnvironment {
+    fn shape() -> Value {
+        json!({ "anyOf": [bool::shape(), { "enum": words::<ClientNames>() }] })
     }
 }
 

@@ -2,7 +2,9 @@
 //! The words of a policy file that stand for one of a few things, each with its meaning.
 //! A table for each kind: reading, "did you mean" and printing all use the same one.
 
-use super::model::{Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError};
+use super::model::{
+    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+};
 use nix::sys::signal::Signal;
 
 /// A kind of thing that a policy names by a word.
@@ -41,6 +43,7 @@ words! {
     OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report }
     Layer { "required" = Required, "off" = Off }
     Ends { "command" = Command, "tree" = Tree }
+    ClientNames { "tcpserver" = Tcpserver, "xinetd" = Xinetd, "systemd" = Systemd }
     HostName { "hidden" = Hidden, "host" = Host }
     StandardError { "connection" = Connection, "none" = None, "log" = Log }
 }
@@ -101,6 +104,7 @@ mod tests {
         check::<OnDeny>(&["errno", "kill", "report"]);
         check::<Layer>(&["required", "off"]);
         check::<Ends>(&["command", "tree"]);
+        check::<ClientNames>(&["tcpserver", "xinetd", "systemd"]);
         check::<HostName>(&["hidden", "host"]);
         check::<StandardError>(&["connection", "none", "log"]);
         check::<Device>(&["null", "zero", "full", "random", "urandom"]);

@@ -2,6 +2,7 @@
 //! Who is at the other end of a connection, in our words: for the log, and for commands that ask for it.
 //! Knows what the kernel says about the socket; never a byte that came over it.
 
+use crate::plan::model::ClientNames;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use rustix::net::SocketAddrAny;
@@ -52,38 +53,50 @@ impl Client {
         Ok(Client::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
     }
 
-    /// What UCSPI tools tell a command about its client: NUL-terminated strings.
-    pub fn environment(&self, connection: BorrowedFd<'_>) -> Vec<u8> {
-        let local = rustix::net::getsockname(connection).ok();
+    /// What is told to a command about its client, under these names: NUL-terminated strings.
+    pub fn environment(&self, connection: BorrowedFd<'_>, names: ClientNames) -> Vec<u8> {
         let mut variables = Vec::new();
         let mut add = |name: &str, value: &dyn fmt::Display| variables.extend(format!("{name}={value}\0").into_bytes());
-        let local = match self {
-            Client::Proxied { server, .. } => Some(*server),
-            Client::Tcp(_) | Client::Unix { .. } | Client::Given => {
-                local.and_then(|local| SocketAddr::try_from(local).ok())
-            }
-        };
-        match self {
-            Client::Tcp(remote) | Client::Proxied { client: remote, .. } => {
+        match (self, names) {
+            (Client::Tcp(remote) | Client::Proxied { client: remote, .. }, ClientNames::Tcpserver) => {
                 // "TCP6" is what ucspi-tcp6 says.
                 add("PROTO", if remote.is_ipv4() { &"TCP" } else { &"TCP6" });
                 add("TCPREMOTEIP", &remote.ip());
                 add("TCPREMOTEPORT", &remote.port());
-                if let Some(local) = local {
+                if let Some(local) = self.server(connection) {
                     add("TCPLOCALIP", &local.ip().to_canonical());
                     add("TCPLOCALPORT", &local.port());
                 }
             }
-            // The names of ucspi-unix.
-            Client::Unix { pid, uid, gid } => {
-                add("PROTO", &"UNIX");
+            (Client::Tcp(remote) | Client::Proxied { client: remote, .. }, ClientNames::Xinetd) => {
+                add("REMOTE_HOST", &remote.ip());
+            }
+            (Client::Tcp(remote) | Client::Proxied { client: remote, .. }, ClientNames::Systemd) => {
+                add("REMOTE_ADDR", &remote.ip());
+                add("REMOTE_PORT", &remote.port());
+            }
+            // The names of ucspi-unix: neither xinetd nor systemd has any.
+            (Client::Unix { pid, uid, gid }, _) => {
+                if names == ClientNames::Tcpserver {
+                    add("PROTO", &"UNIX");
+                }
                 add("UNIXREMOTEPID", pid);
                 add("UNIXREMOTEEUID", uid);
                 add("UNIXREMOTEEGID", gid);
             }
-            Client::Given => {}
+            (Client::Given, _) => {}
         }
         variables
+    }
+
+    /// The address that the client has connected to.
+    fn server(&self, connection: BorrowedFd<'_>) -> Option<SocketAddr> {
+        match self {
+            Client::Proxied { server, .. } => Some(*server),
+            Client::Tcp(_) | Client::Unix { .. } | Client::Given => {
+                rustix::net::getsockname(connection).ok().and_then(|local| SocketAddr::try_from(local).ok())
+            }
+        }
     }
 }
 
@@ -116,7 +129,7 @@ mod tests {
         let found = Client::of(accepted.as_fd(), None);
         let (remote, local) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
         assert_eq!(found.to_string(), remote.to_string());
-        let environment = String::from_utf8(found.environment(accepted.as_fd())).unwrap();
+        let environment = String::from_utf8(found.environment(accepted.as_fd(), ClientNames::Tcpserver)).unwrap();
         let expected = format!(
             "PROTO=TCP\0TCPREMOTEIP=127.0.0.1\0TCPREMOTEPORT={}\0TCPLOCALIP=127.0.0.1\0TCPLOCALPORT={}\0",
             remote.port(),
@@ -142,9 +155,32 @@ mod tests {
     }
 
     #[test]
+    fn each_has_its_names_and_a_unix_client_those_of_ucspi() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let tcp = Client::Tcp("[2001:db8::1]:7".parse().unwrap());
+        let unix = Client::Unix { pid: 1, uid: 2, gid: 3 };
+        let ids = "UNIXREMOTEPID=1\0UNIXREMOTEEUID=2\0UNIXREMOTEEGID=3\0";
+        for (names, of_tcp, of_unix) in [
+            (ClientNames::Xinetd, "REMOTE_HOST=2001:db8::1\0", ids.to_string()),
+            (ClientNames::Systemd, "REMOTE_ADDR=2001:db8::1\0REMOTE_PORT=7\0", ids.to_string()),
+            (
+                ClientNames::Tcpserver,
+                "PROTO=TCP6\0TCPREMOTEIP=2001:db8::1\0TCPREMOTEPORT=7\0",
+                format!("PROTO=UNIX\0{ids}"),
+            ),
+        ] {
+            assert_eq!(tcp.environment(null.as_fd(), names), of_tcp.as_bytes(), "{names:?}");
+            assert_eq!(unix.environment(null.as_fd(), names), of_unix.as_bytes(), "{names:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_socket_has_no_name() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let found = Client::of(null.as_fd(), None);
-        assert_eq!((found.to_string().as_str(), found.environment(null.as_fd()).len()), ("stdin", 0));
+        assert_eq!(
+            (found.to_string().as_str(), found.environment(null.as_fd(), ClientNames::Tcpserver).len()),
+            ("stdin", 0)
+        );
     }
 }

@@ -137,8 +137,8 @@ impl Session {
             failed(Step::Clone, errno)
         })?;
         let environment = match (plan.command.client_environment, self.connection.first()) {
-            (true, Some(connection)) => self.client.environment(connection.as_fd()),
-            (true, None) | (false, _) => Vec::new(),
+            (Some(names), Some(connection)) => self.client.environment(connection.as_fd(), names),
+            (Some(_), None) | (None, _) => Vec::new(),
         };
         let (error, ours) = stderr::open(plan.stderr, self.began).map_err(|errno| {
             self.trouble = Some(format!("cannot open standard error for the command: {}", errno_text(errno)));

@@ -160,7 +160,7 @@ fn every_kind_of_change_has_its_line() {
     policy.limits.file_size = Some(on(5, 32 << 20));
     policy.command.umask = Some(on(6, 0o22));
     policy.command.ignore_signals = Some(on(7, BTreeSet::from([nix::libc::SIGPIPE])));
-    policy.command.client_environment = Some(on(8, true));
+    policy.command.client_environment = Some(on(8, Some(ClientNames::Xinetd)));
     policy.clients.deny.push(on(9, "10.0.0.0/8".parse().unwrap()));
     policy.clients.per_source = Some(on(10, 5));
     let text = difference(&plan(&strict()), &plan(&policy)).text(Paint::Off);
@@ -178,6 +178,7 @@ fn every_kind_of_change_has_its_line() {
         "~ umask: 022, was 077",
         "~ signals ignored: SIGPIPE, was none",
         "+ what is known of the client, in the environment",
+        "~ names for what is known of the client: xinetd, was tcpserver",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

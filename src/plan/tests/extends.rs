@@ -31,6 +31,7 @@ const MORE: &[&str] = &[
     r#"connection.stderr = "log""#,
     r#"connection.stderr = "none""#,
     "command.client-environment = true",
+    r#"command.client-environment = "xinetd""#,
     "connection.concurrency = 5000",
     r#"listen.addresses = ["127.0.0.1:25", "unix:@x"]"#,
     r#"listen.addresses = ["unix:/run/x.sock,mode=0666"]"#,

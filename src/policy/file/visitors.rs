@@ -2,7 +2,10 @@
 //! How serde reads the values of a policy file that can be written in more than one way.
 //! Sorts of values only: what one means is `read`'s.
 
-use super::{Amount, Entry, EntryTable, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table, Time, User};
+use super::{
+    Amount, ClientEnvironment, Entry, EntryTable, PortList, Ports, ProxyProtocol, RangeTable, Scratch, Size, Table,
+    Time, User,
+};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -56,6 +59,12 @@ impl<'de> Deserialize<'de> for User {
     }
 }
 
+impl<'de> Deserialize<'de> for ClientEnvironment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ClientEnvironmentVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for PortList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(PortsVisitor)
@@ -67,6 +76,7 @@ struct AmountVisitor(&'static str);
 struct EntryVisitor;
 struct PortsVisitor;
 struct UserVisitor;
+struct ClientEnvironmentVisitor;
 
 impl<'de, T: Deserialize<'de> + Expected> Visitor<'de> for TableVisitor<T> {
     type Value = T;
@@ -125,6 +135,22 @@ impl<'de> Visitor<'de> for UserVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<User, A::Error> {
         RangeTable::deserialize(MapAccessDeserializer::new(map)).map(User::Range)
+    }
+}
+
+impl Visitor<'_> for ClientEnvironmentVisitor {
+    type Value = ClientEnvironment;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`true` or `false`, or whose names, such as \"systemd\"")
+    }
+
+    fn visit_bool<E>(self, told: bool) -> Result<ClientEnvironment, E> {
+        Ok(ClientEnvironment::Told(told))
+    }
+
+    fn visit_str<E>(self, names: &str) -> Result<ClientEnvironment, E> {
+        Ok(ClientEnvironment::Names(names.to_owned()))
     }
 }
 
