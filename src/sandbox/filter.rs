@@ -3,9 +3,10 @@
 //! Decides nothing: what becomes of a call is in the [`Filter`].
 //!
 //! One program: head, then a tree over the call numbers, whose leaves answer or look at arguments. The argument
-//! rules are `seccompiler`'s. It compiles no tree and no head (it lets x32 numbers pass a deny rule), and has one
-//! denial a program, so a stack of its programs would be needed where one of ours does.
+//! rules are `seccompiler`'s, shortened where they stand. It compiles no tree and no head (it lets x32 numbers pass a
+//! deny rule), and has one denial a program, so a stack of its programs would be needed where one of ours does.
 
+mod shorten;
 #[cfg(test)]
 mod interpreter;
 #[cfg(test)]
@@ -27,6 +28,9 @@ pub type Program = Vec<libc::sock_filter>;
 const ARCHITECTURE: u32 = 0xc000_003e;
 /// `__X32_SYSCALL_BIT` of asm/unistd.h. A number with it is another way to nearly every call.
 const X32: u32 = 0x4000_0000;
+/// Where a filter finds the call's number and its architecture.
+const NUMBER: u32 = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+const MACHINE: u32 = std::mem::offset_of!(libc::seccomp_data, arch) as u32;
 /// `BPF_MAXINSNS` of linux/bpf_common.h.
 const LONGEST: usize = 4096;
 
@@ -90,7 +94,7 @@ pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
 /// call of another architecture.
 pub fn watching(filter: &Filter) -> Result<Program, HostError> {
     let leaves = leaves(&Filter { denials: Denials::Told, ..filter.clone() }).map_err(refused)?;
-    finished([head(libc::SECCOMP_RET_USER_NOTIF), tree(&leaves)].concat())
+    finished([head(libc::SECCOMP_RET_USER_NOTIF), tree(&islands(&leaves))].concat())
 }
 
 /// Compiles the filter of a command that is traced: the listener of its first program hears of what is denied, and of what
@@ -178,7 +182,7 @@ fn program(filter: &Filter) -> Result<Program, HostError> {
 }
 
 fn program_of(leaves: &[Leaf]) -> Result<Program, HostError> {
-    finished([head(libc::SECCOMP_RET_KILL_PROCESS), tree(leaves)].concat())
+    finished([head(libc::SECCOMP_RET_KILL_PROCESS), tree(&islands(leaves))].concat())
 }
 
 fn finished(program: Program) -> Result<Program, HostError> {
@@ -206,10 +210,10 @@ fn only(calls: &BTreeMap<u32, Verdict>) -> Result<Vec<Leaf>, BackendError> {
 /// Answers so on another architecture and on x32; leaves the call's number in the accumulator.
 fn head(foreign: u32) -> Program {
     vec![
-        load(std::mem::offset_of!(libc::seccomp_data, arch)),
+        load(MACHINE),
         jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
         answer(foreign),
-        load(std::mem::offset_of!(libc::seccomp_data, nr)),
+        load(NUMBER),
         jump(libc::BPF_JSET, X32, 0, 1),
         answer(foreign),
     ]
@@ -248,6 +252,33 @@ fn leaves(filter: &Filter) -> Result<Vec<Leaf>, BackendError> {
     Ok(leaves)
 }
 
+/// Calls that are answered otherwise than all around them, a few at a time, as one leaf that asks for their numbers: fewer
+/// instructions than two borders each.
+fn islands(leaves: &[Leaf]) -> Vec<Leaf> {
+    const MOST: usize = 3;
+    let mut grouped = Vec::new();
+    let mut rest = leaves;
+    while let [around, ..] = rest {
+        let is_island = |pair: &&[Leaf]| match pair {
+            [island, behind] => island.first + 1 == behind.first && behind.code == around.code,
+            _ => false,
+        };
+        let islands: Vec<&[Leaf]> = rest[1..].chunks_exact(2).take(MOST).take_while(is_island).collect();
+        rest = &rest[1 + 2 * islands.len()..];
+        let mut code = Program::new();
+        for island in islands.iter().map(|pair| &pair[0]) {
+            match u8::try_from(island.code.len()) {
+                Ok(distance) => code.push(jump(libc::BPF_JEQ, island.first, 0, distance)),
+                Err(_) => code.extend([jump(libc::BPF_JEQ, island.first, 1, 0), skip(island.code.len())]),
+            }
+            code.extend(&island.code);
+        }
+        code.extend(&around.code);
+        grouped.push(Leaf { first: around.first, code });
+    }
+    grouped
+}
+
 /// Halves the leaves until one is left. A jump reaches 255 instructions, so a long left half is jumped from to.
 fn tree(leaves: &[Leaf]) -> Program {
     let (left, right) = match leaves {
@@ -276,7 +307,7 @@ fn leaf(call: u32, verdict: &Verdict, denials: Denials) -> Result<Program, Backe
     }
 }
 
-/// A whole program of seccompiler's for this one call: it loads what it needs, so it can stand anywhere.
+/// A whole program of seccompiler's for this one call, without what the head and the tree have decided.
 fn checked(call: u32, alternatives: &[Vec<Condition>], mismatch: u32) -> Result<Program, BackendError> {
     let mut rules = Vec::new();
     for conditions in alternatives {
@@ -293,7 +324,8 @@ fn checked(call: u32, alternatives: &[Vec<Condition>], mismatch: u32) -> Result<
         let instruction = libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k };
         if instruction == stands_for_it { answer(mismatch) } else { instruction }
     };
-    Ok(compiled.iter().map(ours).collect())
+    let compiled: Program = compiled.iter().map(ours).collect();
+    Ok(shorten::shorten(&compiled, &[(NUMBER, call), (MACHINE, ARCHITECTURE)], NUMBER))
 }
 
 /// The conditions in seccompiler's words. It cannot say that some of several bits differ, so that becomes one
@@ -337,8 +369,8 @@ fn denial(denial: Denial, denials: Denials) -> u32 {
     }
 }
 
-fn load(offset: usize) -> libc::sock_filter {
-    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset as u32, 0, 0)
+fn load(offset: u32) -> libc::sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0)
 }
 
 fn jump(test: u32, value: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
