@@ -79,7 +79,10 @@ fn syntax(source: &Source) -> Result<Spanned<DeTable<'_>>, InputError> {
         return DeTable::parse(source.text()).map_err(|error| in_our_words(source, None, &error).into());
     }
     let (document, errors) = DeTable::parse_recoverable(source.text());
-    let mistakes = errors.iter().take(MOST_MISTAKES).map(|error| in_our_words(source, Some(&document), error));
+    // What is not closed swallows what comes after it: the mistakes that are found there are none.
+    let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed array"));
+    let most = if unclosed { 1 } else { MOST_MISTAKES };
+    let mistakes = errors.iter().take(most).map(|error| in_our_words(source, Some(&document), error));
     InputError::unless_none(mistakes.collect()).map(|()| document)
 }
 
@@ -147,15 +150,55 @@ fn in_our_words(source: &Source, document: Option<&Spanned<DeTable<'_>>>, error:
     {
         let key = found.as_ref().map_or(String::new(), |found| format!(" of `{}`", found.key));
         let sort = found.as_ref().map_or("something else", |found| found.sort);
-        Mistake::new(format!("wrong type{key}"))
-            .label(format!("expected {}, found {sort}", sort_in_our_words(expected)))
+        let mistake = Mistake::new(format!("wrong type{key}"))
+            .label(format!("expected {}, found {sort}", sort_in_our_words(expected)));
+        match source.text().get(span.clone()) {
+            // A list of one is what is meant mostly.
+            Some(text) if expected == "a sequence" && sort == "text" => mistake.help(match words(text) {
+                Some(words) if found.as_ref().is_some_and(|found| found.key == "argv") => format!("write `[{words}]`"),
+                _ => format!("write `[{text}]`"),
+            }),
+            _ => mistake,
+        }
     } else if message == "duplicate key" {
         let key = source.text().get(span.clone()).unwrap_or("");
-        Mistake::new(format!("key `{key}` is written twice")).label("for the second time")
+        let mistake = Mistake::new(format!("key `{key}` is written twice")).label("for the second time");
+        mistake.help("write what belongs to it in one place")
     } else {
-        Mistake::new(message)
+        syntax_in_our_words(source, &span, message)
     };
     mistake.at(source, span)
+}
+
+/// What is no TOML, with what was meant where that can be seen.
+fn syntax_in_our_words(source: &Source, span: &Range<usize>, message: &str) -> Mistake {
+    let text = source.text().get(span.clone()).unwrap_or_default();
+    let mistake = |title: &str, help: &str| Mistake::new(title).help(help);
+    let word = text.starts_with(|c: char| c.is_alphabetic());
+    // `nobody` begins as `nan` does, and `info` as `inf`.
+    if word && (message.starts_with("string values must be quoted") || message.starts_with("invalid float")) {
+        return mistake("text is in quotes", &format!("write `\"{text}\"`"));
+    }
+    if message.starts_with("missing comma between array elements") {
+        return mistake(message, "entries of a list are divided by commas, and the list ends with `]`");
+    }
+    if message.starts_with("key with no value") || message.starts_with("invalid unquoted key") {
+        return mistake(message, "a policy is TOML: lines such as `key = value`, and `[table]` above them");
+    }
+    if message.starts_with("unclosed")
+        || message.ends_with("string, expected `\"`")
+        || message.ends_with("string, expected `'`")
+    {
+        return mistake(message, "what is opened on a line is closed there, but for a list");
+    }
+    Mistake::new(message)
+}
+
+/// What a shell would make of a text in quotes, if that is more than one word.
+fn words(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    let words: Vec<String> = inner.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+    (words.len() > 1 && !inner.contains(['\'', '"', '\\'])).then(|| words.join(", "))
 }
 
 /// Whether the key that is missing was taken out for another mistake.

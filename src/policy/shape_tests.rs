@@ -16,10 +16,28 @@ fn check(text: &str, expected: &[&str]) {
 #[test]
 fn text_that_is_not_toml_is_refused() {
     for (text, expected) in [
-        ("version = 1\n[limits\n", "2:8: unclosed table, expected `]`"),
-        ("version = 1\nversion = 1\n", "2:1: key `version` is written twice: for the second time"),
-        ("version = \"1\n", "1:13: invalid basic string, expected `\"`"),
-        ("a b c", "1:3: key with no value, expected `=`"),
+        (
+            "version = 1\n[limits\n",
+            "2:8: unclosed table, expected `]` (what is opened on a line is closed there, but for a list)",
+        ),
+        (
+            "version = 1\nversion = 1\n",
+            "2:1: key `version` is written twice: for the second time (write what belongs to it in one place)",
+        ),
+        (
+            "version = \"1\n",
+            "1:13: invalid basic string, expected `\"` (what is opened on a line is closed there, but for a list)",
+        ),
+        (
+            "a b c",
+            "1:3: key with no value, expected `=` (a policy is TOML: lines such as `key = value`, and `[table]` above them)",
+        ),
+        ("version = 1\ncommand.user = nobody\n", "2:16: text is in quotes (write `\"nobody\"`)"),
+        ("version = 1\nconnection.stderr = log\n", "2:21: text is in quotes (write `\"log\"`)"),
+        (
+            "version = 1\nextends = [\"strict\"\n[command]\nargv = [\"/bin/cat\"]\n",
+            "3:1: missing comma between array elements, expected `,` (entries of a list are divided by commas, and the list ends with `]`)",
+        ),
     ] {
         check(text, &[expected]);
     }
@@ -74,7 +92,14 @@ fn a_value_of_the_wrong_type_is_refused() {
             "2:16: wrong type of `tasks`: expected a whole number, found a number out of range",
         ),
         ("isolation.init = \"yes\"", "2:18: wrong type of `init`: expected `true` or `false`, found text"),
-        ("files.read = \"/a\"", "2:14: wrong type of `read`: expected a list in brackets, found text"),
+        (
+            "files.read = \"/a\"",
+            "2:14: wrong type of `read`: expected a list in brackets, found text (write `[\"/a\"]`)",
+        ),
+        (
+            "command.argv = \"/bin/cat -u\"",
+            "2:16: wrong type of `argv`: expected a list in brackets, found text (write `[\"/bin/cat\", \"-u\"]`)",
+        ),
         (
             "files.read = [\"/a\", 1]",
             "2:21: wrong type of `read`: expected a path, or a table with `path`, found a number",

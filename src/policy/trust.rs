@@ -239,7 +239,12 @@ impl Fault {
             }
             Reason::WritableDirectory => {
                 let why = "is a directory that others than its owner can write".to_owned();
-                (why, Some(format!("move the policy to another directory, or `chmod go-w {path}`")))
+                // What all may write to is so for a reason.
+                let help = match crate::host::paths::anyones(&self.path) == Some(&self.path) {
+                    true => "move the policy to another directory, such as your own".to_owned(),
+                    false => format!("move the policy to another directory, or `chmod go-w {path}`"),
+                };
+                (why, Some(help))
             }
             Reason::NotADirectory => ("is not a directory".to_owned(), None),
             Reason::NotAFile => ("is not a regular file".to_owned(), None),

@@ -179,6 +179,12 @@ fn the_operator_reads_what_is_wrong_and_what_to_do() {
                  (move the policy to another directory, or `chmod go-w /d`)",
         ),
         (
+            "/tmp",
+            Reason::WritableDirectory,
+            "cannot use the policy file /p: /tmp is a directory that others than its owner can write \
+             (move the policy to another directory, such as your own)",
+        ),
+        (
             "/d",
             Reason::Owner(7),
             "cannot use the policy file /p: /d belongs to user 7, who could change the policy \

@@ -5,7 +5,7 @@
 use super::libraries::{self, Needed};
 use crate::plan::Plan;
 use crate::plan::model::{Access, Identity, Ids, Root};
-use crate::policy::{InputError, Mistake};
+use crate::policy::{InputError, Mistake, quote};
 use std::ffi::{CStr, OsStr};
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -57,7 +57,10 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
     let Some((program, metadata)) = found else {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let mistake = Mistake::new(format!("this host has no {}", names.join(" and no ")));
-        return Some(mistake.help("correct the path, or install it"));
+        return Some(mistake.help(match one_word(plan) {
+            Some(words) => format!("a program and its arguments are texts of their own: argv = {words}"),
+            None => "correct the path, or install it".to_string(),
+        }));
     };
     if !metadata.is_file() || !may_execute(&metadata, &plan.identity) {
         let who = &plan.identity.name;
@@ -66,6 +69,15 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
     }
     let executed = interpreter(program).unwrap_or_else(|| program.to_path_buf());
     script(plan, program).or_else(|| hidden(plan, &executed))
+}
+
+/// A command line that was written as one word, as the words that a shell would make of it.
+fn one_word(plan: &Plan) -> Option<String> {
+    let [only] = &plan.command.argv[..] else { return None };
+    let line = only.to_str().ok()?;
+    let words: Vec<String> = line.split_whitespace().map(quote).collect();
+    // What has quotes of its own is more than this splits.
+    (words.len() > 1 && !line.contains(['\'', '"', '\\'])).then(|| format!("[{}]", words.join(", ")))
 }
 
 /// Whether each session has a file of its own by this name.
