@@ -5,6 +5,7 @@
 use super::{Finding, State, fixes};
 use crate::host::Causes;
 use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
+use nix::libc;
 use std::collections::BTreeSet;
 
 /// What Landlock learned with each ABI that matters to a policy, and the release of Linux, where one is known.
@@ -25,6 +26,7 @@ pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
         namespaces(facts, causes),
         landlock(facts, causes),
         calls(facts, causes),
+        listener(facts),
         memory(facts),
         settings(facts),
         control_groups(facts),
@@ -109,6 +111,21 @@ fn calls(facts: &Facts, causes: &Causes) -> Finding {
             let what = format!("filters cannot be used: {}", facts.seccomp);
             Finding::new("system calls", State::Lacking, what).fix(fixes::surroundings(causes))
         }
+    }
+}
+
+/// What no policy needs but one that has denied calls named, and what `learn` and `trace` are made of.
+fn listener(facts: &Facts) -> Finding {
+    let what = "denied calls are named (seccomp user notification)";
+    let without = "without it there is no syscalls.on-deny = \"report\", no learn and no trace";
+    match facts.listener {
+        trial if trial.works() => Finding::good("listener", what),
+        Trial::Refused(libc::EBUSY) => {
+            let why = "a filter around spawnbox is listened to already, and there can be one listener";
+            let way = "start it outside of the container, or without the tool that watches this one";
+            Finding::new("listener", State::Less, why).note(without).fix([way.to_string()])
+        }
+        trial => Finding::new("listener", State::Less, format!("denied calls cannot be named: {trial}")).note(without),
     }
 }
 

@@ -147,3 +147,13 @@ fn the_page_is_aligned_and_painted_only_for_those_who_want_it() {
     let kinds: BTreeMap<_, _> = page.layers.iter().map(|layer| (layer.name.clone(), layer.state)).collect();
     assert_eq!(kinds.len(), page.layers.len(), "two layers of one name");
 }
+
+#[test]
+fn who_cannot_listen_to_denied_calls_is_told_what_there_is_not_and_why() {
+    let at = |trial| of(&Facts { listener: trial, ..root_on_618() }, &Causes::default(), "listener");
+    assert_eq!(at(Trial::Works).state, State::Good);
+    let held = at(Trial::Refused(libc::EBUSY));
+    assert_eq!((held.state, held.fixes.len()), (State::Less, 1), "{held:?}");
+    assert!(held.notes[0].contains("no learn and no trace"), "{held:?}");
+    assert_eq!(at(Trial::Refused(libc::EINVAL)).state, State::Less);
+}
