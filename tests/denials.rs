@@ -48,7 +48,7 @@ fn an_address_is_named_and_so_is_the_family_of_a_socket() {
         .says("denied call=socket arguments=0x10,0x80003,0x0 family=netlink: Operation not permitted; ")
         .says(
             "denied call=connect address=127.0.0.1 port=25: Operation not permitted; to allow it: \
-             syscalls.allow = [\"network-client\"], network.mode = \"host\", network.connect.ports = [25]\n",
+             syscalls.allow = [\"tcp-client\"], network.forward = [\"127.0.0.1:25\"]\n",
         );
 }
 

@@ -149,6 +149,82 @@ fn a_port_is_named_with_the_line_that_opens_it() {
 }
 
 #[test]
+fn what_a_shell_python_and_curl_are_denied_is_named_and_is_all_that_they_lack() {
+    needs!(program "python3");
+    needs!(program "curl");
+    let rows: [(&str, &[&str], &str); 3] = [
+        (
+            "strict",
+            &["/bin/bash", "-c", "read x </etc/hostname"],
+            "denied call=openat path=\"/etc/hostname\" program=bash: No such file or directory; \
+             to allow it: files.read = [\"/etc/hostname\"]\n",
+        ),
+        (
+            "python3",
+            &["/usr/bin/python3", "-c", "open('/etc/hostname')"],
+            "denied call=openat path=\"/etc/hostname\" program=python3: No such file or directory; \
+             to allow it: files.read = [\"/etc/hostname\"]\n",
+        ),
+        (
+            "strict",
+            &["/usr/bin/curl", "-sS", "http://127.0.0.1:9/"],
+            "denied call=socket family=inet type=stream program=curl: Operation not permitted; \
+             to allow it: syscalls.allow = [\"tcp-client\"]\n",
+        ),
+    ];
+    for (policy, command, line) in rows {
+        let outcome = scene(policy).argv(command).trace();
+        assert!(!outcome.status.success(), "{outcome}");
+        outcome.says(line);
+    }
+    let curl = scene("strict").set("syscalls.allow=[\"default\",\"tcp-client\"]").argv(rows[2].1).trace();
+    curl.says(
+        "denied call=connect address=127.0.0.1 port=9 program=curl: there is no way to it; \
+               to allow it: network.forward = [\"127.0.0.1:9\"]\n",
+    );
+}
+
+#[test]
+fn permissive_makes_the_calls_that_the_filter_denies_and_says_so() {
+    let script = "open(F, '>', '/tmp/x') or die; chown($<, -1, '/tmp/x') or die; print 'owned '; \
+                  syscall(101, 0, 0, 0, 0); print 'alive '; -e '/etc/hostname' or print 'hidden'";
+    let scene = scene("strict").argv(&["/usr/bin/perl", "-e", script]);
+    let strict = scene.clone().trace().stdout("");
+    assert!(!strict.status.success() && !strict.stderr.contains("would be"), "{strict}");
+    let outcome = scene.option("--permissive").trace().stdout("owned alive hidden").exits(0);
+    outcome
+        .says("permissive: calls that the filter denies are made, so the command is held by less than its policy says")
+        .says(
+            "spawnbox: would be denied call=chown path=\"/tmp/x\" program=perl: Operation not permitted; \
+             to allow it: syscalls.allow = [\"chown\"]\n",
+        )
+        .says("spawnbox: would be denied call=ptrace program=perl: its process is killed; ")
+        .says("spawnbox: denied call=newfstatat path=\"/etc/hostname\" program=perl: No such file or directory; ")
+        .says("allow = [\"chown\", \"trace\"]\n");
+}
+
+#[test]
+fn permissive_is_of_trace_alone() {
+    for words in [
+        &["run", "--permissive", "--", "true"][..],
+        &["listen", "--permissive", "127.0.0.1:0", "--", "true"],
+        &["learn", "--permissive", "--out", "/no/such", "--", "true"],
+    ] {
+        crate::scene::arguments(words).run().says("unexpected argument '--permissive'").exits(2);
+    }
+    scene("strict").set("isolation.seccomp=permissive").shell("echo ran").run().stdout("").exits(2);
+}
+
+#[test]
+fn no_file_that_is_there_is_written_over() {
+    let room = room();
+    let file = room.file("denied", "mine\n");
+    let scene = scene("strict").option(&format!("--out={}", file.display())).shell("echo ran");
+    scene.trace().stdout("").says("error: this file is there already").exits(2);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
+}
+
+#[test]
 fn an_ordinary_user_traces_too() {
     let scene = scene("strict").unprivileged().shell("cat /etc/hostname");
     scene.trace().exits(1).says("files.read = [\"/etc/hostname\"]");

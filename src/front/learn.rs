@@ -34,6 +34,8 @@ use cover::Cover;
 use draft::Draft;
 use journal::Journal;
 use needs::Needs;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use session::{Again, Source, Walls};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -196,12 +198,34 @@ fn write(
         draft.extends.clear();
     }
     let merges = target.merges;
-    let text = write::add(&text, &draft, merges)
+    let mut text = write::add(&text, &draft, merges)
         .map_err(|why| Failure::Host(HostError { doing: format!("add to {}", target.path.display()), why }))?;
+    if !merges {
+        text.push_str(&unlearnt());
+    }
     let lines = text.lines().count();
     target.write(text)?;
     tracing::info!("learnt {} in {lines} lines", target.path.display());
     Ok(draft.idle)
+}
+
+/// What no call shows, for whoever reads the policy, with what getrusage(2) has of all runs together.
+fn unlearnt() -> String {
+    let limits = "# Not learnt: limits, which are those of what this extends, and whether it needs the host's name.\n";
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN).map_or_else(
+        |_| String::new(),
+        |usage| {
+            let (user, system) = (usage.user_time(), usage.system_time());
+            let milliseconds = (user + system).num_milliseconds();
+            let memory = usage.max_rss() / 1024;
+            format!(
+                "# It took {}.{:03} s of processor time and {memory} MiB in its largest process.\n",
+                milliseconds / 1000,
+                milliseconds % 1000
+            )
+        },
+    );
+    format!("\n{limits}{used}")
 }
 
 /// Whether `spawnbox check` has nothing to say.
@@ -229,7 +253,7 @@ pub(super) fn merged(text: &str) -> Result<String, String> {
         proc: Some(why()),
         host_network: Some(why()),
         ports: [("connect", (draft::Ports::List([25].into()), why()))].into(),
-        forward: [(std::net::SocketAddr::from(([127, 0, 0, 1], 25)), why())].into(),
+        forward: [("127.0.0.1:25".parse().expect("it is a peer"), why())].into(),
         allow: [("chown", why())].into(),
         notes: vec![why()],
         ..Draft::default()

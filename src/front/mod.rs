@@ -6,6 +6,7 @@ mod master;
 mod cli;
 mod arrange;
 mod output;
+mod new_file;
 mod listen;
 mod terminal;
 mod given;

@@ -11,7 +11,8 @@
 //! Two processes, because to read a command's memory may take as long as the command likes: the supervisor, which ends
 //! sessions, never does. The tracer is the parent, since Yama lets none but an ancestor read. What it lets pass is what the
 //! plan's own filter would let pass, by the numbers of the call alone; what arguments point at is held by the mounts and by
-//! Landlock, whatever the tracer saw there. Where the tracer ends first, the supervisor ends its sessions.
+//! Landlock, whatever the tracer saw there. `--permissive` lets the calls pass that the filter denies, and says so; the filter
+//! that is installed hands them over for that in either case, and nothing but this program's word makes them. Where the tracer ends first, the supervisor ends its sessions.
 
 mod door;
 mod tracer;
@@ -33,6 +34,7 @@ use crate::plan::request::Front;
 use crate::plan::traced;
 use crate::sys::process::{self, Side};
 use door::Passing;
+use judge::Manner;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, setpgid};
 use std::os::fd::OwnedFd;
@@ -42,7 +44,12 @@ use tracer::Tracer;
 
 /// Traces one command, or one for each connection.
 pub(super) fn trace(options: &Trace) -> Result<ExitCode, Failure> {
-    let mut tally = Tally::new(options.json, options.out.as_deref()).map_err(Failure::Host)?;
+    let mut tally = Tally::new(options.json, options.out.as_deref())?;
+    if options.permissive {
+        tracing::warn!(
+            "permissive: calls that the filter denies are made, so the command is held by less than its policy says"
+        );
+    }
     let (front, transport, given) = match &options.address {
         Some(address) => (Front::Listen, transport(address), None),
         None => {
@@ -65,7 +72,8 @@ pub(super) fn trace(options: &Trace) -> Result<ExitCode, Failure> {
         Side::Parent(supervisor) => {
             drop((theirs, given));
             let ids = user(&plan);
-            let status = Tracer::new(&plan, supervisor, ours, ids).and_then(|tracer| tracer.run(&mut tally));
+            let manner = if options.permissive { Manner::Permissive } else { Manner::Strict };
+            let status = Tracer::new((&plan, manner), supervisor, ours, ids).and_then(|tracer| tracer.run(&mut tally));
             tally.end().map_err(Failure::Host)?;
             status.map(ExitCode::from).map_err(Failure::Host)
         }

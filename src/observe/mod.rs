@@ -24,5 +24,6 @@ mod tests;
 pub use end::end_all;
 pub use event::{About, Event, Found, Using};
 pub use hearer::{Answer, Heard, Hearer};
+pub use sockets::{internet_address, is_mostly_a_stream};
 pub use start::{Opening, Started, become_user, become_yourself, start};
 pub use watch::watch;

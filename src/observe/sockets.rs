@@ -50,10 +50,23 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Address> {
     }
 }
 
+/// The same, where it is one of the internet.
+pub fn internet_address(bytes: &[u8]) -> Option<SocketAddr> {
+    match parse(bytes)? {
+        Address::Internet(address) => Some(address),
+        Address::File(_) | Address::Abstract(_) | Address::Other => None,
+    }
+}
+
+/// What a port is mostly for, where the socket cannot be asked.
+pub fn is_mostly_a_stream(address: &SocketAddr) -> bool {
+    address.port() != 53
+}
+
 /// Whether this descriptor of a thread is a stream, by looking at a copy of it. Where that may not be had, what the port
 /// is mostly for.
 pub(super) fn is_stream(thread: Pid, descriptor: i32, address: &SocketAddr) -> bool {
-    let guess = address.port() != 53;
+    let guess = is_mostly_a_stream(address);
     let Some(process) = Process::from_raw(process_of(thread).as_raw()) else { return guess };
     let Ok(pidfd) = pidfd_open(process, PidfdFlags::empty()) else { return guess };
     let Ok(copy) = pidfd_getfd(&pidfd, descriptor, PidfdGetfdFlags::empty()) else { return guess };

@@ -16,16 +16,18 @@ mod remedy;
 mod rules;
 mod systemd;
 mod watched;
+mod grant;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use answer::{Pointer, denial, is_told, pointer};
+pub use answer::{Pointer, denial, goes_on, is_told, pointer};
 pub use death::keep_death_signal;
 pub use foreign::{refused, shared, undeniable};
+pub use grant::{Grant, Value};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
-pub use remedy::{missing_word, remedy, word};
+pub use remedy::{Aim, missing, said, ways, word};
 pub use watched::watched;
 pub use words::{allows, describe};
 

@@ -10,7 +10,7 @@ mod tests;
 use super::calls::{self, Allowed};
 use super::explain::{clients_words, size};
 use super::listen;
-use super::model::{CgroupLimits, ClientNames, Denial, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
+use super::model::{CgroupLimits, ClientNames, Denials, Ends, Ids, Namespace, Plan, Proc, StandardError};
 use crate::host::facts::Resource;
 use crate::policy::Paint;
 use crate::policy::words::Word;
@@ -235,8 +235,8 @@ fn walls(plan: &Plan, all: &mut Permissions) {
     allow_if(all, "live on after the command, in what it left behind", plan.ends == Ends::Tree);
     allow_if(all, "standard error to the client", plan.stderr == StandardError::Connection);
     allow_if(all, "standard error to the log", plan.stderr == StandardError::Log);
-    let kill = plan.filter.as_ref().is_some_and(|filter| filter.default == Denial::Kill);
-    allow_if(all, "go on after a call that is denied", !kill);
+    let goes_on = plan.filter.as_ref().is_none_or(calls::goes_on);
+    allow_if(all, "go on after a call that is denied", goes_on);
 }
 
 /// Who is let in is no permission of the command's.

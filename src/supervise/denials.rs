@@ -4,8 +4,9 @@
 
 use super::stderr::{Rate, Voice, quoted};
 use crate::host::errno_text;
+use crate::observe;
 use crate::plan::Plan;
-use crate::plan::calls::{self, Pointer};
+use crate::plan::calls::{self, Aim, Pointer};
 use crate::plan::model::Denial;
 use crate::sandbox::Denied;
 use nix::errno::Errno;
@@ -108,7 +109,8 @@ fn words(plan: &Plan, denied: &Denied) -> String {
         Denial::Errno(errno) => errno_text(Errno::from_raw(errno)),
         Denial::Kill => "its process is killed".to_string(),
     };
-    format!("denied call={call} {about}: {end}; {}", calls::remedy(plan, denied.call, denied.arguments, port(denied)))
+    let missing = calls::missing(plan, denied.call, denied.arguments, aim(denied));
+    format!("denied call={call} {about}: {end}; {}", calls::said(&missing))
 }
 
 /// The first arguments. What they mean is the call's; a socket's first one is worth a name.
@@ -125,14 +127,14 @@ fn arguments(denied: &Denied) -> String {
     format!("arguments={first:#x},{second:#x},{third:#x}{family}")
 }
 
-/// The port of an internet address.
-fn port(denied: &Denied) -> Option<u16> {
+/// The internet address that a call was about. Its socket is not looked at: what sends to an address is a datagram, and
+/// what connects is a stream but for what resolvers do.
+fn aim(denied: &Denied) -> Option<Aim> {
     let (_, Pointer::Address(_)) = calls::pointer(denied.call)? else { return None };
-    let (family, rest) = denied.name().split_first_chunk()?;
-    match libc::c_int::from(u16::from_ne_bytes(*family)) {
-        libc::AF_INET | libc::AF_INET6 => rest.first_chunk().map(|port| u16::from_be_bytes(*port)),
-        _ => None,
-    }
+    let address = observe::internet_address(denied.name())?;
+    let call = libc::c_long::from(denied.call);
+    let connects = matches!(call, libc::SYS_connect | libc::SYS_bind);
+    Some(Aim { stream: connects && observe::is_mostly_a_stream(&address), bind: call == libc::SYS_bind, address })
 }
 
 /// An address of a socket: where to, and which port.

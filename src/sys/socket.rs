@@ -49,6 +49,24 @@ pub fn pair() -> Result<(RawFd, RawFd), Errno> {
 
 /// Sends `bytes` (at least one is sent, a NUL if there are none) with `descriptors`. Never raises SIGPIPE.
 pub fn send_descriptors(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    send_with(socket, bytes, descriptors, libc::MSG_NOSIGNAL)
+}
+
+/// The same, and never waits. EAGAIN: nobody has taken what was sent before.
+pub fn send_descriptors_if_ready(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    send_with(socket, bytes, descriptors, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+}
+
+fn send_with(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    flags: libc::c_int,
+) -> Result<(), Errno> {
     let bytes = if bytes.is_empty() { &[0] } else { bytes };
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control = Control::empty();
@@ -62,7 +80,7 @@ pub fn send_descriptors(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[Bor
     let length = if descriptors.is_empty() { 0 } else { length };
     let header = message(&mut iov, &mut control, length);
     // SAFETY: the header points at `bytes` and `control`, both alive here; the kernel only reads them.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &header, libc::MSG_NOSIGNAL) };
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &header, flags) };
     Errno::result(sent).map(drop)
 }
 

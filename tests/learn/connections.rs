@@ -156,6 +156,33 @@ fn a_unix_socket_is_learnt_from_and_goes() {
 }
 
 #[test]
+fn a_peer_over_udp_is_forwarded_too() {
+    let (_room, file) = place();
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    peer.set_read_timeout(Some(crate::scene::patience())).expect("a socket can be set");
+    let address = peer.local_addr().expect("it is bound").to_string();
+    let serving = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let mut question = [0; 16];
+            let (length, from) = peer.recv_from(&mut question).expect("it is asked");
+            assert_eq!(&question[..length], b"what\n");
+            peer.send_to(b"from the peer\n", from).expect("it may answer");
+        }
+    });
+    let script = format!(
+        "use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => '{address}', Proto => 'udp') or die \"$!\"; \
+         $s->send(\"what\\n\"); $s->recv(my $x, 99); print $x"
+    );
+    let outcome =
+        arguments(&["learn", "--out", &file.display().to_string(), "--", "/usr/bin/perl", "-e", &script]).run();
+    serving.join().expect("it does not panic");
+    let learnt = text(&file);
+    assert_eq!(outcome.stdout, "from the peer\n".repeat(2), "{outcome}\n{learnt}");
+    assert_eq!(outcome.status.code(), Some(0), "{outcome}\n{learnt}");
+    assert!(learnt.contains(&format!("\"udp:{address}\",\n")) && !learnt.contains("mode = \"host\""), "{learnt}");
+}
+
+#[test]
 fn a_peer_over_tcp_is_forwarded_and_nothing_else_is_reached() {
     needs!(landlock 4);
     let (_room, file) = place();

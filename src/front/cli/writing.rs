@@ -106,12 +106,19 @@ pub(in crate::front) struct Trace {
     /// Example: spawnbox trace --print-port 127.0.0.1:0 -- cat
     #[arg(long, help_heading = LISTENING, requires = "address")]
     pub(in crate::front) print_port: bool,
+    /// Let the calls be made that the filter denies, to hear of all that come after them: the sandbox is weaker
+    ///
+    /// For a command that is trusted, where nobody else connects. Files and the network are held as without it.
+    ///
+    /// Example: spawnbox trace --permissive --policy ./draft.toml
+    #[arg(long, help_heading = WHAT)]
+    pub(in crate::front) permissive: bool,
     /// Print each denial as a JSON object on a line of its own, and one of all at the end
     ///
     /// Example: spawnbox trace --json -- sh -c 'cat /etc/hostname'
     #[arg(long, help_heading = PRINTED)]
     pub(in crate::front) json: bool,
-    /// Write what is denied to this file instead of standard error
+    /// Write what is denied to this file, which must not be there yet, instead of standard error
     ///
     /// Example: spawnbox trace --out denied.txt -- sh -c 'cat /etc/hostname'
     #[arg(long, help_heading = PRINTED, value_name = "FILE")]

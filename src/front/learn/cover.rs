@@ -5,10 +5,9 @@ use crate::host::paths::MOST_LINKS;
 use crate::plan::calls;
 use crate::plan::model::{Access, Denial, Device, Filter, Proc};
 use crate::policy::Policy;
-use crate::policy::model::{Network, NetworkMode, Ports, Protocol};
+use crate::policy::model::{NetworkMode, Peer, Ports};
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
 /// The grants of one policy, on this host.
@@ -23,7 +22,7 @@ pub(super) struct Cover {
     pub(super) host_root: bool,
     any: [bool; 3],
     ports: [BTreeSet<u16>; 3],
-    pub(super) forward: BTreeSet<SocketAddr>,
+    pub(super) forward: BTreeSet<Peer>,
     /// The host's resolvers are reached in a network of its own.
     pub(super) resolver: bool,
     extends: BTreeSet<String>,
@@ -63,7 +62,7 @@ impl Cover {
             host_root: files.root.as_ref().is_some_and(|root| root.value == crate::policy::model::Root::Host),
             any,
             ports,
-            forward: forward(network),
+            forward: network.forward.iter().map(|peer| peer.value).collect(),
             resolver: network.resolver.as_ref().is_some_and(|resolver| resolver.value),
             extends: policy.sources.iter().map(|source| source.title()).collect(),
         }
@@ -142,12 +141,6 @@ pub(super) fn filter(policy: &Policy) -> Option<Filter> {
         calls::deny_write_execute(&mut filter);
     }
     Some(filter)
-}
-
-/// The forwarded peers of TCP.
-fn forward(network: &Network) -> BTreeSet<SocketAddr> {
-    let peers = network.forward.iter().map(|peer| peer.value);
-    peers.filter(|peer| peer.protocol == Protocol::Tcp).map(|peer| peer.address).collect()
 }
 
 /// Every symbolic link on the way to a path, and what of the path follows it.

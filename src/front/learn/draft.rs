@@ -6,13 +6,12 @@ use super::cover::{Cover, Port};
 use super::journal::{Journal, Seen};
 use super::needs::{File, Needs};
 use crate::plan::calls::{self, word};
-use crate::plan::model::{Access, Denial, Filter, Proc};
+use crate::plan::model::{Access, Denial, Filter, Peer, Proc, Protocol};
 use crate::plan::{TCP_ABI, UDP_ABI};
 use crate::policy::model::Syscalls;
 use crate::policy::{Origin, Sourced, builtin};
 use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use syscalls::x86_64::Sysno;
 
@@ -51,7 +50,7 @@ pub(super) struct Draft {
     /// A profile's relay to the resolvers is switched off.
     pub(super) no_resolver: bool,
     pub(super) ports: BTreeMap<&'static str, (Ports, String)>,
-    pub(super) forward: BTreeMap<SocketAddr, String>,
+    pub(super) forward: BTreeMap<Peer, String>,
     pub(super) allow: BTreeMap<&'static str, String>,
     /// What was used and is not granted.
     pub(super) notes: Vec<String>,
@@ -68,7 +67,7 @@ const PROFILES: &[(&str, Fits)] = &[
     ("perl", |needs| runs(needs, &["perl"])),
     ("node", |needs| runs(needs, &["node", "nodejs"])),
     ("java", |needs| runs(needs, &["java"])),
-    ("dns-client", |needs| needs.udp.contains_key(&53) || needs.peers.keys().any(|peer| peer.port() == 53)),
+    ("dns-client", |needs| needs.peers.keys().any(|peer| peer.address.port() == 53)),
     ("syslog", |needs| needs.files.contains_key(Path::new("/dev/log"))),
     ("tls", |needs| needs.files.keys().any(|path| path.starts_with("/etc/ssl/certs") || path.starts_with("/etc/pki"))),
 ];
@@ -183,20 +182,19 @@ impl Draft {
             covers.iter().any(|cover| cover.has_port(list, port) || (resolver && cover.resolves(list, port)))
         };
         let lacking = |resolver| {
-            let peers = needs.peers.iter();
-            let peers = peers
-                .filter(|(peer, _)| !has(Port::Connect, peer.port(), resolver) && !covers[0].forward.contains(peer));
-            let udp = needs.udp.iter().filter(|(port, _)| !has(Port::Udp, **port, resolver));
+            let peers = needs.peers.iter().filter(|(peer, _)| {
+                !has(list_of(peer), peer.address.port(), resolver) && !covers[0].forward.contains(peer)
+            });
             let bind = needs.bind.iter().filter(|(port, _)| !has(Port::Bind, **port, resolver));
-            (peers.collect::<BTreeMap<_, _>>(), udp.collect::<BTreeMap<_, _>>(), bind.collect::<BTreeMap<_, _>>())
+            (peers.collect::<BTreeMap<_, _>>(), bind.collect::<BTreeMap<_, _>>())
         };
-        let (peers, udp, bind) = lacking(true);
+        let (peers, bind) = lacking(true);
         let host = covers.iter().any(|cover| cover.host_network);
         let resolver = covers.iter().any(|cover| cover.resolver);
         let few = peers.len() + covers[0].forward.len() + if resolver { MOST_RESOLVERS } else { 0 } <= MOST_PEERS;
-        let first = peers.values().chain(udp.values()).chain(bind.values()).next();
+        let first = peers.values().chain(bind.values()).next();
         let Some(first) = first else { return };
-        if !host && udp.is_empty() && bind.is_empty() && few {
+        if !host && bind.is_empty() && few && peers.keys().all(|peer| is_one(peer)) {
             self.forward = peers.into_iter().map(|(peer, seen)| (*peer, seen.why())).collect();
             return;
         }
@@ -205,24 +203,28 @@ impl Draft {
         }
         // In the host's network there is nothing to be forwarded.
         self.no_resolver = resolver;
-        let (peers, udp, bind) = lacking(false);
+        let (peers, bind) = lacking(false);
+        let ports = |list| -> BTreeSet<u16> {
+            peers.keys().filter(|peer| list_of(peer) == list).map(|peer| peer.address.port()).collect()
+        };
         let used = [
-            ("connect", Port::Connect, TCP_ABI, peers.keys().map(|peer| peer.port()).collect::<BTreeSet<u16>>()),
+            ("connect", Port::Connect, TCP_ABI, ports(Port::Connect)),
             ("bind", Port::Bind, TCP_ABI, bind.keys().map(|port| **port).collect()),
-            ("udp", Port::Udp, UDP_ABI, udp.keys().map(|port| **port).collect()),
+            ("udp", Port::Udp, UDP_ABI, ports(Port::Udp)),
         ];
         for (key, list, needed, ports) in used {
-            if ports.is_empty() {
-                continue;
-            }
+            let said = covers.iter().any(|cover| cover.listed(list).is_none());
             // A word like `network-client` reaches all three, and what this kernel cannot hold has to be said.
-            let ports = match landlock_abi >= needed {
-                true => Ports::List(
-                    covers.iter().filter_map(|cover| cover.listed(list)).flatten().copied().chain(ports).collect(),
-                ),
-                false => Ports::Any,
+            let (ports, why) = match landlock_abi >= needed {
+                true if ports.is_empty() => continue,
+                true => {
+                    let listed = covers.iter().filter_map(|cover| cover.listed(list)).flatten().copied();
+                    (Ports::List(listed.chain(ports).collect()), first.why())
+                }
+                false if said => continue,
+                false => (Ports::Any, format!("Landlock of this kernel (ABI {landlock_abi}) holds no such ports")),
             };
-            self.ports.insert(key, (ports, first.why()));
+            self.ports.insert(key, (ports, why));
         }
     }
 
@@ -270,6 +272,19 @@ impl Draft {
             self.notes.push(line);
         }
     }
+}
+
+/// Where a policy for the host's network lists the port of a peer.
+fn list_of(peer: &Peer) -> Port {
+    match peer.protocol {
+        Protocol::Tcp => Port::Connect,
+        Protocol::Udp => Port::Udp,
+    }
+}
+
+/// Whether a policy can name it: one host, and no group of them.
+fn is_one(peer: &Peer) -> bool {
+    peer.to_string().parse::<Peer>().is_ok()
 }
 
 /// What comes to nothing whether or not it is denied: a UNIX socket that never finds anybody, and what a mapping that is

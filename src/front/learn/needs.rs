@@ -7,7 +7,7 @@ use super::journal::{Journal, Seen};
 use crate::front::check::interpreters;
 use crate::host::paths::anyones;
 use crate::observe::{About, Found, Using};
-use crate::plan::model::{Access, Device};
+use crate::plan::model::{Access, Device, Peer, Protocol};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,10 +34,8 @@ pub(super) struct Needs {
     pub(super) scratch: BTreeMap<PathBuf, Seen>,
     /// Something of its own processes.
     pub(super) proc: Option<Seen>,
-    /// Peers over TCP.
-    pub(super) peers: BTreeMap<SocketAddr, Seen>,
-    /// Ports over UDP.
-    pub(super) udp: BTreeMap<u16, Seen>,
+    /// Whom it reached in the network.
+    pub(super) peers: BTreeMap<Peer, Seen>,
     /// Ports to be bound over TCP.
     pub(super) bind: BTreeMap<u16, Seen>,
     /// A UNIX socket that is used.
@@ -216,9 +214,11 @@ impl Needs {
     fn internet(&mut self, stream: bool, bind: bool, address: SocketAddr, seen: &Seen) {
         match (stream, bind) {
             (true, true) => add(&mut self.bind, address.port(), seen),
-            (true, false) => add(&mut self.peers, address, seen),
+            (true, false) => add(&mut self.peers, Peer { protocol: Protocol::Tcp, address }, seen),
             // glibc connects a datagram socket to port 0 to learn its own address (RFC 3484), and sends nothing.
-            (false, false) if address.port() != 0 => add(&mut self.udp, address.port(), seen),
+            (false, false) if address.port() != 0 => {
+                add(&mut self.peers, Peer { protocol: Protocol::Udp, address }, seen)
+            }
             // Landlock knows no right to bind one.
             (false, _) => {}
         }

@@ -3,17 +3,15 @@
 
 use crate::front::arrange::Failure;
 use crate::front::check::looked_at;
+use crate::front::new_file::{MODE, new_file};
 use crate::host::HostError;
-use crate::policy::{Mistake, Policy, load};
+use crate::policy::{Policy, load};
 use nix::errno::Errno;
 use rustix::fs::{Gid, Uid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// As policies of an administrator's are: read by all, written by its owner.
-const MODE: u32 = 0o644;
 
 /// A policy file.
 #[derive(Debug)]
@@ -37,14 +35,7 @@ impl Target {
     /// A new one.
     pub(super) fn new(path: &Path, text: String) -> Result<Target, Failure> {
         let path = absolute(path);
-        let mut file = match OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let mistake = Mistake::new("this file is there already").in_file(&path);
-                return Err(Failure::Input(mistake.help("add to it with --merge, or name another one").into()));
-            }
-            Err(error) => return Err(failed("make", &path, &error)),
-        };
+        let mut file = new_file(&path, "add to it with --merge, or name another one")?;
         let target = Target { path, merges: false, text, written: false };
         file.write_all(target.text.as_bytes()).map_err(|error| failed("write", &target.path, &error))?;
         // Whatever our umask is, the file is ours to open for others.

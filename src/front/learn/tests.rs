@@ -138,13 +138,23 @@ fn ports_are_listed_where_the_kernel_holds_them() {
     let forwarded = draft(vec![seen(vec![peer.clone()])], 10);
     assert_eq!(forwarded.forward.keys().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:25"]);
     assert!(forwarded.host_network.is_none() && forwarded.ports.is_empty());
-    let events = || vec![seen(vec![peer.clone(), internet(false, false, "192.0.2.1:123")])];
+    let time = internet(false, false, "192.0.2.1:123");
+    let both = draft(vec![seen(vec![peer.clone(), time.clone()])], 10);
+    assert_eq!(both.forward.keys().map(ToString::to_string).collect::<Vec<_>>(), ["udp:192.0.2.1:123", "127.0.0.1:25"]);
+    assert!(both.host_network.is_none() && both.ports.is_empty());
+    // Nobody in particular is forwarded to.
+    let group = internet(false, false, "224.0.1.1:123");
+    let events = || vec![seen(vec![peer.clone(), group.clone()])];
     let held = draft(events(), 10);
     assert!(held.host_network.is_some() && held.forward.is_empty());
     assert_eq!(held.ports["connect"].0, Ports::List([25].into()));
     assert_eq!(held.ports["udp"].0, Ports::List([123].into()));
     let old = draft(events(), 3);
-    assert!(old.ports["connect"].0 == Ports::Any && old.ports["udp"].0 == Ports::Any);
+    // What is not used is said, too: without it there would be no plan.
+    assert!(["connect", "bind", "udp"].iter().all(|key| old.ports[key].0 == Ports::Any));
+    let middle = draft(events(), 4);
+    assert_eq!(middle.ports.keys().copied().collect::<Vec<_>>(), ["connect", "udp"]);
+    assert_eq!((&middle.ports["connect"].0, &middle.ports["udp"].0), (&Ports::List([25].into()), &Ports::Any));
     let resolver = draft(vec![seen(vec![internet(false, false, "127.0.0.53:53")])], 10);
     assert_eq!((resolver.extends, resolver.ports.len()), (vec!["dns-client"], 0));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One thing that a sandbox does not let a command do, and the lines of a policy that would. Values and words only.
 
-use crate::policy::{literal, quote};
+use crate::plan::calls::Grant;
+use crate::policy::quote;
 use nix::errno::Errno;
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ pub(super) struct Denial {
     pub(super) end: End,
     /// What would allow it, or why nothing does.
     pub(super) remedy: Result<Vec<Grant>, String>,
+    /// It is made all the same, because whoever traces wants to hear what comes after it.
+    pub(super) made: bool,
 }
 
 /// What was asked for.
@@ -35,80 +38,6 @@ pub(super) enum End {
     Killed,
     /// Nobody answers: there is no way to the peer.
     Unreachable,
-}
-
-/// One value of a policy's key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Grant {
-    /// `files.read`
-    pub(super) key: &'static str,
-    pub(super) value: Value,
-}
-
-/// What is written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Value {
-    /// The one value of its key.
-    Only(&'static str),
-    /// One text of a list.
-    Text(String),
-    /// One port of a list.
-    Port(u16),
-    /// One table of a list.
-    Scratch {
-        path: String,
-        /// Bytes.
-        size: u64,
-        inodes: u64,
-        execute: bool,
-    },
-}
-
-impl Grant {
-    pub(super) fn only(key: &'static str, value: &'static str) -> Grant {
-        Grant { key, value: Value::Only(value) }
-    }
-
-    pub(super) fn text(key: &'static str, value: impl Into<String>) -> Grant {
-        Grant { key, value: Value::Text(value.into()) }
-    }
-
-    pub(super) fn port(key: &'static str, port: u16) -> Grant {
-        Grant { key, value: Value::Port(port) }
-    }
-}
-
-impl Value {
-    /// As TOML has it, without the brackets of its list.
-    pub(super) fn toml(&self) -> String {
-        match self {
-            Value::Only(word) => quote(word),
-            Value::Text(word) => quote(&literal(word)),
-            Value::Port(port) => port.to_string(),
-            Value::Scratch { path, size, inodes, execute } => {
-                let size = match size {
-                    size if size % (1 << 20) == 0 => format!("{}M", size >> 20),
-                    size => format!("{}K", size.div_ceil(1 << 10)),
-                };
-                let execute = if *execute { ", execute = true" } else { "" };
-                format!("{{ path = {}, size = \"{size}\", inodes = {inodes}{execute} }}", quote(&literal(path)))
-            }
-        }
-    }
-
-    pub(super) fn is_listed(&self) -> bool {
-        !matches!(self, Value::Only(_))
-    }
-}
-
-impl std::fmt::Display for Grant {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = self.value.toml();
-        match self.value.is_listed() {
-            true => write!(f, "{} = [{value}]", self.key),
-            false => write!(f, "{} = {value}", self.key),
-        }
-    }
 }
 
 impl std::fmt::Display for End {
@@ -146,17 +75,12 @@ impl Denial {
 
     /// Its line.
     pub(super) fn words(&self, program: &str) -> String {
-        format!("denied {} program={program}: {}; {}", self.what.words(), self.end, self.remedy())
+        let denied = if self.made { "would be denied" } else { "denied" };
+        format!("{denied} {} program={program}: {}; {}", self.what.words(), self.end, self.remedy())
     }
 
     fn remedy(&self) -> String {
-        match &self.remedy {
-            Ok(grants) => {
-                let grants: Vec<String> = grants.iter().map(Grant::to_string).collect();
-                format!("to allow it: {}", grants.join(", "))
-            }
-            Err(why) => why.clone(),
-        }
+        crate::plan::calls::said(&self.remedy)
     }
 
     /// The same for programs.
@@ -176,7 +100,7 @@ impl Denial {
         };
         serde_json::json!({
             "denied": kind, "call": call, "about": subject, "program": program, "end": self.end.to_string(),
-            "errno": errno, "grants": grants, "why": why,
+            "errno": errno, "grants": grants, "why": why, "made": self.made,
         })
     }
 }
@@ -190,7 +114,7 @@ mod tests {
     fn what_a_command_chose_stays_in_its_quotes() {
         let what = What::Path { call: "openat".into(), path: "/x\"\n\u{1b}[2J".into() };
         let remedy = Ok(vec![Grant::text("files.read", "/x\"\n")]);
-        let denial = Denial { what, end: End::Fails(libc::ENOENT), remedy };
+        let denial = Denial { what, end: End::Fails(libc::ENOENT), remedy, made: false };
         let said = denial.words("cat");
         crate::fuzz::assert_one_line(&said);
         let expected = r#"denied call=openat path="/x\"\U0000000A\U0000001B[2J" program=cat: No such file or directory; to allow it: files.read = ["/x\"\U0000000A"]"#;

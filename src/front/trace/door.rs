@@ -5,6 +5,7 @@
 use crate::front::run::Once;
 use crate::supervise::{Advice, Door, Ended};
 use crate::sys::socket;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -53,8 +54,11 @@ impl Door for Passing {
     }
 
     fn traced(&mut self, listener: OwnedFd) {
-        // A tracer that is gone ends this process.
-        let _ = socket::send_descriptors(self.to.as_fd(), LISTENER, &[listener.as_fd()]);
+        // A tracer that is gone ends this process; by one that is stuck it is not to be stopped. Calls of a session whose
+        // listener is nowhere fail with ENOSYS.
+        if socket::send_descriptors_if_ready(self.to.as_fd(), LISTENER, &[listener.as_fd()]) == Err(Errno::EAGAIN) {
+            tracing::error!("whoever traces takes no more sessions: the calls of this one fail");
+        }
     }
 
     fn ended(&mut self, ended: &Ended<'_>, live: usize) -> Advice {

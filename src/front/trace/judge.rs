@@ -2,63 +2,70 @@
 //! What a sandbox makes of a call: from what was seen of it and the plan to denials, each with what would allow it.
 //! What the host has not either, or does not let this user use, is no denial.
 
-use super::denial::{Denial, End, Grant, Value, What};
+use super::denial::{Denial, End, What};
 use super::sight::{self, Place};
 use crate::front::check::{interpreters, loader};
 use crate::host::paths::anyones;
 use crate::observe::{About, Answer, Event, Found, Using};
-use crate::plan::calls;
+use crate::plan::calls::{self, Aim, Grant, Value};
 use crate::plan::model::{self, Access, Device, NetworkMode, Plan, Proc};
-use crate::policy::model::{Peer, Protocol};
 use nix::libc;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use syscalls::x86_64::Sysno;
 
+/// What becomes of a call that the filter denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is denied.
+    Strict,
+    /// It is made: whoever traces wants to hear of what comes after it.
+    Permissive,
+}
+
 /// The answer to a call, and every denial in it. `inside` says whether the sandbox has a path below its root.
-pub(super) fn judge(plan: &Plan, event: &Event, inside: &dyn Fn(&Path) -> bool) -> (Answer, Vec<Denial>) {
+pub(super) fn judge(
+    plan: &Plan,
+    manner: Manner,
+    event: &Event,
+    inside: &dyn Fn(&Path) -> bool,
+) -> (Answer, Vec<Denial>) {
     let name = Sysno::new(event.call as usize).map_or_else(|| event.call.to_string(), |call| call.name().to_string());
     if event.about == [About::Foreign] {
         let what = What::Call { name: event.call.to_string(), about: Some("of another architecture".into()) };
         let remedy = Err("no policy can allow it: it is a call of 32 bits or of x32".into());
-        return (Answer::Kill, vec![Denial { what, end: End::Killed, remedy }]);
+        return (Answer::Kill, vec![Denial { what, end: End::Killed, remedy, made: false }]);
     }
     let denial = plan.filter.as_ref().and_then(|filter| calls::denial(filter, event.call, event.arguments));
-    if let Some(denial) = denial {
+    let filtered = denial.map(|denial| {
         let (answer, end) = match denial {
             model::Denial::Errno(errno) => (Answer::Refuse(errno), End::Fails(errno)),
             model::Denial::Kill => (Answer::Kill, End::Killed),
         };
         let about = event.about.first().and_then(subject).or_else(|| family(event));
-        let remedy = call(plan, event);
-        return (answer, vec![Denial { what: What::Call { name, about }, end, remedy }]);
-    }
-    let denials = event.about.iter().flat_map(|about| match about {
+        let remedy = calls::missing(plan, event.call, event.arguments, event.about.iter().find_map(aim));
+        let made = manner == Manner::Permissive;
+        (answer, Denial { what: What::Call { name: name.clone(), about }, end, remedy, made })
+    });
+    let mut denials = match filtered {
+        Some((answer, denial)) if !denial.made => return (answer, vec![denial]),
+        Some((_, denial)) => vec![denial],
+        None => Vec::new(),
+    };
+    denials.extend(event.about.iter().flat_map(|about| match about {
         About::Path { written, using, found } => path(plan, &name, (written, *using, found), inside),
-        About::Internet { stream, bind, address } => {
-            internet(plan, &name, (*stream, *bind), *address).into_iter().collect()
-        }
+        About::Internet { .. } => aim(about).and_then(|aim| internet(plan, &name, aim)).into_iter().collect(),
         // The kernel or the name space of its network says what becomes of it.
         About::Abstract { .. } | About::Foreign | About::Unread => Vec::new(),
-    });
-    (Answer::Resume, denials.collect())
+    }));
+    (Answer::Resume, denials)
 }
 
-/// What would allow a call that the filter denies.
-fn call(plan: &Plan, event: &Event) -> Result<Vec<Grant>, String> {
-    let address = event.about.iter().find_map(|about| match about {
-        About::Internet { bind, address, .. } => Some((*bind, address.port())),
+/// The peer or the port in it.
+fn aim(about: &About) -> Option<Aim> {
+    match about {
+        About::Internet { stream, bind, address } => Some(Aim { stream: *stream, bind: *bind, address: *address }),
         About::Path { .. } | About::Abstract { .. } | About::Foreign | About::Unread => None,
-    });
-    let word = calls::missing_word(plan, event.call, event.arguments)?;
-    let mut grants = vec![Grant::text("syscalls.allow", word)];
-    if let Some((bind, port)) = address {
-        if plan.network != NetworkMode::Host {
-            grants.push(Grant::only("network.mode", "host"));
-        }
-        grants.push(Grant::port(if bind { "network.bind.ports" } else { "network.connect.ports" }, port));
     }
-    Ok(grants)
 }
 
 /// What a denied call was about, in the words of the log.
@@ -114,7 +121,7 @@ fn path(
     };
     let denied = |errno: i32, remedy| {
         let what = What::Path { call: call.to_string(), path: shown_as(plan, written) };
-        vec![Denial { what, end: End::Fails(errno), remedy }]
+        vec![Denial { what, end: End::Fails(errno), remedy, made: false }]
     };
     if let Found::Proc { process, .. } = found {
         let needs = match (plan.proc, process) {
@@ -233,41 +240,34 @@ fn hidden(plan: &Plan, call: &str, written: &Path, program: &Path) -> Vec<Denial
         let errno = refusal(plan, &place, Using::Execute, &|_| true)?;
         let what = What::Path { call: call.to_string(), path: written.to_path_buf() };
         let remedy = remedy(&place, next, Some(real), Using::Execute);
-        Some(Denial { what, end: End::Fails(errno), remedy })
+        Some(Denial { what, end: End::Fails(errno), remedy, made: false })
     });
     denial.into_iter().collect()
 }
 
-fn internet(plan: &Plan, call: &str, (stream, bind): (bool, bool), address: SocketAddr) -> Option<Denial> {
+fn internet(plan: &Plan, call: &str, aim: Aim) -> Option<Denial> {
+    let Aim { stream, bind, address } = aim;
     let port = address.port();
     let landlock = plan.landlock.as_ref();
     let lacks = |ports: Option<&std::collections::BTreeSet<u16>>| ports.is_some_and(|ports| !ports.contains(&port));
-    let (key, held) = match (stream, bind) {
-        (true, true) => ("network.bind.ports", lacks(landlock.and_then(|landlock| landlock.bind.as_ref()))),
-        (true, false) => ("network.connect.ports", lacks(landlock.and_then(|landlock| landlock.connect.as_ref()))),
-        // Port 0 is connected to by who wants to learn its own address, see RFC 3484.
-        (false, false) if port != 0 => {
-            ("network.udp.ports", lacks(landlock.and_then(|landlock| landlock.udp.as_ref())))
-        }
-        (false, _) => return None,
-    };
-    let what = What::Address {
-        call: call.to_string(),
-        address: format!("address={} port={port}{}", address.ip(), if stream { "" } else { " udp" }),
-    };
-    let peer = Peer { protocol: if stream { Protocol::Tcp } else { Protocol::Udp }, address };
-    let forwarded = plan.relay.as_ref().is_some_and(|relay| relay.peers.contains(&peer));
-    match plan.network {
-        NetworkMode::Host if held => {
-            Some(Denial { what, end: End::Fails(libc::EACCES), remedy: Ok(vec![Grant::port(key, port)]) })
-        }
-        NetworkMode::Host => None,
+    let held = landlock.is_some_and(|landlock| match (stream, bind) {
+        (true, true) => lacks(landlock.bind.as_ref()),
+        (true, false) => lacks(landlock.connect.as_ref()),
+        (false, false) => lacks(landlock.udp.as_ref()),
+        (false, true) => false,
+    });
+    let end = match plan.network {
+        NetworkMode::Host if held => End::Fails(libc::EACCES),
+        NetworkMode::Host => return None,
         // In a network of its own it waits for its own processes.
-        NetworkMode::None | NetworkMode::Loopback if bind || forwarded => None,
-        NetworkMode::None | NetworkMode::Loopback => {
-            let protocol = if stream { "" } else { "udp:" };
-            let remedy = vec![Grant::text("network.forward", format!("{protocol}{address}"))];
-            Some(Denial { what, end: End::Unreachable, remedy: Ok(remedy) })
-        }
+        NetworkMode::None | NetworkMode::Loopback if bind => return None,
+        NetworkMode::None | NetworkMode::Loopback => End::Unreachable,
+    };
+    let remedy = calls::ways(plan, aim);
+    if remedy.is_empty() {
+        return None;
     }
+    let address = format!("address={} port={port}{}", address.ip(), if stream { "" } else { " udp" });
+    let what = What::Address { call: call.to_string(), address };
+    Some(Denial { what, end, remedy: Ok(remedy), made: false })
 }

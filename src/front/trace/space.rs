@@ -3,9 +3,10 @@
 //! nothing more could be written there is seen from outside, when a path is told or a process ends. Room that is given back
 //! before the next of those is not.
 
-use super::denial::{Denial, End, Grant, Value, What};
+use super::denial::{Denial, End, What};
 use super::sight;
 use crate::plan::Plan;
+use crate::plan::calls::{Grant, Value};
 use crate::plan::model::Scratch;
 use nix::libc;
 use nix::sys::statvfs::statvfs;
@@ -40,7 +41,7 @@ fn denial(scratch: &Scratch) -> Denial {
         None => Err("no policy can name it: it is not UTF-8".to_string()),
     };
     let remedy = value.map(|value| vec![Grant { key: "files.scratch", value }]);
-    Denial { what, end: End::Fails(libc::ENOSPC), remedy }
+    Denial { what, end: End::Fails(libc::ENOSPC), remedy, made: false }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What was denied so far: each thing once, with how often; its line the first time, and at the end what a policy lacks.
 
-use super::denial::{Denial, Grant};
+use super::denial::Denial;
+use crate::front::arrange::Failure;
+use crate::front::new_file::new_file;
 use crate::host::HostError;
+use crate::plan::calls::{Grant, Value};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -27,15 +29,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(json: bool, out: Option<&Path>) -> Result<Tally, HostError> {
+    pub(super) fn new(json: bool, out: Option<&Path>) -> Result<Tally, Failure> {
         let (out, prefix): (Box<dyn Write>, _) = match out {
-            Some(path) => {
-                let failed = |error: std::io::Error| {
-                    let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-                    HostError::new(format!("make {}", path.display()), errno)
-                };
-                (Box::new(File::create(path).map_err(failed)?), "")
-            }
+            Some(path) => (Box::new(new_file(path, "name another one")?), ""),
             None => (Box::new(std::io::stderr()), if json { "" } else { "spawnbox: " }),
         };
         let (order, times) = (Vec::new(), BTreeMap::new());
@@ -90,9 +86,9 @@ impl Tally {
                 again.iter().for_each(|line| self.line(&format!("{}{line}", self.prefix)));
                 let what = match (self.order.len(), missing.is_empty()) {
                     (0, _) => format!("nothing was denied in {} calls that were looked at", self.heard),
-                    (_, true) => format!("{sum} denials in {} calls; no policy allows them", self.heard),
+                    (_, true) => format!("{} in {} calls; no policy allows them", denials(sum), self.heard),
                     (_, false) => {
-                        format!("{sum} denials in {} calls; a policy that also says this allows them:", self.heard)
+                        format!("{} in {} calls; a policy that also says this allows them:", denials(sum), self.heard)
                     }
                 };
                 self.line(&format!("{}{what}", self.prefix));
@@ -116,7 +112,11 @@ impl Tally {
 /// The part of a policy that all of these lack.
 fn fragment(denials: &[Denial]) -> String {
     let mut tables: BTreeMap<&str, BTreeMap<&str, Vec<&Grant>>> = BTreeMap::new();
-    for grant in denials.iter().filter_map(|denial| denial.remedy.as_ref().ok()).flatten() {
+    let grants: Vec<&Grant> = denials.iter().filter_map(|denial| denial.remedy.as_ref().ok()).flatten().collect();
+    let host = grants.iter().any(|grant| grant.key == "network.mode");
+    let together: Vec<Grant> =
+        grants.into_iter().map(|grant| if host { beside_host(grant) } else { grant.clone() }).collect();
+    for grant in &together {
         let Some((table, key)) = grant.key.split_once('.') else { continue };
         let list = tables.entry(table).or_default().entry(key).or_default();
         if !list.contains(&grant) {
@@ -129,8 +129,11 @@ fn fragment(denials: &[Denial]) -> String {
         for (key, grants) in keys {
             let values: Vec<String> = grants.iter().map(|grant| grant.value.toml()).collect();
             match (grants.iter().all(|grant| grant.value.is_listed()), &values[..]) {
-                // The last one shows most: "subset" comes before "full".
-                (false, values) => text.push_str(&format!("{key} = {}\n", values.last().map_or("", String::as_str))),
+                // A word stands for more than a list, and "full" for more than "subset".
+                (false, _) => {
+                    let words = grants.iter().filter(|grant| !grant.value.is_listed()).map(|grant| grant.value.toml());
+                    text.push_str(&format!("{key} = {}\n", words.min().unwrap_or_default()));
+                }
                 (true, values) if values.iter().map(String::len).sum::<usize>() < 80 => {
                     text.push_str(&format!("{key} = [{}]\n", values.join(", ")));
                 }
@@ -141,6 +144,22 @@ fn fragment(denials: &[Denial]) -> String {
     text
 }
 
+fn denials(number: u64) -> String {
+    format!("{number} denial{}", if number == 1 { "" } else { "s" })
+}
+
+/// In the host's network nothing is forwarded: there a peer is reached by its port.
+fn beside_host(grant: &Grant) -> Grant {
+    let port = |peer: &str| peer.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    match &grant.value {
+        Value::Text(peer) if grant.key == "network.forward" => {
+            let key = if peer.starts_with("udp:") { "network.udp.ports" } else { "network.connect.ports" };
+            port(peer).map_or_else(|| grant.clone(), |port| Grant::port(key, port))
+        }
+        _ => grant.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::denial::{End, What};
@@ -148,7 +167,7 @@ mod tests {
 
     fn denial(name: &str, grants: &[Grant]) -> Denial {
         let what = What::Call { name: name.into(), about: None };
-        Denial { what, end: End::Killed, remedy: Ok(grants.to_vec()) }
+        Denial { what, end: End::Killed, remedy: Ok(grants.to_vec()), made: false }
     }
 
     #[test]
@@ -164,5 +183,23 @@ mod tests {
                         [network]\nconnect.ports = [25]\nmode = \"host\"\n\n[syscalls]\nallow = [\"network-client\"]\n";
         assert_eq!(fragment(&denials), expected);
         toml::from_str::<toml::Table>(expected).expect("it is TOML");
+    }
+
+    #[test]
+    fn what_is_asked_of_one_key_more_than_once_is_what_grants_most_of_it() {
+        let denials = [
+            denial("a", &[Grant::only("files.proc", "full"), Grant::port("network.bind.ports", 25)]),
+            denial("b", &[Grant::only("files.proc", "subset"), Grant::only("network.bind.ports", "any")]),
+            denial(
+                "c",
+                &[Grant::text("network.forward", "udp:[::1]:53"), Grant::text("network.forward", "1.2.3.4:25")],
+            ),
+        ];
+        let own = "[files]\nproc = \"full\"\n\n[network]\nbind.ports = \"any\"\nforward = [\"udp:[::1]:53\", \"1.2.3.4:25\"]\n";
+        assert_eq!(fragment(&denials), own);
+        // What excludes forwarded peers takes their place.
+        let host = denial("d", &[Grant::only("network.mode", "host")]);
+        let expected = "[files]\nproc = \"full\"\n\n[network]\nbind.ports = \"any\"\nconnect.ports = [25]\nmode = \"host\"\nudp.ports = [53]\n";
+        assert_eq!(fragment(&[&denials[..], &[host]].concat()), expected);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Hears the calls of every session until the supervisor has ended, passes signals on to it, and has its exit status.
 
-use super::judge::judge;
+use super::judge::{Manner, judge};
 use super::tally::Tally;
 use super::{door, sight, space};
 use crate::front::run::UNABLE;
@@ -23,6 +23,7 @@ use std::path::Path;
 /// What hears.
 pub(super) struct Tracer<'a> {
     plan: &'a Plan,
+    manner: Manner,
     supervisor: Pid,
     /// From where listeners come.
     socket: OwnedFd,
@@ -34,7 +35,7 @@ pub(super) struct Tracer<'a> {
 
 impl<'a> Tracer<'a> {
     pub(super) fn new(
-        plan: &'a Plan,
+        (plan, manner): (&'a Plan, Manner),
         supervisor: Pid,
         socket: OwnedFd,
         ids: Option<(u32, u32)>,
@@ -45,7 +46,7 @@ impl<'a> Tracer<'a> {
         set.thread_block().map_err(failed)?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?;
         become_user(ids)?;
-        Ok(Tracer { plan, supervisor, socket, ids, signals, hearers: Vec::new() })
+        Ok(Tracer { plan, manner, supervisor, socket, ids, signals, hearers: Vec::new() })
     }
 
     /// Until the supervisor has ended; its exit status.
@@ -115,7 +116,7 @@ impl<'a> Tracer<'a> {
             let root = format!("/proc/{}/root", event.thread);
             let inside = |path: &Path| std::fs::symlink_metadata(Path::new(&root).join(path)).is_ok();
             let first = first(plan, event);
-            let (answer, denials) = judge(plan, first.as_ref().unwrap_or(event), &inside);
+            let (answer, denials) = judge(plan, self.manner, first.as_ref().unwrap_or(event), &inside);
             tally.heard();
             let full = space::full(plan, event.thread);
             denials.into_iter().chain(full).for_each(|denial| tally.denied(denial, &event.program));

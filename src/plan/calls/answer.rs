@@ -39,6 +39,17 @@ pub fn is_told(denials: Denials, denial: Denial) -> bool {
     }
 }
 
+/// Whether a command lives on after a call that it may not make. What is denied with another error than EPERM is so whatever
+/// the policy says of denied calls: libraries try such calls first.
+pub fn goes_on(filter: &Filter) -> bool {
+    const FAILS: Denial = Denial::Errno(libc::EPERM);
+    let fails = |verdict: &Verdict| match verdict {
+        Verdict::Allow => false,
+        Verdict::AllowIf(_, denial) | Verdict::Deny(denial) => *denial == FAILS,
+    };
+    filter.default == FAILS || filter.calls.values().any(fails)
+}
+
 /// Which argument of a call points at the name of what it is about.
 pub fn pointer(call: u32) -> Option<(usize, Pointer)> {
     match libc::c_long::from(call) {

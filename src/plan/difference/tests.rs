@@ -183,3 +183,24 @@ fn every_kind_of_change_has_its_line() {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 }
+
+#[test]
+fn a_command_goes_on_after_a_denied_call_unless_the_policy_says_that_it_is_killed() {
+    use crate::policy::model::OnDeny;
+    let line = "go on after a call that is denied".to_string();
+    for allow in ["default", "all"] {
+        let with = |on_deny| {
+            let mut policy = strict();
+            policy.syscalls.allow = vec![on(1, allow.to_string())];
+            policy.syscalls.on_deny = Some(on(2, on_deny));
+            for ports in [&mut policy.network.connect, &mut policy.network.bind, &mut policy.network.udp] {
+                *ports = Some(on(3, crate::policy::model::Ports::Any));
+            }
+            plan(&policy)
+        };
+        let (fails, kills) = (with(OnDeny::Errno), with(OnDeny::Kill));
+        assert!(difference(&kills, &fails).allows.contains(&line), "{allow}");
+        assert!(difference(&fails, &kills).takes.contains(&line), "{allow}");
+        assert_eq!(difference(&kills, &kills), Difference::default(), "{allow}");
+    }
+}
