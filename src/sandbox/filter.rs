@@ -291,7 +291,12 @@ fn tree(leaves: &[Leaf]) -> Program {
         Ok(distance) => vec![jump(libc::BPF_JGE, pivot, distance, 0)],
         Err(_) => vec![jump(libc::BPF_JGE, pivot, 0, 1), skip(left.len())],
     };
-    [branch, left, right].concat()
+    let whole = [branch, left, right].concat();
+    // Within reach of its branches an answer need be there only once.
+    match u8::try_from(whole.len()) {
+        Ok(_) => shorten::shorten(&whole, &[], NUMBER),
+        Err(_) => whole,
+    }
 }
 
 fn leaf(call: u32, verdict: &Verdict, denials: Denials) -> Result<Program, BackendError> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What seccompiler compiles for one call, without what is known where it stands: which call it is, on which architecture,
-//! and which word was loaded last. The kernel checks, translates and runs each instruction for each session anew.
+//! Code without what is known where it stands: of what seccompiler compiles for one call, which call it is, on which
+//! architecture, and which word was loaded last; and with each answer once. The kernel checks, translates and runs each instruction for each session anew.
 //! Answers as the code that it was given, or is that code.
 
-use super::{Program, answer, skip};
+use super::{LONGEST, Program, answer, skip};
 use nix::libc;
 use std::collections::BTreeMap;
 
@@ -37,6 +37,10 @@ enum Act {
 
 /// The code, which is entered with this word loaded.
 pub(super) fn shorten(code: &[libc::sock_filter], known: &[Known], loaded: u32) -> Program {
+    // It is refused for its length.
+    if code.len() > LONGEST {
+        return code.to_vec();
+    }
     let whole = Code { code, known };
     match whole.acts(loaded).and_then(|acts| lay_out(&acts)) {
         Some(shorter) if shorter.len() < code.len() => shorter,

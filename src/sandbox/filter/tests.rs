@@ -115,7 +115,7 @@ fn the_program_answers_as_the_filter_says() {
             let denials = if on_deny == OnDeny::Report { Denials::Told } else { Denials::Silent };
             let (length, longest) = prove(&Filter { denials, ..filter(allow, deny, on_deny) });
             // A filter that grew over these would cost every call and every session.
-            assert!(length < 600 && longest < 60, "{allow}: {length} instructions, {longest} for one call");
+            assert!(length < 450 && longest < 60, "{allow}: {length} instructions, {longest} for one call");
         }
     }
 }
