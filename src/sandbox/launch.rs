@@ -186,6 +186,10 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
     process::exit(1)
 }
 
+/// Makes the first process of a session, with a copy of this memory. To share it would be faster, and tie all sessions of
+/// the service together: where a control group has no memory left, the kernel may choose its reaper, whose memory is as
+/// large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that fills
+/// its scratch file system would end the others' sessions.
 fn clone(
     prepared: &mut Prepared,
     cord: &OwnedFd,
