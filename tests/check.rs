@@ -136,6 +136,57 @@ fn each_mistake_of_each_policy_is_told() {
 }
 
 #[test]
+fn a_newcomers_mistake_is_told_with_its_place_and_what_to_do() {
+    let room = stage::room();
+    let rows = [
+        ("[file]\nread = [\"/etc/hosts\"]", "unknown key `file`", "3:2", "did you mean `files`?"),
+        ("[files]\nread = \"/etc/hosts\"", "wrong type of `read`", "4:8", "write `[\"/etc/hosts\"]`"),
+        ("[command]\nargv = \"cat -u\"", "wrong type of `argv`", "4:8", "write `[\"cat\", \"-u\"]`"),
+        ("[command]\nuser = nobody", "text is in quotes", "4:8", "write `\"nobody\"`"),
+        (
+            "[files]\nread = [\"a\"\n\"b\"]",
+            "missing comma between array elements, expected `,`",
+            "5:1",
+            "divided by commas",
+        ),
+        ("[files]\nread = [\"etc/hosts\"]", "relative path in `read`", "4:9", "a path starts with `/`"),
+        (
+            "[network]\nforward = [\"127.0.0.1:0\"]",
+            "impossible value of `forward`",
+            "4:12",
+            "address and port of one peer",
+        ),
+        (
+            "[network]\nmode = \"host\"\nforward = [\"127.0.0.1:25\"]",
+            "exclude each other",
+            "5:12",
+            "switch one of them off",
+        ),
+        ("[command]\nuser = \"ghost\"\nargv = [\"/bin/cat\"]", "unknown user name: ghost", "4:8", "getent passwd"),
+        ("[command]\nargv = [\"/bin/cat -u\"]", "this host has no /bin/cat -u", "4:8", "argv = [\"/bin/cat\", \"-u\"]"),
+        ("[limits]\nmemory = \"64MB\"", "impossible value of `memory`", "4:10", "write `64M`"),
+    ];
+    for (text, title, place, way) in rows {
+        let file = room.file("draft.toml", &format!("version = 1\nextends = [\"strict\"]\n{text}\n"));
+        let outcome = arguments(&["check", &file.display().to_string()]).run().exits(2);
+        let (first, rest) = outcome.stderr.split_once('\n').expect("a mistake is more than a line");
+        assert!(first.starts_with("error: ") && first.contains(title), "{text}\n{outcome}");
+        assert!(rest.contains(&format!("--> {}:{place}\n", file.display())) && rest.contains(way), "{text}\n{outcome}");
+        // One mistake is one report.
+        assert_eq!(outcome.stderr.matches("error: ").count(), 1, "{outcome}");
+    }
+    let base = room.file("base.toml", "version = 1\nextends = [\"strct\"]\n").display().to_string();
+    let outcome = arguments(&["check", &base]).run().exits(2);
+    outcome
+        .says("error: there is no policy `strct`\n")
+        .says(&format!(" --> {base}:2:12\n"))
+        .says("did you mean `strict`?");
+    stage::mode(&room.file("open.toml", "version = 1\n"), 0o666);
+    let open = room.path("open.toml").display().to_string();
+    arguments(&["check", &open]).run().exits(2).says("can be written by others").says(&format!("`chmod go-w {open}`"));
+}
+
+#[test]
 fn a_mistake_of_one_kind_hides_none_of_another() {
     let room = stage::room();
     let base = room.file("base.toml", "version = 1\nlimits.tasks = 0\n").display().to_string();
