@@ -277,7 +277,7 @@ fn what_is_imported_is_a_policy_that_names_what_is_not_in_it() {
     let service = b"service x\n{\n server = /bin/cat\n only_from = 10.0.0.1\n}\n";
     let outcome = arguments(&["import", "-"]).input(service).run().exits(3);
     assert!(
-        outcome.stdout.ends_with("# Not carried over:\n#  only_from = 10.0.0.1: there is no such key\n"),
+        outcome.stdout.ends_with("# Not carried over:\n#  only_from = 10.0.0.1: say it as clients.allow, whose networks have a prefix length\n"),
         "{outcome}"
     );
     outcome.says("1 part is not carried over: the end of the policy names what and why");
