@@ -6,7 +6,7 @@ use crate::host::HostError;
 use crate::plan::request::Transport;
 use crate::supervise::Client;
 use crate::supervise::connection::lock;
-use nix::errno::Errno;
+use crate::sys::errno;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -51,8 +51,7 @@ fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
 }
 
 fn copy(fd: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, HostError> {
-    let failed =
-        |error: rustix::io::Errno| HostError::new(format!("take over {name}"), Errno::from_raw(error.raw_os_error()));
+    let failed = |error: rustix::io::Errno| HostError::new(format!("take over {name}"), errno(error));
     let copied = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(failed)?;
     lock(copied.as_fd(), name)?;
     Ok(copied)

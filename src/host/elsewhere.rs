@@ -5,7 +5,7 @@
 use super::HostError;
 use super::facts::{Account, Accounts, PathFact};
 use super::paths::unreadable;
-use nix::errno::Errno;
+use crate::sys::errno;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -121,10 +121,6 @@ pub(super) fn user(line: &str, name: &str) -> Option<Account> {
 fn name_of(open: &OwnedFd) -> rustix::io::Result<PathBuf> {
     let text = readlinkat(CWD, format!("/proc/self/fd/{}", open.as_raw_fd()), Vec::new())?;
     Ok(std::ffi::OsString::from_vec(text.into_bytes()).into())
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::facts::{Kernel, Namespace, Trial};
 use super::trial::{outcome, within};
+use crate::sys::errno;
 use crate::sys::{self, probe};
 use nix::errno::Errno;
 use nix::libc;
@@ -65,8 +66,8 @@ enum Start {
 
 /// Tries everything. The error is a /proc that cannot be opened.
 pub(super) fn observe(kernel: &Kernel, uid: u32, gid: u32) -> Result<Tried, Errno> {
-    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+    let proc =
+        rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
     let (start, uid, gid) = if uid == 0 { (Start::Root, SOMEONE, SOMEONE) } else { (Start::Inside, uid, gid) };
     let map = |id: u32| CString::new(format!("{id} {id} 1")).expect("digits and blanks have no NUL");
     let mut attempt = Attempt { proc, start, uid, gid, uid_map: map(uid), gid_map: map(gid) };
@@ -151,7 +152,7 @@ impl Attempt {
     }
 
     fn write(&self, file: &CStr, value: &[u8]) -> Result<(), Errno> {
-        let told = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+        let told = errno;
         let opened = rustix::fs::openat(&self.proc, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         rustix::io::write(opened.map_err(told)?, value).map(drop).map_err(told)
     }
@@ -171,12 +172,12 @@ fn become_someone(uid: u32, gid: u32) -> Result<(), Errno> {
 /// What hides the host's name.
 fn name() -> Result<(), Errno> {
     let named = rustix::system::sethostname(b"localhost").and_then(|()| rustix::system::setdomainname(b"(none)"));
-    named.map_err(|error| Errno::from_raw(error.raw_os_error()))
+    named.map_err(errno)
 }
 
 /// One of each mount call that a private root takes: a mount namespace in which they are refused is of no use.
 fn mount() -> Result<(), Errno> {
-    let told = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+    let told = errno;
     let prepare = || -> rustix::io::Result<(OwnedFd, OwnedFd)> {
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;

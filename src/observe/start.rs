@@ -5,6 +5,7 @@
 use super::watch::watch;
 use crate::plan::model::{Command, Filter};
 use crate::sandbox::HostError;
+use crate::sys::errno;
 use crate::sys::exec::{self, Vector};
 use crate::sys::process::{self, Side};
 use crate::sys::{credentials, lock, mount, signal, socket};
@@ -86,7 +87,7 @@ pub fn start(opening: &Opening<'_>) -> Result<Started, HostError> {
     // As high as there is room for.
     let channel = rustix::io::fcntl_dupfd_cloexec(&theirs, CHANNEL)
         .or_else(|_| rustix::io::fcntl_dupfd_cloexec(&theirs, 64))
-        .map_err(|error| failed(Errno::from_raw(error.raw_os_error())))?;
+        .map_err(|error| failed(errno(error)))?;
     drop(theirs);
     let program = watch(opening.base, channel.as_raw_fd() as u32)?;
     let (arguments, environment) =

@@ -22,7 +22,8 @@ mod service;
 pub use place::{Swept, sweep};
 pub use service::name as service_name;
 
-use directory::{Directory, errno, io_errno, value};
+use crate::sys::errno;
+use directory::{Directory, io_errno, value};
 use place::Place;
 use service::ServiceDirectory;
 

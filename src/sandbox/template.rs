@@ -8,6 +8,7 @@ mod place;
 use super::HostError;
 use crate::plan::model::{Access, Bind, Device, PROC, Plan, Proc, Root, SCRATCH};
 use crate::sys;
+use crate::sys::errno;
 use nix::errno::Errno;
 use nix::libc;
 use place::{Kind, attach, link, make};
@@ -206,10 +207,6 @@ fn exchange(root: &OwnedFd) -> Result<(), HostError> {
         sys::mount::set_own_attributes(root.as_fd(), attributes)
     };
     leave().map_err(|e| HostError::new("change to the new root directory", e))
-}
-
-fn errno(errno: rustix::io::Errno) -> Errno {
-    Errno::from_raw(errno.raw_os_error())
 }
 
 fn refused(doing: String, error: rustix::io::Errno) -> HostError {

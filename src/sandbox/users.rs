@@ -11,6 +11,7 @@
 
 use super::HostError;
 use crate::host::facts::IdRange;
+use crate::sys::errno;
 use nix::errno::Errno;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat};
 use std::collections::BTreeSet;
@@ -158,10 +159,6 @@ fn open([parent, path]: [&str; 2]) -> Result<OwnedFd, HostError> {
         return Err(HostError { doing: format!("use {path} to claim user ids in"), why });
     }
     Ok(opened)
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
 
 #[cfg(test)]

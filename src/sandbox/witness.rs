@@ -8,6 +8,7 @@ use crate::plan::model::{Access, Plan, Root};
 use crate::plan::proofs::{self, CANARIES, Item};
 use crate::policy::model::Namespace;
 use crate::sys;
+use crate::sys::errno;
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::AtFlags;
@@ -64,13 +65,13 @@ pub(super) fn link(namespace: Namespace) -> &'static CStr {
 /// The inode that stands for a namespace of the caller, see namespaces(7).
 pub(super) fn namespace(proc: &OwnedFd, namespace: Namespace) -> Result<u64, Errno> {
     let found = rustix::fs::statat(proc, link(namespace), AtFlags::empty());
-    found.map(|stat| stat.st_ino).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+    found.map(|stat| stat.st_ino).map_err(errno)
 }
 
 /// Device and inode of a directory.
 pub(super) fn identity(path: &CStr) -> Result<(u64, u64), Errno> {
     let found = rustix::fs::stat(path);
-    found.map(|stat| (stat.st_dev, stat.st_ino)).map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+    found.map(|stat| (stat.st_dev, stat.st_ino)).map_err(errno)
 }
 
 impl Witness {

@@ -4,6 +4,7 @@
 //! sendmsg(2) does with an address behind a pointer, and one that takes descriptors brings what no policy grants.
 
 use crate::host::HostError;
+use crate::sys::errno;
 use crate::sys::socket::{Peeked, pass_rights, peek, set_pass_rights, set_peek_offset};
 use nix::errno::Errno;
 use rustix::fs::FileType;
@@ -15,9 +16,7 @@ pub fn lock(connection: BorrowedFd<'_>, name: &str) -> Result<(), HostError> {
     if !is_socket(connection) {
         return Ok(());
     }
-    let failed = |error: rustix::io::Errno| {
-        HostError::new(format!("ask what socket {name} is"), Errno::from_raw(error.raw_os_error()))
-    };
+    let failed = |error: rustix::io::Errno| HostError::new(format!("ask what socket {name} is"), errno(error));
     let kind = sockopt::socket_type(connection).map_err(failed)?;
     if !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET)
         || sockopt::socket_acceptconn(connection).map_err(failed)?

@@ -5,6 +5,7 @@
 use super::connection;
 use crate::host::errno_text;
 use crate::postfix::passing::{Attributes, Progress};
+use crate::sys::errno;
 use crate::sys::socket::{receive, receive_descriptors};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -105,7 +106,7 @@ impl Passer {
     fn take_client(&mut self) -> Result<Option<OwnedFd>, PassError> {
         let Some(client) = self.client.take() else { return Ok(None) };
         if let Err(error) = rustix::io::ioctl_fionbio(&client, false) {
-            return failed(DESCRIPTOR, errno_text(Errno::from_raw(error.raw_os_error())));
+            return failed(DESCRIPTOR, errno_text(errno(error)));
         }
         match connection::lock(client.as_fd(), "the client") {
             Ok(()) => Ok(Some(client)),

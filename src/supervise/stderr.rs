@@ -13,6 +13,7 @@ pub(super) use lines::quoted;
 pub(super) use rate::Pace;
 
 use crate::plan::model::StandardError;
+use crate::sys::errno;
 use lines::{Line, Lines};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -65,7 +66,7 @@ pub(super) fn open(to: StandardError, now: Instant) -> Result<(Option<OwnedFd>, 
         StandardError::Connection => Ok((None, None)),
         StandardError::None => {
             let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::WRONLY | CLOSE_ON_EXEC, Mode::empty());
-            null.map(|null| (Some(null), None)).map_err(|error| Errno::from_raw(error.raw_os_error()))
+            null.map(|null| (Some(null), None)).map_err(errno)
         }
         StandardError::Log => {
             let (pipe, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;

@@ -22,6 +22,11 @@ pub mod wait;
 use nix::errno::Errno;
 use nix::libc::c_long;
 
+/// An errno of rustix's as nix has it, in which the rest of the program speaks.
+pub fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
 /// The result of a raw system call: errno if it is -1.
 fn checked(result: c_long) -> Result<c_long, Errno> {
     Errno::result(result)

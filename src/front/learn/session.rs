@@ -9,6 +9,7 @@ use crate::observe::{Hearer, Opening, Started, start};
 use crate::plan::model::{Command, Filter, Listen};
 use crate::policy::address::Address;
 use crate::supervise::Bound;
+use crate::sys::errno;
 use crate::sys::socket::tcp_traffic;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -194,5 +195,5 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), HostError> {
 }
 
 fn failed(doing: &str, error: rustix::io::Errno) -> HostError {
-    HostError::new(doing, Errno::from_raw(error.raw_os_error()))
+    HostError::new(doing, errno(error))
 }

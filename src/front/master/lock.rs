@@ -6,6 +6,7 @@
 use super::fatal::Fatal;
 use super::safely;
 use crate::postfix::options::Transport;
+use crate::sys::errno;
 use crate::sys::process::{self, Side};
 use nix::errno::Errno;
 use nix::libc;
@@ -77,7 +78,7 @@ fn lock(file: impl AsFd, operation: FlockOperation) -> Result<(), Errno> {
         match flock(&file, operation) {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
+            Err(error) => return Err(errno(error)),
         }
     }
 }
@@ -91,7 +92,7 @@ impl Waiter {
         };
         // Not reaped yet, so the number is its own.
         let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
-        let pidfd = pidfd_open(number, PidfdFlags::empty()).map_err(|error| Errno::from_raw(error.raw_os_error()))?;
+        let pidfd = pidfd_open(number, PidfdFlags::empty()).map_err(errno)?;
         Ok(Waiter { pid, pidfd, pipe })
     }
 

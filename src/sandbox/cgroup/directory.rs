@@ -4,6 +4,7 @@
 
 use crate::plan::model::CgroupLimits;
 use crate::sandbox::HostError;
+use crate::sys::errno;
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use std::os::fd::OwnedFd;
@@ -147,10 +148,6 @@ impl Directory {
 /// The number after `key` in a flat keyed file.
 pub(super) fn value(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-pub(super) fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
 
 pub(super) fn io_errno(error: &std::io::Error) -> Errno {

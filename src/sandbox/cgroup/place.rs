@@ -2,9 +2,10 @@
 //! Where supervisors make their directories: taking one for oneself, and clearing away what dead ones have left.
 //! A directory is its owner's as long as that holds the lock; whoever is dead holds none.
 
-use super::directory::{Directory, errno, io_errno};
+use super::directory::{Directory, io_errno};
 use super::{DEPTH, PREFIX, service};
 use crate::sandbox::HostError;
+use crate::sys::errno;
 use rustix::fs::{AtFlags, FlockOperation};
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -4,9 +4,10 @@
 //! It is nobody's alone: whoever comes makes it and writes its limits, whoever goes removes it if nobody is left.
 
 use super::HostError;
-use super::directory::{Directory, errno};
+use super::directory::Directory;
 use crate::plan::Plan;
 use crate::plan::model::CgroupLimits;
+use crate::sys::errno;
 use rustix::fs::Mode;
 
 /// What the directories of services are called, followed by a name.

@@ -9,6 +9,7 @@ use crate::policy::model::Namespace;
 use crate::sandbox::report::{self, Record, Seen};
 use crate::sandbox::witness::{self, ROOT_FLAGS, Witness};
 use crate::sys;
+use crate::sys::errno;
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
@@ -333,8 +334,4 @@ fn abstract_socket() -> rustix::io::Result<OwnedFd> {
 
 fn open_below(proc: &OwnedFd, path: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
