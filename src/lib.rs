@@ -79,6 +79,9 @@
 //!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.
 //!   Where it is killed too, a reaper that somebody has stopped, or whose command hangs in exec, stays until the next
 //!   start, which kills what is in its control group.
+//! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined but
+//!   for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks into it
+//!   ([`sandbox::spare`]).
 //! * **The tracer**, where a command is traced, is the supervisor's parent, outside the sandbox. It reads the command's
 //!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers of
 //!   a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.

@@ -56,6 +56,13 @@ fn no_attack_works_where_denied_calls_are_named_but_what_is_listed() {
 }
 
 #[test]
+fn no_attack_works_where_sandboxes_wait_for_their_clients_but_what_is_listed() {
+    needs!(root);
+    let spares = ["connection.spares=3"];
+    setting::with_grants("strict/tcp", setting::Users::Each, &spares, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
 fn no_attack_works_under_master_but_what_is_listed() {
     needs!(root);
     needs!(program "postfix");

@@ -45,6 +45,7 @@ mod admission;
 mod idle;
 mod proxy;
 mod told;
+mod spares;
 mod death;
 mod postfix;
 mod compat;

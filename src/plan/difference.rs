@@ -274,7 +274,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         Some(Denials::Silent) | None => "no".to_string(),
     };
     let names = |plan: &Plan| plan.command.client_environment.unwrap_or(ClientNames::Tcpserver).word().to_string();
-    let rows: [(&str, Value<'_>); 17] = [
+    let rows: [(&str, Value<'_>); 18] = [
         ("runs", &argv),
         ("looked for at", &programs),
         ("environment", &variables),
@@ -291,6 +291,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
         ("listens on", &|plan| listen::words(&plan.listen)),
         ("clients that may wait to be accepted", &|plan| plan.listen.backlog.to_string()),
         ("shares its ports", &|plan| if plan.listen.reuse_port { "yes" } else { "no" }.to_string()),
+        ("sandboxes that wait for clients", &|plan| plan.spares.to_string()),
         ("connection held by the supervisor", &|plan| if plan.hold { "yes" } else { "no" }.to_string()),
     ];
     let differ = rows.into_iter().filter_map(|(name, value)| {

@@ -248,6 +248,10 @@ fn ends(plan: &Plan, facts: &Facts, page: &mut Page) {
     page.row("", hold, written(plan, "connection.hold"));
     let sessions = format!("sessions in one process: {}", plan.concurrency);
     page.row("at once", sessions, written(plan, "connection.concurrency"));
+    if plan.spares > 0 {
+        let spares = format!("sandboxes that wait for clients: up to {}", plan.spares);
+        page.row("", spares, written(plan, "connection.spares"));
+    }
 }
 
 /// A word as a shell would want it, control characters escaped: a plan must not write to the terminal.

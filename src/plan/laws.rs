@@ -61,7 +61,7 @@ pub(crate) fn check(plan: &Plan, facts: &Facts) {
         Ids::One { uid, gid } => uid == 0 || gid == 0,
         Ids::Each { range, gid } => range.first == 0 || range.first > range.last || gid == Some(0),
     };
-    assert!(!root && plan.concurrency > 0);
+    assert!(!root && plan.concurrency > 0 && plan.spares <= plan.concurrency);
 }
 
 fn request(seed: u64) -> Request {

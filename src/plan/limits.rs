@@ -208,3 +208,13 @@ pub(super) fn concurrency(request: &Request, policy: &Policy, ids: Ids) -> usize
     };
     usize::try_from(most).unwrap_or(usize::MAX)
 }
+
+/// The most sandboxes that wait for clients; never more than there can be sessions. A command that is started once needs
+/// none.
+pub(super) fn spares(request: &Request, policy: &Policy, concurrency: usize) -> usize {
+    let most = match request.front {
+        Front::Master | Front::Listen => policy.connection.spares.as_ref().map_or(0, |written| written.value),
+        Front::Run => 0,
+    };
+    usize::try_from(most).unwrap_or(usize::MAX).min(concurrency)
+}

@@ -85,6 +85,8 @@ pub struct Plan {
     pub clients: Clients,
     /// The most sessions at once in one process.
     pub concurrency: usize,
+    /// The most sandboxes that wait for clients.
+    pub spares: usize,
     /// The supervisor keeps its own copy of the connection.
     pub hold: bool,
     /// When a session is over.

@@ -93,6 +93,7 @@ fn connection(request: &Request, policy: &Policy, origins: &mut Origins) {
     put(origins, "connection.ends", policy.connection.ends.as_ref());
     put(origins, "connection.stderr", policy.connection.stderr.as_ref());
     put(origins, "connection.concurrency", request.concurrency.as_ref().or(policy.connection.concurrency.as_ref()));
+    put(origins, "connection.spares", policy.connection.spares.as_ref());
     put(origins, "listen.addresses", request.addresses.first().or(policy.listen.addresses.first()));
     put(origins, "listen.backlog", policy.listen.backlog.as_ref());
     put(origins, "listen.reuse-port", policy.listen.reuse_port.as_ref());

@@ -58,6 +58,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let limits = limits::resolve(&policy.limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
     let idle_limit = limits::idle(request.transport, policy, &mut off)?;
     let clients = clients::resolve(request, policy, &mut off)?;
+    let concurrency = limits::concurrency(request, policy, chosen.identity.ids);
     let plan = Plan {
         service: request.service.clone(),
         policy: policy.name.clone(),
@@ -70,7 +71,8 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         command,
         clients,
         origins: origins::collect(request, policy, &chosen),
-        concurrency: limits::concurrency(request, policy, chosen.identity.ids),
+        concurrency,
+        spares: limits::spares(request, policy, concurrency),
         identity: chosen.identity,
         namespaces,
         hostname,

@@ -27,7 +27,8 @@ pub fn traced(plan: Plan, facts: &Facts) -> Result<Plan, String> {
         Some(most) if *most < OPEN_FILES => Err(format!("to trace, limits.open-files must be {OPEN_FILES} at least")),
         Some(_) | None => {
             let filter = super::model::Filter { denials: Denials::Traced, ..filter };
-            Ok(Plan { filter: Some(filter), ..plan })
+            // A spare says something before its listener comes.
+            Ok(Plan { filter: Some(filter), spares: 0, ..plan })
         }
     }
 }

@@ -159,6 +159,7 @@ fn connection(below: Connection, above: Connection) -> Connection {
         ends: above.ends.or(below.ends),
         stderr: above.stderr.or(below.stderr),
         concurrency: above.concurrency.or(below.concurrency),
+        spares: above.spares.or(below.spares),
     }
 }
 

@@ -129,6 +129,7 @@ tables! {
         ends: Spanned<String>,
         stderr: Spanned<String>,
         concurrency: Spanned<i64>,
+        spares: Spanned<i64>,
     }
     /// `[clients]`
     Clients {

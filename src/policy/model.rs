@@ -272,6 +272,8 @@ pub struct Connection {
     pub stderr: Option<Sourced<StandardError>>,
     /// The most sessions that one process serves at once.
     pub concurrency: Option<Sourced<u64>>,
+    /// The most sandboxes that wait for clients.
+    pub spares: Option<Sourced<u64>>,
 }
 
 /// `[listen]`: where the service listens itself. Who has somebody else listen for it does not look here.

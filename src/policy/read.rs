@@ -23,6 +23,8 @@ use toml::Spanned;
 const PID_MAX: std::ops::RangeInclusive<i64> = 301..=4_194_304;
 
 /// One process cannot have more descriptors than this times five: `fs.nr_open` is 2^20 unless somebody raised it.
+/// A sandbox that waits is a few hundred KiB of the kernel's memory.
+const SPARES: std::ops::RangeInclusive<i64> = 0..=1000;
 const CONCURRENCY: std::ops::RangeInclusive<i64> = 1..=1_000_000;
 
 /// Reads what `file`, the shape of `source`, means. `extends` is not looked at.
@@ -288,6 +290,7 @@ fn connection(check: &mut Check<'_>, written: file::Connection) -> Connection {
         ends: check.word("ends", written.ends),
         stderr: check.word("stderr", written.stderr),
         concurrency: check.count("concurrency", written.concurrency, CONCURRENCY),
+        spares: check.count("spares", written.spares, SPARES),
     }
 }
 

@@ -2,7 +2,6 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
-use super::launcher::SELF_TEST;
 use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
@@ -150,8 +149,7 @@ fn serve(plan: &Plan, prepared: &mut Prepared) -> ! {
         let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
-                let (session, user) = wire::decode_request(bytes);
-                let purpose = if session == SELF_TEST { Purpose::SelfTest } else { Purpose::Session };
+                let (session, user, purpose) = wire::decode_request(bytes);
                 let given = prepared.give(plan, user);
                 answer(session, given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), purpose)));
             }

@@ -3,6 +3,7 @@
 //! the children. It may be stopped or killed; the supervisor never waits for it once it is ready.
 
 use super::launch;
+use super::line::Purpose;
 use super::report::SetupError;
 use super::{HostError, wire};
 use crate::host::errno_text;
@@ -19,7 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// How long a launcher may take to prepare its objects, in milliseconds.
 const PREPARATION_MS: u16 = 20_000;
 
-/// The number of the session that is no client's: its child proves each layer instead of running the command.
+/// The number of the session that is no client's and never will be: its child proves each layer instead of running the
+/// command.
 pub const SELF_TEST: u64 = 0;
 
 /// A running launcher. Dropping it ends the process: it reads end of file.
@@ -116,15 +118,15 @@ impl Launcher {
         }
     }
 
-    /// Asks for a session, with this user id where the plan has a range of them. The cord's far end and the cgroup's
+    /// Asks for a session, or for what shall be one, with this user id where the plan has a range of them. The cord's far end and the cgroup's
     /// descriptor are not kept. EAGAIN means that the launcher is behind: try again when its socket is writable.
     pub fn request(
         &self,
-        (session, user): (u64, Option<u32>),
+        (session, user, purpose): (u64, Option<u32>, Purpose),
         cord: BorrowedFd<'_>,
         cgroup: Option<BorrowedFd<'_>>,
     ) -> Result<(), Errno> {
-        let bytes = wire::encode_request(session, user);
+        let bytes = wire::encode_request(session, user, purpose);
         match cgroup {
             Some(cgroup) => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord, cgroup]),
             None => socket::send_descriptors(self.socket.as_fd(), &bytes, &[cord]),

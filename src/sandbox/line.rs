@@ -9,8 +9,8 @@ mod prove;
 use super::cord::LISTENER;
 use super::hearer::Hearer;
 use super::prepare::{Mount, Prepared, Program};
-use super::reaper;
 use super::report::{Record, SetupError};
+use super::{reaper, spare};
 use crate::plan::Step;
 use crate::plan::proofs::Station;
 use crate::sys;
@@ -54,15 +54,18 @@ struct Line<'a> {
     channel: Option<RawFd>,
     /// The relay, and our end of the channel to it.
     relay: Option<(Pid, RawFd)>,
+    purpose: Purpose,
     /// Of a self-test, which ends where the command would begin.
     test: Option<Progress>,
 }
 
 /// What a child is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// A connection.
+pub enum Purpose {
+    /// A connection, which is in the cord.
     Session,
+    /// A connection that comes later, and is answered for.
+    Spare,
     /// Proofs.
     SelfTest,
 }
@@ -71,10 +74,10 @@ pub(super) enum Purpose {
 pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, purpose: Purpose) -> ! {
     AFTER_CLONE.store(true, Ordering::Relaxed);
     let test = match purpose {
-        Purpose::Session => None,
+        Purpose::Session | Purpose::Spare => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, test }.go_on()
+    Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, purpose, test }.go_on()
 }
 
 impl Line<'_> {
@@ -308,7 +311,10 @@ impl Line<'_> {
         }
         environment.add_from_buffer(length).map_err(|errno| (1, errno))?;
         self.stdio = stdio;
-        Ok(())
+        match self.purpose {
+            Purpose::Spare => spare::take(self.cord).map_err(|errno| (2, errno)),
+            Purpose::Session | Purpose::SelfTest => Ok(()),
+        }
     }
 
     fn attach_stdio(&self) -> Result<(), Refused> {

@@ -14,6 +14,8 @@ const MAGIC: u8 = 0x5b;
 const PROOF_MAGIC: u8 = 0x5c;
 /// Of a relay, which is no step's and no command's.
 const RELAY_MAGIC: u8 = 0x5d;
+/// Of a spare, which may go on.
+const SPARE_MAGIC: u8 = 0x5e;
 
 /// What a child says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Record {
     Proof(Seen),
     /// The relay ended with this wait status, before all that was its to carry.
     Relay(i32),
+    /// A spare has taken its connection.
+    Taken,
 }
 
 /// What a self-test saw of one thing.
@@ -63,6 +67,7 @@ impl Record {
             Record::Status(status) => (MAGIC, 0, 0, status),
             Record::Proof(Seen { item, value }) => (PROOF_MAGIC, item.proof as u8, item.index, value),
             Record::Relay(status) => (RELAY_MAGIC, 0, 0, status),
+            Record::Taken => (SPARE_MAGIC, 0, 0, 0),
         };
         let (i, v) = (index.to_le_bytes(), value.to_le_bytes());
         [magic, code, i[0], i[1], v[0], v[1], v[2], v[3]]
@@ -78,6 +83,9 @@ impl Record {
         }
         if magic == RELAY_MAGIC {
             return (code == 0 && index == 0).then_some(Record::Relay(value));
+        }
+        if magic == SPARE_MAGIC {
+            return (code == 0 && index == 0 && value == 0).then_some(Record::Taken);
         }
         if magic != MAGIC {
             return None;

@@ -4,6 +4,7 @@
 
 use super::HostError;
 use super::launcher::Reply;
+use super::line::Purpose;
 use super::report::SetupError;
 use crate::plan::Step;
 use nix::errno::Errno;
@@ -12,8 +13,8 @@ use std::os::fd::OwnedFd;
 
 /// The longest message of a launcher that is ready, or not.
 pub(super) const READY_LENGTH: usize = 4096;
-/// Session number, user id.
-pub(super) const REQUEST_LENGTH: usize = 12;
+/// Session number, user id, purpose.
+pub(super) const REQUEST_LENGTH: usize = 13;
 /// `(uid_t)-1`, which no process has: the session has the service's own ids.
 const NO_USER: u32 = u32::MAX;
 /// Session number, process id, errno.
@@ -47,18 +48,29 @@ pub(super) fn decode_ready(bytes: &[u8]) -> Result<(), HostError> {
 }
 
 /// A request for a session. Cord and cgroup travel beside it.
-pub(super) fn encode_request(session: u64, user: Option<u32>) -> [u8; REQUEST_LENGTH] {
+pub(super) fn encode_request(session: u64, user: Option<u32>, purpose: Purpose) -> [u8; REQUEST_LENGTH] {
     let mut bytes = [0; REQUEST_LENGTH];
     bytes[..8].copy_from_slice(&session.to_le_bytes());
-    bytes[8..].copy_from_slice(&user.unwrap_or(NO_USER).to_le_bytes());
+    bytes[8..12].copy_from_slice(&user.unwrap_or(NO_USER).to_le_bytes());
+    bytes[12] = match purpose {
+        Purpose::Session => 0,
+        Purpose::Spare => 1,
+        Purpose::SelfTest => 2,
+    };
     bytes
 }
 
 /// The other side of [`encode_request`].
-pub(super) fn decode_request(bytes: [u8; REQUEST_LENGTH]) -> (u64, Option<u32>) {
-    let [s0, s1, s2, s3, s4, s5, s6, s7, user @ ..] = bytes;
+pub(super) fn decode_request(bytes: [u8; REQUEST_LENGTH]) -> (u64, Option<u32>, Purpose) {
+    let [s0, s1, s2, s3, s4, s5, s6, s7, user @ .., purpose] = bytes;
     let user = u32::from_le_bytes(user);
-    (u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]), Some(user).filter(|user| *user != NO_USER))
+    let purpose = match purpose {
+        0 => Purpose::Session,
+        1 => Purpose::Spare,
+        // Nothing else is sent; and a self-test never executes anything.
+        _ => Purpose::SelfTest,
+    };
+    (u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]), Some(user).filter(|user| *user != NO_USER), purpose)
 }
 
 /// The answer to a request. The pidfd travels beside it.
@@ -111,8 +123,10 @@ mod tests {
 
     #[test]
     fn a_request_crosses_the_socket_whole() {
-        for request in [(7, None), (u64::MAX, Some(61184))] {
-            assert_eq!(decode_request(encode_request(request.0, request.1)), request);
+        for request in
+            [(7, None, Purpose::Session), (u64::MAX, Some(61184), Purpose::Spare), (0, None, Purpose::SelfTest)]
+        {
+            assert_eq!(decode_request(encode_request(request.0, request.1, request.2)), request);
         }
     }
 

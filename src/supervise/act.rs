@@ -5,6 +5,7 @@
 use super::admit::Admission;
 use super::door::{Advice, Door, Ended};
 use super::outcome::Outcome;
+use super::spares::PATIENCE as TAKING;
 use super::stderr::Voice;
 use super::supervisor::{Phase, Supervisor};
 use super::turn::{Action, Event, turn};
@@ -40,17 +41,29 @@ impl Supervisor {
         match action {
             Action::Nothing => {}
             Action::Release => {
+                self.watch.cancel(Timer::Alarm(id), session.alarm.take());
                 if self.services.get(number).is_some_and(|service| !service.plan.hold) {
                     session.release();
                 }
             }
             Action::Cut => session.cut(&self.watch),
             Action::KillLauncher => self.lose_launcher(number),
+            Action::Await => self.set_alarm(id, TAKING),
+            Action::Recall => self.kill_tree(id),
+            Action::ServeAnew => {
+                self.serve_anew(id);
+                self.clear(id);
+            }
+            Action::LetGo => {
+                session.cut_cord(&self.watch);
+                self.set_alarm(id, LINGER);
+            }
             Action::Linger => self.set_alarm(id, LINGER),
-            Action::KillTree => match self.rights.whole(|| session.kill_tree(&self.watch)) {
-                Ok(()) => self.set_alarm(id, KILL),
-                Err(_) => self.events.push_back((id, Event::KillRefused)),
-            },
+            Action::KillTree => {
+                // It needs no right.
+                session.cut_cord(&self.watch);
+                self.kill_tree(id);
+            }
             Action::KillFirst => {
                 // Refused or not, the cord is cut and may end it yet; what was refused is told with the complaint.
                 let _ = self.rights.whole(|| session.kill_first());
@@ -60,10 +73,7 @@ impl Supervisor {
                 tracing::error!("{}", session.complaint());
                 self.set_alarm(id, COMPLAIN);
             }
-            Action::Clear => {
-                let cleared = self.rights.whole(|| session.clear(&self.watch));
-                self.events.push_back((id, if cleared { Event::Cleared } else { Event::NotCleared }));
-            }
+            Action::Clear => self.clear(id),
             Action::ClearLater(attempts) => self.set_alarm(id, CLEAR * 2_u32.pow(attempts.into())),
             Action::Finish(outcome) => self.finish(id, outcome, door),
             Action::FinishUncleared(outcome) => {
@@ -75,6 +85,20 @@ impl Supervisor {
                 self.finish(id, outcome, door);
             }
         }
+    }
+
+    fn kill_tree(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match self.rights.whole(|| session.kill_tree()) {
+            Ok(()) => self.set_alarm(id, KILL),
+            Err(_) => self.events.push_back((id, Event::KillRefused)),
+        }
+    }
+
+    fn clear(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let cleared = self.rights.whole(|| session.clear(&self.watch));
+        self.events.push_back((id, if cleared { Event::Cleared } else { Event::NotCleared }));
     }
 
     fn set_alarm(&mut self, id: u64, after: Duration) {
@@ -90,12 +114,13 @@ impl Supervisor {
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         self.watch.cancel(Timer::Idleness(id), session.idle.take().map(|idle| idle.at));
         let Some(service) = self.services.get_mut(session.service) else { return };
-        service.admission.end();
-        service.gate.leave(&session.client, Instant::now());
         let user = session.uid();
         if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
             users.release(claim);
         }
+        let Some(client) = session.client.take() else { return self.lost_spare(&session, outcome) };
+        service.admission.end();
+        service.gate.leave(&client, Instant::now());
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
         session.denials.end(&voice);
         session.hear_last_words(&mut self.watch, &mut voice, Instant::now());
@@ -103,7 +128,7 @@ impl Supervisor {
             service: session.service,
             session: id,
             plan: &service.plan,
-            client: &session.client,
+            client: &client,
             user,
             outcome,
             trouble: session.trouble.as_deref(),
@@ -114,6 +139,7 @@ impl Supervisor {
         let advice = door.ended(&ended, service.admission.live());
         self.heed(advice);
         self.set_listening(session.service);
+        self.expect_spares(session.service);
     }
 
     /// Does what a door advises.
@@ -139,8 +165,9 @@ impl Supervisor {
 
     /// Accepts nothing more; the loop ends with the last session.
     pub(super) fn drain(&mut self) {
-        for service in &mut self.services {
-            service.close(&self.watch);
+        for number in 0..self.services.len() {
+            self.services[number].close(&self.watch);
+            self.discard_spares(number);
         }
         if self.phase == Phase::Serving {
             self.phase = Phase::Draining;
@@ -154,7 +181,7 @@ impl Supervisor {
             match self.phase {
                 Phase::Serving => {
                     self.drain();
-                    let count = self.sessions.len();
+                    let count: usize = self.services.iter().map(|service| service.admission.live()).sum();
                     tracing::info!("draining: sessions left: {count}; another signal ends them");
                 }
                 Phase::Draining => self.stop(),
@@ -174,15 +201,17 @@ impl Supervisor {
         self.watch.set(Timer::Patience, None, Instant::now() + PATIENCE);
     }
 
+    /// Whether somebody is served, or comes by way of another. A spare is nobody.
+    pub(super) fn serves_anyone(&self) -> bool {
+        self.services.iter().any(|service| service.admission.live() > 0)
+    }
+
     /// Sets the moment at which a door without sessions has had enough.
     pub(super) fn set_idle(&mut self, door: &mut dyn Door) {
-        if self.phase != Phase::Serving || !self.sessions.is_empty() || !self.passing.is_empty() {
+        if self.phase != Phase::Serving || self.idle_at.is_some() {
             return;
         }
-        if self.idle_at.is_some() {
-            return;
-        }
-        if let Some(limit) = door.idle_limit() {
+        if let Some(limit) = door.idle_limit().filter(|_| !self.serves_anyone()) {
             let at = Instant::now() + limit;
             self.watch.set(Timer::Idle, None, at);
             self.idle_at = Some(at);

@@ -11,7 +11,7 @@ use super::renewal::Renewal;
 use super::stderr::Voice;
 use super::strays::Strays;
 use super::supervisor::Supervisor;
-use super::turn::{Event, State};
+use super::turn::Event;
 use super::watch::{Output, Timer};
 use crate::host::{HostError, errno_text};
 use crate::plan::Step;
@@ -30,7 +30,8 @@ impl Supervisor {
         for _ in 0..TURN {
             let Some(service) = self.services.get_mut(number) else { return };
             // Before the client is accepted: as long as there is no id for it, it waits as at any other limit.
-            if !service.has_user(self.rights, &mut self.watch) {
+            // A spare has its own.
+            if service.spares.is_empty() && !service.has_user(self.rights, &mut self.watch) {
                 break;
             }
             if !service.may_accept(&mut self.watch, Instant::now()) {
@@ -145,7 +146,7 @@ impl Supervisor {
             return;
         }
         while let (Some(launcher), Some(id)) = (&service.launcher, service.queue.front().copied()) {
-            let waiting = self.sessions.get_mut(&id).filter(|session| session.state == State::Queued);
+            let waiting = self.sessions.get_mut(&id).filter(|session| session.is_queued());
             match waiting.map(|session| session.ask(launcher)) {
                 Some(Ok(())) => {
                     service.asked(id);
@@ -211,6 +212,9 @@ impl Supervisor {
         match renewal {
             Renewal::Kept => {}
             Renewal::Replaced => {
+                // They show what the launcher showed that made them.
+                self.discard_spares(number);
+                self.expect_spares(number);
                 self.expect_strays();
                 self.ask(number);
                 self.set_listening(number);
@@ -270,9 +274,10 @@ impl Supervisor {
         let Some(service) = self.services.get_mut(number) else { return };
         let lost = service.lose_launcher(&self.watch);
         let name = &service.plan.service;
+        let clients = |id: &&u64| self.sessions.get(id).is_some_and(|session| session.client.is_some());
         // Each session that is lost has a line of its own.
         if let Some(untold) = service.gone.tell(Instant::now()) {
-            let with = match lost.len() {
+            let with = match lost.iter().filter(clients).count() {
                 0 => String::new(),
                 1 => ", and a session that waited for it".to_string(),
                 count => format!(", and {count} sessions that waited for it"),
@@ -282,6 +287,7 @@ impl Supervisor {
         self.events.extend(lost.into_iter().map(|id| (id, Event::LauncherGone)));
         // After a pause, so that a launcher which dies at once does not keep us busy.
         service.pause(&mut self.watch, Instant::now());
+        self.discard_spares(number);
         self.set_listening(number);
         self.expect_strays();
     }

@@ -21,6 +21,7 @@ mod rights;
 mod renewal;
 mod shown;
 mod session;
+mod spares;
 mod stderr;
 mod denials;
 mod relay;

@@ -38,7 +38,7 @@ impl Supervisor {
         if !self.leaving
             || alone
             || waiting
-            || self.sessions.is_empty()
+            || !self.serves_anyone()
             || !self.passing.is_empty()
             || !self.heralds.is_empty()
         {

@@ -10,6 +10,7 @@ use super::quiet::Quiet;
 use super::renewal::Coming;
 use super::rights::Rights;
 use super::shown::Shown;
+use super::spares::Spares;
 use super::stderr::Rate;
 use super::trial;
 use super::turn::Rules;
@@ -57,6 +58,8 @@ pub(super) struct Service {
     pub(super) output: Output,
     /// How much its commands may say in the log.
     pub(super) words: Rate,
+    /// Its spares.
+    pub(super) spares: Spares,
     /// Launchers that are gone.
     pub(super) gone: Quiet,
     /// Launchers that could not take another's place.
@@ -80,6 +83,7 @@ impl Service {
             launcher.end();
             return Err(error);
         }
+        let spares = plan.spares;
         Ok(Service {
             number,
             rules: Rules::of(&plan),
@@ -99,6 +103,7 @@ impl Service {
             silence: None,
             output: Output::Unwanted,
             words: Rate::of_service(Instant::now()),
+            spares: Spares::new(spares, Instant::now()),
             gone: Quiet::default(),
             stale: Quiet::default(),
             unprepared: Quiet::default(),

@@ -3,6 +3,7 @@
 //! Holds no rule about when to do what: that is `turn`'s.
 
 mod end;
+mod offer;
 mod words;
 
 use super::client::Client;
@@ -11,12 +12,12 @@ use super::idle::{Idle, Look};
 use super::outcome::Usage;
 use super::relay::RelayEnd;
 use super::stderr::{self, Stderr};
-use super::turn::{Event, State};
+use super::turn::{Event, Stage, State};
 use super::watch::{Timer, Token, Watch};
 use crate::host::errno_text;
 use crate::plan::model::Ids;
 use crate::plan::{self, Plan, Step};
-use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Record, SetupError, Slice, Users};
+use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Purpose, Record, SetupError, Slice, Users};
 use crate::sys::socket::tcp_traffic;
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
@@ -25,14 +26,19 @@ use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+pub(super) use offer::Offer;
+
 /// A session that is not over.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: u64,
     pub(super) service: usize,
     pub(super) state: State,
-    pub(super) client: Client,
-    /// When the connection was accepted.
+    /// Whose it is; a spare is nobody's yet.
+    pub(super) client: Option<Client>,
+    /// What its first process is made for.
+    purpose: Purpose,
+    /// When the connection was accepted; of a spare, when it was made.
     pub(super) began: Instant,
     pub(super) limit: Option<Instant>,
     /// Its idle limit.
@@ -87,22 +93,41 @@ impl Session {
     pub(super) fn new(
         (id, service): (u64, usize),
         plan: &Plan,
-        (slice, users): (Option<&Slice>, Option<&mut Users>),
-        (connection, client): (Vec<OwnedFd>, Client),
-        began: Instant,
+        with: (Option<&Slice>, Option<&mut Users>),
+        offer: Offer,
     ) -> (Session, Option<Event>) {
-        let mut session = Session {
+        let mut session = Session::empty((id, service), State::Queued, Purpose::Session, offer.began);
+        session.take(plan, offer);
+        let made = session.prepare(plan, with).and_then(|()| session.hand_over(plan));
+        (session, made.err().map(Event::Failed))
+    }
+
+    /// A session that waits for its client.
+    pub(super) fn spare(
+        (id, service): (u64, usize),
+        plan: &Plan,
+        with: (Option<&Slice>, Option<&mut Users>),
+        now: Instant,
+    ) -> (Session, Option<Event>) {
+        let mut session = Session::empty((id, service), State::Spare(Stage::Queued), Purpose::Spare, now);
+        let failed = session.prepare(plan, with).err().map(Event::Failed);
+        (session, failed)
+    }
+
+    fn empty((id, service): (u64, usize), state: State, purpose: Purpose, began: Instant) -> Session {
+        Session {
             id,
             service,
-            state: State::Queued,
-            client,
+            state,
+            client: None,
+            purpose,
             began,
-            limit: plan.time_limit.and_then(|limit| began.checked_add(limit)),
-            idle: plan.idle_limit.and_then(|limit| Idle::new(limit, began)),
+            limit: None,
+            idle: None,
             alarm: None,
             trouble: None,
             usage: Usage::default(),
-            connection,
+            connection: Vec::new(),
             cord: None,
             far: None,
             cgroup: None,
@@ -114,12 +139,10 @@ impl Session {
             relay: RelayEnd::Untold,
             resume: None,
             refused: None,
-        };
-        let failed = session.prepare(plan, slice, users).err().map(Event::Failed);
-        (session, failed)
+        }
     }
 
-    fn prepare(&mut self, plan: &Plan, slice: Option<&Slice>, users: Option<&mut Users>) -> Result<(), SetupError> {
+    fn prepare(&mut self, plan: &Plan, (slice, users): (Option<&Slice>, Option<&mut Users>)) -> Result<(), SetupError> {
         let failed = |step, errno| SetupError { step, index: 0, errno };
         if let Some(users) = users {
             let claim = users.claim().map_err(|error| {
@@ -136,21 +159,7 @@ impl Session {
             self.trouble = Some(format!("cannot make a socket pair: {}", errno_text(errno)));
             failed(Step::Clone, errno)
         })?;
-        let environment = match (plan.command.client_environment, self.connection.first()) {
-            (Some(names), Some(connection)) => self.client.environment(connection.as_fd(), names),
-            (Some(_), None) | (None, _) => Vec::new(),
-        };
-        let (error, ours) = stderr::open(plan.stderr, self.began).map_err(|errno| {
-            self.trouble = Some(format!("cannot open standard error for the command: {}", errno_text(errno)));
-            failed(Step::Handover, errno)
-        })?;
-        self.stderr = ours;
-        let stdio: Vec<_> = match (&error, &self.connection[..]) {
-            (Some(error), [input]) => vec![input.as_fd(), input.as_fd(), error.as_fd()],
-            (Some(error), [input, output, ..]) => vec![input.as_fd(), output.as_fd(), error.as_fd()],
-            (None, connection) | (Some(_), connection) => connection.iter().map(AsFd::as_fd).collect(),
-        };
-        cord.hand_over(&stdio, &environment).map_err(|errno| failed(Step::Handover, errno))?;
+        (self.cord, self.far) = (Some(cord), Some(far));
         if let Some(slice) = slice {
             let cgroup = slice.session(self.id, &plan.cgroup).map_err(|error| {
                 self.trouble = Some(error.to_string());
@@ -158,14 +167,34 @@ impl Session {
             })?;
             self.cgroup = Some(cgroup);
         }
-        (self.cord, self.far) = (Some(cord), Some(far));
         Ok(())
+    }
+
+    /// Puts the connection into the cord, with all that depends on it.
+    fn hand_over(&mut self, plan: &Plan) -> Result<(), SetupError> {
+        let failed = |errno| SetupError { step: Step::Handover, index: 0, errno };
+        let environment = match (plan.command.client_environment, &self.client, self.connection.first()) {
+            (Some(names), Some(client), Some(connection)) => client.environment(connection.as_fd(), names),
+            (Some(_), _, _) | (None, _, _) => Vec::new(),
+        };
+        let (error, ours) = stderr::open(plan.stderr, self.began).map_err(|errno| {
+            self.trouble = Some(format!("cannot open standard error for the command: {}", errno_text(errno)));
+            failed(errno)
+        })?;
+        self.stderr = ours;
+        let stdio: Vec<_> = match (&error, &self.connection[..]) {
+            (Some(error), [input]) => vec![input.as_fd(), input.as_fd(), error.as_fd()],
+            (Some(error), [input, output, ..]) => vec![input.as_fd(), output.as_fd(), error.as_fd()],
+            (None, connection) | (Some(_), connection) => connection.iter().map(AsFd::as_fd).collect(),
+        };
+        let cord = self.cord.as_ref().ok_or(failed(Errno::EPIPE))?;
+        cord.hand_over(&stdio, &environment).map_err(failed)
     }
 
     /// Asks the launcher for the first process. EAGAIN: the launcher is behind.
     pub(super) fn ask(&mut self, launcher: &Launcher) -> Result<(), Errno> {
         let Some(far) = &self.far else { return Err(Errno::EBADF) };
-        launcher.request((self.id, self.uid()), far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
+        launcher.request((self.id, self.uid(), self.purpose), far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
         self.far = None;
         Ok(())
     }
@@ -187,11 +216,22 @@ impl Session {
         }
     }
 
+    /// Whether the launcher is to be asked for it.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued | State::Spare(Stage::Queued) | State::Offered(Stage::Queued))
+    }
+
     /// Whether it waits for a word of the launcher.
     pub(super) fn awaits_launcher(&self) -> bool {
         match self.state {
             State::Queued | State::Asked | State::Abandoned(_) => true,
-            State::Running | State::Ended(_) | State::Killing(..) | State::Clearing(..) | State::Over => false,
+            State::Spare(stage) | State::Offered(stage) => stage != Stage::There,
+            State::Recalled(_)
+            | State::Running
+            | State::Ended(_)
+            | State::Killing(..)
+            | State::Clearing(..)
+            | State::Over => false,
         }
     }
 
@@ -236,7 +276,7 @@ impl Session {
     pub(super) fn cut(&mut self, watch: &Watch) {
         self.cut_cord(watch);
         // What was given to us is not ours alone to shut down.
-        if self.client != Client::Given {
+        if self.client != Some(Client::Given) {
             for connection in &self.connection {
                 // ENOTCONN: the client has left already.
                 let _ = rustix::net::shutdown(connection, rustix::net::Shutdown::Both);
@@ -259,7 +299,8 @@ impl Session {
         None
     }
 
-    fn cut_cord(&mut self, watch: &Watch) {
+    /// Cuts the cord alone.
+    pub(super) fn cut_cord(&mut self, watch: &Watch) {
         if let Some(cord) = self.cord.take() {
             watch.remove(&cord);
         }
@@ -285,6 +326,9 @@ impl Session {
                     Heard::Kept => continue,
                     Heard::TooMany => Event::Foreign,
                 },
+                Ok(Some(Message::Record(Record::Taken))) => Event::Taken,
+                // Before there is a client nobody has told it to end, and without it there is no session.
+                Ok(Some(Message::Record(Record::Relay(_)))) if self.client.is_none() => Event::Foreign,
                 Ok(Some(Message::Record(Record::Relay(status)))) => match self.relay.hear(status) {
                     Heard::Kept => continue,
                     Heard::TooMany => Event::Foreign,

@@ -11,7 +11,7 @@ use super::pass::Passing;
 use super::proxy::Heralds;
 use super::rights::Rights;
 use super::service::Service;
-use super::session::Session;
+use super::session::{Offer, Session};
 use super::slices;
 use super::stderr::{Pace, Voice};
 use super::strays::Strays;
@@ -139,21 +139,33 @@ impl Supervisor {
         }
         service.set_listening(&self.watch).map_err(watched)?;
         self.services.push(service);
+        self.expect_spares(number);
         Ok(number)
     }
 
     /// Begins a session with these descriptors as its connection: one, or three.
     pub fn begin(&mut self, service: usize, connection: Vec<OwnedFd>, client: Client) {
+        let Some(home) = self.services.get_mut(service) else { return };
+        let now = Instant::now();
+        self.rights.whole(|| home.renew(&mut self.watch, &self.files, now));
+        home.admission.begin();
+        self.watch.cancel(Timer::Idle, self.idle_at.take());
+        let offer = Offer { connection, client, began: now };
+        if let Some(offer) = self.offer_to_spare(service, offer) {
+            self.begin_session(service, offer);
+        }
+        self.expect_spares(service);
+    }
+
+    /// Begins a session that is made for this client, who has its place already.
+    pub(super) fn begin_session(&mut self, service: usize, offer: Offer) {
         let (id, now) = (self.next, Instant::now());
         self.next += 1;
         let Some(home) = self.services.get_mut(service) else { return };
         let (session, event) = self.rights.whole(|| {
-            home.renew(&mut self.watch, &self.files, now);
-            let with = (connection, client);
             let slice = home.slice.as_ref().or(self.slice.as_ref());
-            Session::new((id, service), &home.plan, (slice, home.users.as_mut()), with, now)
+            Session::new((id, service), &home.plan, (slice, home.users.as_mut()), offer)
         });
-        home.admission.begin();
         match event {
             Some(event) => {
                 self.events.push_back((id, event));
@@ -162,13 +174,7 @@ impl Supervisor {
             }
             None => home.wait_for(id, &mut self.watch, now),
         }
-        if let Some(limit) = session.limit {
-            self.watch.set(Timer::Limit(id), None, limit);
-        }
-        if let Some(idle) = &session.idle {
-            self.watch.set(Timer::Idleness(id), None, idle.at);
-        }
-        self.watch.cancel(Timer::Idle, self.idle_at.take());
+        session.set_limits(&mut self.watch);
         self.sessions.insert(id, session);
         self.ask(service);
     }
@@ -307,7 +313,9 @@ impl Supervisor {
                 self.rights.whole(|| service.repair(&mut self.watch, &self.files, now));
                 self.ask(number);
                 self.set_listening(number);
+                self.expect_spares(number);
             }
+            Timer::Spares(number) => self.keep_spares(number, now),
             Timer::Idle => {
                 self.idle_at = None;
                 self.drain();

@@ -8,7 +8,7 @@ use crate::host::errno_text;
 use crate::plan::Plan;
 use crate::plan::proofs::{self, Doubt, Item, Proof, Station};
 use crate::sandbox::launcher::SELF_TEST;
-use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Record, Reply, Seen, Slice, Users};
+use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Purpose, Record, Reply, Seen, Slice, Users};
 use crate::sys::wait;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -61,7 +61,7 @@ fn make(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>, user: Option<u3
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let connection = connection(&cord)?;
     let cgroup = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
-    let asked = launcher.request((SELF_TEST, user), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+    let asked = launcher.request((SELF_TEST, user, Purpose::SelfTest), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
     asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
     drop(far);
     let (pid, pidfd) = first(plan, launcher, deadline)?;
@@ -148,8 +148,8 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Res
                     settle(proofs, Proof::Heard, true);
                 }
             }
-            // Its end; what it has not said by then is missing.
-            Some(Message::Record(Record::Status(_))) => {}
+            // Its end; what it has not said by then is missing. It is no spare, and has taken its connection at once.
+            Some(Message::Record(Record::Status(_) | Record::Taken)) => {}
             Some(Message::Record(Record::Relay(_))) => return Err(failed("its relay ended before it was told to")),
             Some(Message::Closed) => return Ok(()),
             Some(Message::Foreign) => return Err(failed("it sent a report that no child of ours writes")),

@@ -3,6 +3,7 @@
 //! state does. Pure: no clock, no descriptor, no process. Actions are verbs that `session` carries out.
 
 mod table;
+mod spare;
 
 use super::outcome::Outcome;
 use crate::plan::model::{Ends, Plan};
@@ -17,7 +18,13 @@ pub enum State {
     Asked,
     /// Over before its process was known. Its cord is cut; if a process still comes, it is killed at once.
     Abandoned(Outcome),
-    /// Its first process is there and has said nothing yet.
+    /// A spare: it has no client yet, and no line in the log.
+    Spare(Stage),
+    /// A spare that was offered to a client: the connection is in its cord, and it has not said that it took it.
+    Offered(Stage),
+    /// It does not take it: it is being killed, and once it is dead another session serves its client.
+    Recalled(Rung),
+    /// Its first process is there and has said nothing yet; of a spare, that it took its client's connection.
     Running,
     /// What came of it is known; its first process is still there.
     Ended(Outcome),
@@ -27,6 +34,17 @@ pub enum State {
     Clearing(Outcome, u8),
     /// Nothing of it is left.
     Over,
+}
+
+/// How far a spare is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The launcher has not been asked yet.
+    Queued,
+    /// The launcher was asked.
+    Asked,
+    /// Its first process is there.
+    There,
 }
 
 /// How hard we are trying to kill.
@@ -47,6 +65,10 @@ pub enum Event {
     Asked,
     /// Its first process is there.
     Launched,
+    /// A client's connection was put into the cord of a spare.
+    Offered,
+    /// A spare says that it took the connection.
+    Taken,
     /// Its first process could not be made, or the connection not be put into the cord.
     Failed(SetupError),
     /// The launcher is gone, with everything that it was asked and did not answer.
@@ -84,8 +106,16 @@ pub enum Event {
 pub enum Action {
     /// Nothing.
     Nothing,
-    /// Let go of our copy of the connection, unless it is held.
+    /// Let go of our copy of the connection, unless it is held. No alarm is set any more.
     Release,
+    /// Set the alarm at which a spare must have taken the connection.
+    Await,
+    /// Kill everything in the cgroup, or the first process, and set the alarm; the cord is still heard.
+    Recall,
+    /// Have another session serve the client, then clear.
+    ServeAnew,
+    /// Cut the cord, at which it ends, and set the alarm in case it does not.
+    LetGo,
     /// Cut the cord and shut the connection down.
     Cut,
     /// Kill the launcher: it is told to nobody else.
@@ -142,6 +172,9 @@ pub fn turn(rules: Rules, state: State, event: Event) -> (State, Action) {
         State::Queued => table::queued(event),
         State::Asked => table::asked(event),
         State::Abandoned(outcome) => table::abandoned(outcome, event),
+        State::Spare(stage) => spare::waiting(rules, stage, event),
+        State::Offered(stage) => spare::offered(rules, stage, event),
+        State::Recalled(rung) => spare::recalled(rung, event),
         State::Running => table::running(rules, event),
         State::Ended(outcome) => table::ended(rules, outcome, event),
         State::Killing(outcome, rung) => table::killing(outcome, rung, event),

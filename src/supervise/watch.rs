@@ -53,6 +53,8 @@ pub(super) enum Timer {
     Launcher(usize),
     /// A service may accept again, or have a launcher again.
     Resume(usize),
+    /// A service may want another spare, or one less.
+    Spares(usize),
     /// The front door's idle limit.
     Idle,
     /// Somebody who hands a client over should have done so.

@@ -183,3 +183,40 @@ fn no_client_is_lost_to_reloads() {
         postfix.stop();
     });
 }
+
+/// What waits for a client is no client: it neither keeps a process that is idle, nor counts for master.
+#[test]
+fn a_process_with_a_sandbox_that_waits_ends_when_it_is_idle_and_when_it_was_used_enough() {
+    needs!(root);
+    needs!(program "postfix");
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let policy = room.file("spares.toml", "version = 1\nextends = [\"strict\"]\nconnection.spares = 2\n");
+        let entry = format!(
+            "echo unix - n n - 1 spawnbox -o max_idle=2s -o max_use=3 policy={} user=nobody argv=/bin/cat\n",
+            policy.display()
+        );
+        let postfix = Postfix::start(&room, "", &entry);
+        let address = postfix.socket("echo");
+        let serve = || assert_eq!(asked(&address).finish().rest(), "are you there\n");
+        serve();
+        let first = postfix.daemons("echo");
+        let waits = || first.iter().any(|pid| host::children(*pid).iter().any(|one| !host::children(*one).is_empty()));
+        host::eventually("a sandbox waits", patience(), waits);
+        let watched = host::watch(&first.iter().flat_map(|pid| host::tree(*pid)).collect::<Vec<_>>());
+        assert!(watched.count() >= 4 && watched.end_within(patience()), "it stays though nobody comes");
+        // The next one goes with its third client, and its last spare with it.
+        serve();
+        let second = postfix.daemons("echo");
+        assert_eq!(second.len(), 1);
+        serve();
+        assert_eq!(postfix.daemons("echo"), second);
+        let watched = host::watch(&host::tree(second[0]));
+        serve();
+        assert!(watched.end_within(patience()), "it serves more than it shall");
+        serve();
+        log.says_all(&["echo: session=", "outcome=exited status=0"]);
+        assert!(!log.text().contains("warning"), "{}", log.text());
+        postfix.stop();
+    });
+}

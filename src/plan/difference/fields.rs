@@ -20,7 +20,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
         // In `walls`.
         namespaces: _, hostname: _, memory_deny_write_execute: _, ends: _, stderr: _, pid_limits,
         // In `changes`.
-        oom_score_adj: _, init: _, hold: _, clients: _, listen,
+        oom_score_adj: _, init: _, hold: _, spares: _, clients: _, listen,
         // Below.
         relay, command, identity, landlock, filter,
     } = plan;

@@ -37,6 +37,7 @@ const MORE: &[&str] = &[
     r#"listen.addresses = ["unix:/run/x.sock,mode=0666"]"#,
     "listen.backlog = 5",
     "listen.reuse-port = true",
+    "connection.spares = 4",
     r#"command.user = "postfix""#,
     r#"clients.allow = ["10.0.0.0/8"]"#,
     "clients.per-source = 5",

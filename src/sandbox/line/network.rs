@@ -203,7 +203,9 @@ fn hear_relay(channel: RawFd) -> Result<(), SetupError> {
         // Else it ended, or was ended, without a word.
         Ok(word) => match Record::decode(word) {
             Some(Record::Setup(error)) => Err(error),
-            Some(Record::Status(_) | Record::Proof(_) | Record::Relay(_)) | None => Err(silent(Errno::ECHILD)),
+            Some(Record::Status(_) | Record::Proof(_) | Record::Relay(_) | Record::Taken) | None => {
+                Err(silent(Errno::ECHILD))
+            }
         },
         Err(errno) => Err(silent(errno)),
     }

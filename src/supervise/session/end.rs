@@ -10,9 +10,8 @@ use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 
 impl Session {
-    /// Kills everything in the cgroup; without one, the first process. The cord is cut too: it needs no right.
-    pub(in crate::supervise) fn kill_tree(&mut self, watch: &Watch) -> Result<(), Errno> {
-        self.cut_cord(watch);
+    /// Kills everything in the cgroup; without one, the first process.
+    pub(in crate::supervise) fn kill_tree(&mut self) -> Result<(), Errno> {
         match &self.cgroup {
             Some(cgroup) => cgroup.kill().inspect_err(|errno| self.refused = Some(*errno)),
             None => self.kill_first(),

@@ -5,11 +5,11 @@ use super::{Action, CLEAR_ATTEMPTS, Event, First, Rules, Rung, State};
 use crate::plan::model::Ends;
 use crate::supervise::outcome::Outcome;
 
-fn clear(outcome: Outcome) -> (State, Action) {
+pub(super) fn clear(outcome: Outcome) -> (State, Action) {
     (State::Clearing(outcome, 0), Action::Clear)
 }
 
-fn kill(outcome: Outcome) -> (State, Action) {
+pub(super) fn kill(outcome: Outcome) -> (State, Action) {
     (State::Killing(outcome, Rung::Tree), Action::KillTree)
 }
 
@@ -24,7 +24,9 @@ pub(super) fn queued(event: Event) -> (State, Action) {
         Event::TimeLimit => clear(Outcome::TimeLimit),
         Event::IdleLimit => clear(Outcome::IdleLimit),
         Event::Stop => clear(Outcome::Stopped),
-        Event::Status(_)
+        Event::Offered
+        | Event::Taken
+        | Event::Status(_)
         | Event::Setup(_)
         | Event::Foreign
         | Event::Closed
@@ -47,7 +49,9 @@ pub(super) fn asked(event: Event) -> (State, Action) {
         Event::IdleLimit => (State::Abandoned(Outcome::IdleLimit), Action::Cut),
         Event::Stop => (State::Abandoned(Outcome::Stopped), Action::Cut),
         // The cord is watched only once the process is known, so that its records cannot overtake it.
-        Event::Status(_)
+        Event::Offered
+        | Event::Taken
+        | Event::Status(_)
         | Event::Setup(_)
         | Event::Foreign
         | Event::Closed
@@ -66,6 +70,8 @@ pub(super) fn abandoned(outcome: Outcome, event: Event) -> (State, Action) {
         Event::Failed(_) | Event::LauncherGone => clear(outcome),
         Event::LauncherSilent => (State::Abandoned(outcome), Action::KillLauncher),
         Event::Asked
+        | Event::Offered
+        | Event::Taken
         | Event::Status(_)
         | Event::Setup(_)
         | Event::Foreign
@@ -92,7 +98,8 @@ pub(super) fn running(rules: Rules, event: Event) -> (State, Action) {
             (State::Ended(Outcome::of_status(status)), linger)
         }
         Event::Setup(error) => (State::Ended(Outcome::SetupFailed(error)), Action::Linger),
-        Event::Foreign => kill(Outcome::Foreign),
+        // Whoever was made for its client has nothing to take; a spare says it once.
+        Event::Foreign | Event::Taken => kill(Outcome::Foreign),
         Event::Closed => match rules.first {
             First::Reaper => (State::Running, Action::Linger),
             First::Command => (State::Running, Action::Nothing),
@@ -107,6 +114,7 @@ pub(super) fn running(rules: Rules, event: Event) -> (State, Action) {
         // Only a reaper that closed its cord without a word has an alarm here.
         Event::Alarm => kill(Outcome::Lost(None)),
         Event::Asked
+        | Event::Offered
         | Event::Launched
         | Event::Failed(_)
         | Event::LauncherGone
@@ -133,8 +141,9 @@ pub(super) fn ended(rules: Rules, outcome: Outcome, event: Event) -> (State, Act
         // The process that was to become the command says which step failed, then its reaper how it ended.
         Event::Status(_) if matches!(outcome, Outcome::SetupFailed(_)) => (State::Ended(outcome), Action::Nothing),
         // Nothing else is sent twice on a cord.
-        Event::Foreign | Event::Status(_) | Event::Setup(_) => kill(Outcome::Foreign),
+        Event::Foreign | Event::Taken | Event::Status(_) | Event::Setup(_) => kill(Outcome::Foreign),
         Event::Asked
+        | Event::Offered
         | Event::Launched
         | Event::Failed(_)
         | Event::LauncherGone
@@ -154,6 +163,8 @@ pub(super) fn killing(outcome: Outcome, rung: Rung, event: Event) -> (State, Act
             Rung::Complained => (State::Killing(outcome, Rung::Tree), Action::KillTree),
         },
         Event::Asked
+        | Event::Offered
+        | Event::Taken
         | Event::Launched
         | Event::Failed(_)
         | Event::LauncherGone
@@ -177,6 +188,8 @@ pub(super) fn clearing(outcome: Outcome, attempts: u8, event: Event) -> (State, 
         Event::NotCleared => (State::Clearing(outcome, attempts + 1), Action::ClearLater(attempts)),
         Event::Alarm => (State::Clearing(outcome, attempts), Action::Clear),
         Event::Asked
+        | Event::Offered
+        | Event::Taken
         | Event::Launched
         | Event::Failed(_)
         | Event::LauncherGone

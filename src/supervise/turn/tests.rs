@@ -10,9 +10,11 @@ const LENGTH: usize = 7;
 
 const ERROR: SetupError = SetupError { step: Step::Scratch, index: 0, errno: Errno::ENOMEM };
 
-const EVENTS: [Event; 16] = [
+const EVENTS: [Event; 18] = [
     Event::Asked,
     Event::Launched,
+    Event::Offered,
+    Event::Taken,
     Event::Failed(ERROR),
     Event::LauncherGone,
     Event::LauncherSilent,
@@ -36,6 +38,11 @@ struct World {
     process: bool,
     dead: bool,
     told_to_end: bool,
+    /// It is, or was, a spare, and whether it had a client.
+    spare: bool,
+    offered: bool,
+    taken: bool,
+    served_anew: usize,
     finished: usize,
 }
 
@@ -54,11 +61,15 @@ fn possible(world: World, state: State, event: Event) -> bool {
     match event {
         Event::Asked => !world.asked && !matches!(state, State::Clearing(..) | State::Over),
         Event::Launched | Event::Failed(_) => world.asked && !world.process,
-        Event::LauncherGone | Event::LauncherSilent => true,
-        Event::TimeLimit | Event::IdleLimit | Event::Stop => true,
-        Event::Status(_) | Event::Setup(_) | Event::Foreign | Event::Closed => world.process && !world.dead,
+        Event::LauncherGone | Event::LauncherSilent | Event::Stop => true,
+        // The time of a spare begins with its client, and goes with it.
+        Event::TimeLimit | Event::IdleLimit => (!world.spare || world.offered) && world.served_anew == 0,
+        Event::Offered => matches!(state, State::Spare(_)),
+        Event::Taken | Event::Status(_) | Event::Setup(_) | Event::Foreign | Event::Closed => {
+            world.process && !world.dead
+        }
         Event::Died(_) => world.process && !world.dead,
-        Event::KillRefused => matches!(state, State::Killing(..)),
+        Event::KillRefused => matches!(state, State::Killing(..) | State::Recalled(_)),
         Event::Alarm => !matches!(state, State::Over),
         Event::Cleared | Event::NotCleared => matches!(state, State::Clearing(..)),
     }
@@ -69,21 +80,39 @@ fn apply(world: World, event: Event, action: Action) -> World {
         asked: world.asked || event == Event::Asked,
         process: world.process || event == Event::Launched,
         dead: world.dead || matches!(event, Event::Died(_)),
+        offered: world.offered || event == Event::Offered,
+        taken: world.taken || event == Event::Taken,
+        served_anew: world.served_anew + usize::from(action == Action::ServeAnew),
+        spare: world.spare,
         told_to_end: world.told_to_end || matches!(event, Event::TimeLimit | Event::IdleLimit | Event::Stop),
         finished: world.finished + usize::from(matches!(action, Action::Finish(_) | Action::FinishUncleared(_))),
     }
 }
 
 fn check(world: World, state: State, action: Action) {
-    let ending = matches!(state, State::Abandoned(_) | State::Killing(..) | State::Clearing(..) | State::Over);
+    let ending = matches!(state, State::Abandoned(_) | State::Killing(..) | State::Clearing(..) | State::Over)
+        // A spare that was let go; nobody has its connection.
+        || (state == State::Ended(Outcome::Stopped) && !world.offered);
     assert!(!world.told_to_end || ending, "past its limit, yet {state:?}");
     assert_eq!(world.finished, usize::from(state == State::Over), "{state:?}");
-    let kills = matches!(action, Action::KillTree | Action::KillFirst | Action::Complain);
+    let kills = matches!(action, Action::KillTree | Action::Recall | Action::KillFirst | Action::Complain);
     assert!(!kills || (world.process && !world.dead), "{action:?} with nothing there in {state:?}");
-    let has_process = matches!(state, State::Running | State::Ended(_) | State::Killing(..));
+    let has_process = has_process(state);
     assert!(!has_process || (world.process && !world.dead), "{state:?} without a process");
-    let forgets = matches!(state, State::Queued | State::Asked | State::Abandoned(_));
+    let forgets = matches!(state, State::Queued | State::Asked | State::Abandoned(_))
+        || matches!(state, State::Spare(stage) | State::Offered(stage) if stage != Stage::There);
     assert!(!forgets || !world.process, "{state:?} forgets a process");
+    let anew = action == Action::ServeAnew;
+    assert!(!anew || world.offered && !world.taken, "{state:?}: a client is served twice, or nobody is");
+    assert!(!anew || !world.process || world.dead, "{state:?}: two processes have one connection");
+    assert!(world.served_anew <= 1, "{state:?}");
+    let waits = matches!(state, State::Spare(_));
+    assert!(!waits || (world.spare && !world.offered), "{state:?}: a client waits for a client");
+}
+
+fn has_process(state: State) -> bool {
+    matches!(state, State::Running | State::Ended(_) | State::Killing(..) | State::Recalled(_))
+        || matches!(state, State::Spare(Stage::There) | State::Offered(Stage::There))
 }
 
 /// The world answers each state in the most reluctant honest way; every session must be over soon.
@@ -91,10 +120,15 @@ fn drive_to_the_end(rules: Rules, mut state: State, mut world: World) {
     for _ in 0..CLEAR_ATTEMPTS as usize + 8 {
         let event = match state {
             State::Queued | State::Asked | State::Abandoned(_) => Event::LauncherGone,
+            State::Spare(Stage::There) => Event::Stop,
+            State::Offered(Stage::There) => Event::Alarm,
+            State::Spare(_) | State::Offered(_) => Event::LauncherGone,
             State::Running => Event::TimeLimit,
             State::Ended(_) => Event::Alarm,
-            State::Killing(_, Rung::Tree | Rung::First) => Event::KillRefused,
-            State::Killing(_, Rung::Complained) => Event::Died(Some(9)),
+            State::Killing(_, Rung::Tree | Rung::First) | State::Recalled(Rung::Tree | Rung::First) => {
+                Event::KillRefused
+            }
+            State::Killing(_, Rung::Complained) | State::Recalled(Rung::Complained) => Event::Died(Some(9)),
             State::Clearing(..) => Event::NotCleared,
             State::Over => return assert_eq!(world.finished, 1),
         };
@@ -130,9 +164,45 @@ fn every_sequence_of_events_keeps_the_promises() {
 }
 
 #[test]
+fn every_sequence_of_events_keeps_the_promises_of_a_spare() {
+    let world = World { spare: true, ..World::default() };
+    for rules in every_rule() {
+        let mut seen = 0;
+        explore(rules, State::Spare(Stage::Queued), world, LENGTH, &mut seen);
+        assert!(seen > 10_000, "only {seen} sequences");
+    }
+}
+
+#[test]
+fn a_spare_that_does_not_take_its_client_is_dead_before_another_does() {
+    let rules = every_rule()[0];
+    let (state, action) = turn(rules, State::Spare(Stage::There), Event::Offered);
+    assert_eq!((state, action), (State::Offered(Stage::There), Action::Await));
+    for silent in [Event::Alarm, Event::Closed, Event::Status(9), Event::Setup(ERROR), Event::Foreign] {
+        assert_eq!(turn(rules, state, silent), (State::Recalled(Rung::Tree), Action::Recall));
+    }
+    let recalled = State::Recalled(Rung::Tree);
+    let (state, action) = turn(rules, recalled, Event::Died(Some(9)));
+    assert_eq!((state, action), (State::Clearing(Outcome::Lost(Some(9)), 0), Action::ServeAnew));
+    // It was on its way: what its command has said is not known.
+    let (state, action) = turn(rules, recalled, Event::Taken);
+    assert_eq!((state, action), (State::Killing(Outcome::Lost(None), Rung::Tree), Action::Nothing));
+}
+
+#[test]
+fn a_spare_that_is_there_outlives_its_launcher() {
+    for state in [State::Spare(Stage::There), State::Offered(Stage::There)] {
+        assert_eq!(turn(every_rule()[0], state, Event::LauncherGone), (state, Action::Nothing));
+    }
+}
+
+#[test]
 fn an_impossible_event_forgets_nothing() {
     let outcome = Outcome::TimeLimit;
     let with_process = [
+        State::Spare(Stage::There),
+        State::Offered(Stage::There),
+        State::Recalled(Rung::First),
         State::Running,
         State::Ended(outcome),
         State::Killing(outcome, Rung::Tree),
@@ -141,8 +211,7 @@ fn an_impossible_event_forgets_nothing() {
     for (rules, state) in every_rule().into_iter().flat_map(|rules| with_process.map(|state| (rules, state))) {
         for event in EVENTS {
             let (next, _) = turn(rules, state, event);
-            let kept = matches!(next, State::Running | State::Ended(_) | State::Killing(..));
-            assert_eq!(!kept, matches!(event, Event::Died(_)), "{state:?} {event:?} {next:?}");
+            assert_eq!(!has_process(next), matches!(event, Event::Died(_)), "{state:?} {event:?} {next:?}");
         }
     }
 }
@@ -196,6 +265,11 @@ fn an_idle_limit_ends_a_session_in_every_state_as_a_time_limit_does() {
         State::Queued,
         State::Asked,
         State::Abandoned(other),
+        State::Spare(Stage::There),
+        State::Offered(Stage::Queued),
+        State::Offered(Stage::Asked),
+        State::Offered(Stage::There),
+        State::Recalled(Rung::Tree),
         State::Running,
         State::Ended(other),
         State::Killing(other, Rung::Tree),
@@ -211,6 +285,7 @@ fn an_idle_limit_ends_a_session_in_every_state_as_a_time_limit_does() {
                 State::Killing(outcome, rung) => State::Killing(renamed(outcome), rung),
                 State::Clearing(outcome, attempts) => State::Clearing(renamed(outcome), attempts),
                 State::Queued | State::Asked | State::Running | State::Over => by_time,
+                State::Spare(_) | State::Offered(_) | State::Recalled(_) => by_time,
             };
             assert_eq!(turn(rules, before, Event::IdleLimit), (expected, action), "{before:?}");
         }
