@@ -63,7 +63,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
         ("limits.open_files = 1", "2:8: unknown key `open_files`: not a key here (did you mean `open-files`?)"),
         (
             "[connection]\nx = 1",
-            "3:1: unknown key `x`: not a key of this table (known here: hold, ends, stderr, concurrency)",
+            "3:1: unknown key `x`: not a key of this table (known here: hold, ends, stderr, concurrency, spares)",
         ),
         (
             "[files]\nread = [{ path = \"/a\", wy = \"\" }]",
@@ -72,7 +72,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
         ("[limit]\n", "2:2: unknown key `limit`: not a key here (did you mean `limits`?)"),
         (
             "[connection]\n\"x`, expected `\\u0000\" = 1",
-            "3:1: unknown key `x`, expected `\\u{0}`: not a key of this table (known here: hold, ends, stderr, concurrency)",
+            "3:1: unknown key `x`, expected `\\u{0}`: not a key of this table (known here: hold, ends, stderr, concurrency, spares)",
         ),
     ] {
         check(&format!("version = 1\n{text}\n"), &[expected]);
