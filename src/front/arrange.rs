@@ -4,7 +4,8 @@
 
 use super::check::mistake_of;
 use super::cli::What;
-use crate::host::{Facts, HostError, facts::Kernel, observe};
+use crate::host::facts::{Kernel, Names};
+use crate::host::{Facts, HostError, Machine, observe};
 use crate::plan::listen::transport;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve};
@@ -21,6 +22,17 @@ pub(super) enum Failure {
     Refused(Refusal),
     /// This host cannot.
     Host(HostError),
+}
+
+impl Failure {
+    /// In the log, a line for each mistake: of a server that goes on without what is refused.
+    pub(super) fn tell(&self) {
+        match self {
+            Failure::Input(error) => error.lines().for_each(|line| tracing::error!("{line}")),
+            Failure::Refused(refusal) => tracing::error!("{refusal}"),
+            Failure::Host(error) => tracing::error!("{error}"),
+        }
+    }
 }
 
 /// A policy and what it is used for.
@@ -60,13 +72,22 @@ impl Arrangement {
 
     /// Looks at the host for what the policy names.
     pub(super) fn observe(&self) -> Result<Facts, Failure> {
+        let facts = observe(&self.names(), &self.policy.paths()).map_err(Failure::Host)?;
+        say_untested(&facts.kernel);
+        Ok(facts)
+    }
+
+    /// What is known of this machine for what the policy names.
+    pub(super) fn facts(&self, machine: &Machine) -> Result<Facts, Failure> {
+        machine.facts(&self.names(), &self.policy.paths()).map_err(Failure::Host)
+    }
+
+    fn names(&self) -> Names {
         let mut names = self.policy.names();
         for Sourced { value, .. } in &self.request.addresses {
             value.names(&mut names);
         }
-        let facts = observe(&names, &self.policy.paths()).map_err(Failure::Host)?;
-        say_untested(&facts.kernel);
-        Ok(facts)
+        names
     }
 
     /// The plan for connections of this kind.

@@ -75,11 +75,18 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
     // For whoever runs one command, what keeps it from starting is told apart from its own failures: see env(1).
     let unable = match verb {
         Verb::Run(_) | Verb::Trace(_) => run::UNABLE,
-        Verb::Listen(_) | Verb::Explain(_) | Verb::Diff(_) | Verb::Import(_) | Verb::Check(_) | Verb::Doctor(_) => 1,
+        Verb::Listen(_)
+        | Verb::Serve(_)
+        | Verb::Explain(_)
+        | Verb::Diff(_)
+        | Verb::Import(_)
+        | Verb::Check(_)
+        | Verb::Doctor(_) => 1,
         Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
     };
     let done = match verb {
         Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
+        Verb::Serve(options) => super::serve::serve(options).map(|()| ExitCode::SUCCESS),
         Verb::Run(options) => run::run(options),
         Verb::Explain(options) => explain::explain(options).map(|()| ExitCode::SUCCESS),
         Verb::Diff(options) => explain::diff(options),

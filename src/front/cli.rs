@@ -16,7 +16,7 @@ mod tests;
 
 pub(super) use groups::grammar;
 pub(super) use looking::{Check, Diff, Doctor, Explain, Form};
-pub(super) use serving::{Listen, Run};
+pub(super) use serving::{Listen, Run, Serve};
 pub(super) use setting_up::{Completions, InstallPostfix, Man, Page};
 pub(super) use what::{Connection, What};
 pub(super) use writing::{From, Import, Learn, Trace};
@@ -65,6 +65,8 @@ pub(super) enum When {
 pub(super) enum Verb {
     /// Listen, and run the command for each connection
     Listen(Listen),
+    /// Serve every policy of a directory that says where to listen, and change while it runs
+    Serve(Serve),
     /// Run the command once; standard input is its connection
     Run(Run),
     /// Print what will be enforced, who said so, and what is off

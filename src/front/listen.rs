@@ -31,6 +31,7 @@ pub(super) fn serve(plans: Vec<Plan>, facts: &Facts, options: &Listen, door: &mu
     // The mode of a socket is the one that was written.
     umask(Mode::empty());
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
+    supervisor.limit_drain(options.drain_limit);
     let mut told = Vec::new();
     let mut kinds = Vec::new();
     for plan in plans {

@@ -8,6 +8,7 @@ mod arrange;
 mod output;
 mod new_file;
 mod listen;
+mod serve;
 mod terminal;
 mod given;
 mod run;

@@ -102,6 +102,7 @@ fn supervise(
                 addresses: address.iter().cloned().collect(),
                 print_port: options.print_port,
                 max_sessions: None,
+                drain_limit: None,
                 what: options.what.clone(),
             };
             listen::serve(vec![plan], facts, &like, &mut door)?;

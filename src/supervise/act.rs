@@ -10,6 +10,8 @@ use super::stderr::Voice;
 use super::supervisor::{Phase, Supervisor};
 use super::turn::{Action, Event, turn};
 use super::watch::Timer;
+use nix::libc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a session may take that ends by itself.
@@ -20,6 +22,8 @@ const KILL: Duration = Duration::from_secs(1);
 const COMPLAIN: Duration = Duration::from_secs(5);
 /// The first pause before a cgroup is looked at again; each is twice the one before.
 const CLEAR: Duration = Duration::from_millis(1);
+/// How many services are named that draining waits for.
+const NAMED: usize = 10;
 /// How long stopping may take before the loop is left all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -118,7 +122,10 @@ impl Supervisor {
         if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
             users.release(claim);
         }
-        let Some(client) = session.client.take() else { return self.lost_spare(&session, outcome) };
+        let Some(client) = session.client.take() else {
+            self.lost_spare(&session, outcome);
+            return self.retire(session.service);
+        };
         service.admission.end();
         service.gate.leave(&client, Instant::now());
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
@@ -140,6 +147,7 @@ impl Supervisor {
         self.heed(advice);
         self.set_listening(session.service);
         self.expect_spares(session.service);
+        self.retire(session.service);
     }
 
     /// Does what a door advises.
@@ -157,16 +165,20 @@ impl Supervisor {
     }
 
     fn each_admission(&mut self, act: impl Fn(&mut Admission)) {
-        for number in 0..self.services.len() {
-            act(&mut self.services[number].admission);
+        for number in self.services.numbers() {
+            if let Some(service) = self.services.get_mut(number) {
+                act(&mut service.admission);
+            }
             self.set_listening(number);
         }
     }
 
     /// Accepts nothing more; the loop ends with the last session.
     pub(super) fn drain(&mut self) {
-        for number in 0..self.services.len() {
-            self.services[number].close(&self.watch);
+        for number in self.services.numbers() {
+            if let Some(service) = self.services.get_mut(number) {
+                service.close(&self.watch);
+            }
             self.discard_spares(number);
         }
         if self.phase == Phase::Serving {
@@ -174,19 +186,53 @@ impl Supervisor {
         }
     }
 
-    /// Takes a signal: the first drains, the next one ends every session.
+    /// Takes a signal: the first drains, the next one ends every session. SIGHUP, where it is taken, does neither.
     pub(super) fn take_signal(&mut self, door: &mut dyn Door) {
         while let Some(number) = self.next_signal() {
+            if number == libc::SIGHUP {
+                self.reload(door);
+                continue;
+            }
             door.signaled(number);
             match self.phase {
                 Phase::Serving => {
                     self.drain();
-                    let count: usize = self.services.iter().map(|service| service.admission.live()).sum();
-                    tracing::info!("draining: sessions left: {count}; another signal ends them");
+                    self.tell_what_is_left();
+                    if let Some(limit) = self.drain_limit {
+                        self.watch.set(Timer::Drain, None, Instant::now() + limit);
+                    }
                 }
                 Phase::Draining => self.stop(),
                 Phase::Stopping | Phase::GivenUp => {}
             }
+        }
+    }
+
+    /// What draining waits for.
+    fn tell_what_is_left(&self) {
+        let count: usize = self.services.iter().map(|service| service.admission.live()).sum();
+        let mut of: BTreeMap<&str, usize> = BTreeMap::new();
+        for service in self.services.iter().filter(|service| service.admission.live() > 0) {
+            *of.entry(&service.plan.service).or_default() += service.admission.live();
+        }
+        let names: Vec<String> = of.iter().take(NAMED).map(|(name, count)| format!("{name} {count}")).collect();
+        let names = match (names.is_empty(), of.len() > NAMED) {
+            (true, _) => String::new(),
+            (false, true) => format!(" ({}, ...)", names.join(", ")),
+            (false, false) => format!(" ({})", names.join(", ")),
+        };
+        let limit = self.drain_limit.map_or(String::new(), |limit| format!(", and so do {} s", limit.as_secs()));
+        tracing::info!("draining: sessions left: {count}{names}; another signal ends them{limit}");
+    }
+
+    /// Asks the door what is to be served from here on.
+    fn reload(&mut self, door: &mut dyn Door) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        match door.reloads() {
+            Some(wanted) => self.change(wanted),
+            None => tracing::warn!("nothing is changed"),
         }
     }
 
@@ -195,7 +241,7 @@ impl Supervisor {
         i32::try_from(signal.ssi_signo).ok()
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.phase = Phase::Stopping;
         self.events.extend(self.sessions.keys().map(|id| (*id, Event::Stop)));
         self.watch.set(Timer::Patience, None, Instant::now() + PATIENCE);

@@ -21,6 +21,8 @@ pub(super) struct Admission {
     held: bool,
     /// Its rate does not allow one now.
     slowed: bool,
+    /// Its sandbox was not proven yet.
+    unproven: bool,
     closed: bool,
 }
 
@@ -60,12 +62,21 @@ pub enum Tell {
 impl Admission {
     /// Up to `limit` sessions at once.
     pub(super) fn new(limit: usize) -> Admission {
-        Admission { limit, live: 0, paused: None, told: None, held: false, slowed: false, closed: false }
+        Admission {
+            limit,
+            live: 0,
+            paused: None,
+            told: None,
+            held: false,
+            slowed: false,
+            unproven: false,
+            closed: false,
+        }
     }
 
     /// Whether a connection may be accepted now.
     pub(super) fn is_open(&self) -> bool {
-        !self.closed && !self.held && !self.slowed && self.paused.is_none() && self.live < self.limit
+        !self.closed && !self.held && !self.slowed && !self.unproven && self.paused.is_none() && self.live < self.limit
     }
 
     /// Whether it will never be again.
@@ -106,6 +117,21 @@ impl Admission {
     /// The front door does so no longer.
     pub(super) fn release(&mut self) {
         self.held = false;
+    }
+
+    /// Nobody is accepted before the sandbox was made once and looked at.
+    pub(super) fn await_proof(&mut self) {
+        self.unproven = true;
+    }
+
+    /// That was done.
+    pub(super) fn proven(&mut self) {
+        self.unproven = false;
+    }
+
+    /// Whether that is still to be done.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.unproven
     }
 
     /// The service accepts nobody until its rate allows it.

@@ -204,18 +204,20 @@ impl Supervisor {
     /// Takes what a service's next launcher has to say.
     pub(super) fn hear_coming(&mut self, number: usize) {
         let Some(service) = self.services.get_mut(number) else { return };
-        let renewal = service.hear_coming(&mut self.watch, Instant::now());
+        let renewal = service.hear_coming(&mut self.watch, self.slice.as_ref(), Instant::now());
         self.renewed(number, renewal);
     }
 
     fn renewed(&mut self, number: usize, renewal: Renewal) {
         match renewal {
             Renewal::Kept => {}
+            Renewal::Impossible(error) => self.give_up_successor(number, &error),
             Renewal::Replaced => {
                 // They show what the launcher showed that made them.
                 self.discard_spares(number);
                 self.expect_spares(number);
                 self.expect_strays();
+                self.succeed(number);
                 self.ask(number);
                 self.set_listening(number);
             }

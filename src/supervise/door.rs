@@ -2,6 +2,7 @@
 //! What a front door and the loop say to each other. The loop knows no protocol; a door knows no session's insides.
 
 use super::admit::Tell;
+use super::change::Wanted;
 use super::client::Client;
 use super::outcome::{self, Limit, Outcome, Usage};
 use super::passer::PassError;
@@ -76,6 +77,12 @@ pub trait Door {
     /// SIGTERM or SIGINT came, where the supervisor takes them; what it does about them is not the door's.
     fn signaled(&mut self, signal: i32) {
         let _ = signal;
+    }
+
+    /// SIGHUP came, where the supervisor takes it: what is to be served from here on. `None`: as before, and the door has said
+    /// why.
+    fn reloads(&mut self) -> Option<Wanted> {
+        None
     }
 
     /// How long the loop may be without a session before it is drained.

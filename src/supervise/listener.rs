@@ -6,6 +6,7 @@ use super::admit::is_gone;
 use super::client::{Client, keep_alive};
 use super::passer::Passer;
 use crate::plan::request::Transport;
+use crate::policy::address::Address;
 use nix::errno::Errno;
 use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +18,8 @@ pub struct Listener {
     fd: OwnedFd,
     transport: Transport,
     brings: Brings,
+    /// Where it listens, if we have made it.
+    address: Option<Address>,
     /// Held for its end only.
     _file: Option<SocketFile>,
 }
@@ -54,12 +57,12 @@ struct SocketFile {
 impl Listener {
     /// A listener that somebody else made, and unlinks if need be.
     pub fn new(fd: OwnedFd, transport: Transport) -> Listener {
-        Listener { fd, transport, brings: Brings::Clients, _file: None }
+        Listener { fd, transport, brings: Brings::Clients, address: None, _file: None }
     }
 
     /// A UNIX listener of somebody else's on which clients are handed over.
     pub fn passing(fd: OwnedFd) -> Listener {
-        Listener { fd, transport: Transport::Unix, brings: Brings::Passers, _file: None }
+        Listener { fd, transport: Transport::Unix, brings: Brings::Passers, address: None, _file: None }
     }
 
     /// A UNIX listener whose name goes when it goes.
@@ -69,8 +72,30 @@ impl Listener {
             fd,
             transport: Transport::Unix,
             brings: Brings::Clients,
+            address: None,
             _file: Some(SocketFile { path, identity, owner: std::process::id() }),
         }
+    }
+
+    /// With the address that it was made for.
+    pub(super) fn at(self, address: Address) -> Listener {
+        Listener { address: Some(address), ..self }
+    }
+
+    /// Whether it is the one for this address, whatever mode and owner that has.
+    pub(super) fn is_at(&self, address: &Address) -> bool {
+        // Of two ports that the kernel chose, each is as good as the other.
+        self.address.as_ref().is_some_and(|own| own.is_same_place(address) || own == address)
+    }
+
+    /// It is for this address now.
+    pub(super) fn move_to(&mut self, address: Address) {
+        self.address = Some(address);
+    }
+
+    /// The address that it was made for.
+    pub(super) fn address(&self) -> Option<&Address> {
+        self.address.as_ref()
     }
 
     /// Accepts one connection. None: whoever was there has left again, or another process was faster.

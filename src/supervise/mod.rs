@@ -13,6 +13,8 @@ mod part;
 pub mod turn;
 pub mod outcome;
 mod service;
+mod services;
+mod change;
 mod slices;
 mod trial;
 mod prove;
@@ -41,6 +43,7 @@ mod watch;
 mod strays;
 
 pub use admit::Tell;
+pub use change::Wanted;
 pub use client::Client;
 pub use door::{Advice, Door, Ended, NotAccepted, Plain};
 pub use listener::{Arrival, Listener};

@@ -6,8 +6,9 @@
 use super::files::OpenFiles;
 use super::service::Service;
 use super::shown::Shown;
+use super::trial;
 use super::watch::{Output, Timer, Token, Watch};
-use crate::sandbox::{HostError, Launcher};
+use crate::sandbox::{HostError, Launcher, Slice};
 use std::time::{Duration, Instant};
 
 /// How long a service pauses that cannot have a launcher.
@@ -28,10 +29,12 @@ enum Preparation {
 }
 
 /// What became of the launcher that was there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Renewal {
     /// Nothing.
     Kept,
+    /// It is the service's first, and cannot be had; another service goes on in its place.
+    Impossible(HostError),
     /// It, or the one that should have taken its place, is to be reaped; the service can be asked.
     Replaced,
 }
@@ -58,24 +61,37 @@ impl Service {
     }
 
     /// Takes what the next launcher says. Where it is ready and no answer is owed, it is the launcher from here on.
-    pub(super) fn hear_coming(&mut self, watch: &mut Watch, now: Instant) -> Renewal {
+    pub(super) fn hear_coming(&mut self, watch: &mut Watch, shared: Option<&Slice>, now: Instant) -> Renewal {
         let Some(coming) = &mut self.coming else { return Renewal::Kept };
         match coming.launcher.prepared() {
             None => Renewal::Kept,
             Some(Ok(())) => {
+                if self.admission.is_unproven() {
+                    let slice = self.slice.as_ref().or(shared);
+                    if let Err(error) = trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut()) {
+                        return self.lose_coming(watch, error, now);
+                    }
+                    self.admission.proven();
+                }
                 coming.state = Preparation::Done;
                 // What it says from here on are answers, and nobody has asked it yet.
                 watch.remove(&coming.launcher);
                 self.take_over(watch, now)
             }
-            Some(Err(error)) => {
-                if let Some(coming) = self.coming.take() {
-                    watch.remove(&coming.launcher);
-                }
-                self.cannot_prepare(watch, &error, now);
-                Renewal::Replaced
-            }
+            Some(Err(error)) => self.lose_coming(watch, error, now),
         }
+    }
+
+    fn lose_coming(&mut self, watch: &mut Watch, error: HostError, now: Instant) -> Renewal {
+        if let Some(coming) = self.coming.take() {
+            watch.remove(&coming.launcher);
+            // It has ended, or reads the end of file and does; nobody waits for that, and it is reaped as a stray.
+        }
+        if self.succeeds.is_some() {
+            return Renewal::Impossible(error);
+        }
+        self.cannot_prepare(watch, &error, now);
+        Renewal::Replaced
     }
 
     /// Puts a ready launcher in the place of one that owes no answer.

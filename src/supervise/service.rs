@@ -43,6 +43,8 @@ pub(super) struct Service {
     pub(super) shown: Shown,
     /// The next launcher, until it can take the place of the one that there is.
     pub(super) coming: Option<Coming>,
+    /// The service whose place it takes once it is proven.
+    pub(super) succeeds: Option<usize>,
     pub(super) listeners: Vec<Listener>,
     /// The listeners are in the watch.
     listening: bool,
@@ -83,18 +85,44 @@ impl Service {
             launcher.end();
             return Err(error);
         }
+        Ok(Service::new((number, plan), (listeners, limit), (own, users), (Some(launcher), shown)))
+    }
+
+    /// A service without a launcher, which accepts nobody before it has one that was proven. It may be there to take the place
+    /// of another one.
+    pub(super) fn unproven(
+        number: usize,
+        plan: Plan,
+        (listeners, limit): (Vec<Listener>, usize),
+        (own, succeeds): (Option<Slice>, Option<usize>),
+    ) -> Result<Service, HostError> {
+        let users = users(&plan)?;
+        let shown = Shown::of(&plan, Instant::now());
+        let mut service = Service::new((number, plan), (listeners, limit), (own, users), (None, shown));
+        service.admission.await_proof();
+        service.succeeds = succeeds;
+        Ok(service)
+    }
+
+    fn new(
+        (number, plan): (usize, Plan),
+        (listeners, limit): (Vec<Listener>, usize),
+        (slice, users): (Option<Slice>, Option<Users>),
+        (launcher, shown): (Option<Launcher>, Shown),
+    ) -> Service {
         let spares = plan.spares;
-        Ok(Service {
+        Service {
             number,
             rules: Rules::of(&plan),
             gate: Gate::new(&plan.clients, Instant::now()),
             plan,
             admission: Admission::new(limit),
-            launcher: Some(launcher),
-            slice: own,
+            launcher,
+            slice,
             users,
             shown,
             coming: None,
+            succeeds: None,
             listeners,
             listening: false,
             queue: VecDeque::new(),
@@ -107,7 +135,7 @@ impl Service {
             gone: Quiet::default(),
             stale: Quiet::default(),
             unprepared: Quiet::default(),
-        })
+        }
     }
 
     /// The processes of its launchers.
@@ -154,13 +182,16 @@ impl Service {
     /// Accepts nothing more, ever; the names of its sockets go.
     pub(super) fn close(&mut self, watch: &Watch) {
         self.admission.close();
+        self.take_listeners(watch);
+    }
+
+    /// Gives its listeners away.
+    pub(super) fn take_listeners(&mut self, watch: &Watch) -> Vec<Listener> {
         if self.listening {
-            for listener in &self.listeners {
-                watch.remove(listener);
-            }
+            self.listeners.iter().for_each(|listener| watch.remove(listener));
         }
         self.listening = false;
-        self.listeners.clear();
+        std::mem::take(&mut self.listeners)
     }
 
     /// Accepts nobody for a moment; then the launcher is made again if there is none. Says whether that is news.

@@ -9,11 +9,12 @@ use crate::plan::model::Listen;
 use crate::plan::request::Transport;
 use crate::policy::address::{Address, UnixAddress};
 use nix::errno::Errno;
+use nix::sys::stat::umask;
 use nix::unistd::{Group, User};
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -35,11 +36,12 @@ pub struct Bound {
 impl Address {
     /// Opens, binds and listens, as this says; its addresses are not looked at.
     pub fn listen(&self, how: &Listen) -> Result<Bound, HostError> {
-        match self {
+        let bound = match self {
             Address::Tcp(address) => listen_tcp(*address, how),
             Address::Unix(address) => listen_unix(address, how),
             Address::Abstract(name) => listen_abstract(name, how),
-        }
+        }?;
+        Ok(Bound { listener: bound.listener.at(self.clone()), ..bound })
     }
 }
 
@@ -115,7 +117,9 @@ fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Bound, HostError> 
     // On the socket, since the name could be another file by the time of a chmod; bind(2) takes the mode over, less the
     // umask: see unix_bind_bsd in net/unix/af_unix.c.
     rustix::fs::fchmod(&socket, Mode::from_raw_mode(address.mode)).map_err(failed)?;
+    let before = umask(nix::sys::stat::Mode::empty());
     let bound = rustix::net::bind(&socket, &name);
+    umask(before);
     bound.map_err(failed)?;
     let listener = Listener::with_file(socket, path.clone());
     if owner != (None, None) {
@@ -130,7 +134,7 @@ fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Bound, HostError> 
 
 /// Gives the socket its owner. By a descriptor that was looked at: whoever may write in the directory could have put
 /// another file in its place, and have that given away.
-fn give(path: &Path, (uid, gid): Owner) -> Result<(), HostError> {
+fn give(path: &Path, (uid, gid): Owner) -> Result<OwnedFd, HostError> {
     use rustix::fs::{AtFlags, CWD, FileType, Gid, OFlags, Uid};
     let failed = |error: rustix::io::Errno| HostError::new(format!("give {} its owner", path.display()), errno(error));
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -143,7 +147,34 @@ fn give(path: &Path, (uid, gid): Owner) -> Result<(), HostError> {
         });
     }
     let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-    rustix::fs::chownat(&found, "", uid, gid, AtFlags::EMPTY_PATH).map_err(failed)
+    rustix::fs::chownat(&found, "", uid, gid, AtFlags::EMPTY_PATH).map_err(failed)?;
+    Ok(found)
+}
+
+/// Makes a listener of the same place as another plan has it: its queue, and, of a name, mode and owner.
+pub(super) fn adjust(listener: &mut Listener, address: &Address, how: &Listen) -> Result<(), HostError> {
+    let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {address}"), errno(error));
+    // Said again, it changes the length of the queue and nothing else, see inet_listen() in net/ipv4/af_inet.c.
+    rustix::net::listen(&*listener, how.backlog).map_err(failed)?;
+    if listener.address() == Some(address) {
+        return Ok(());
+    }
+    if let Address::Unix(unix) = address {
+        let (uid, gid) = owner(unix)?;
+        let own =
+            (uid.or(Some(rustix::process::geteuid().as_raw())), gid.or(Some(rustix::process::getegid().as_raw())));
+        // Whoever is let in no longer is kept out first.
+        let found = give(&unix.path, own)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(unix.mode);
+        std::fs::set_permissions(format!("/proc/self/fd/{}", found.as_raw_fd()), mode).map_err(|error| {
+            HostError::new(
+                format!("set the mode of {}", unix.path.display()),
+                Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+            )
+        })?;
+    }
+    listener.move_to(address.clone());
+    Ok(())
 }
 
 /// Removes a socket of that name that nobody listens on.
@@ -283,7 +314,7 @@ mod tests {
             let error = give(&room.join(name), own).unwrap_err();
             assert_eq!(error.why, "somebody has put another file in its place", "{name}");
         }
-        assert_eq!(give(&socket, own), Ok(()));
+        assert!(give(&socket, own).is_ok());
         std::fs::remove_dir_all(room).unwrap();
     }
 

@@ -11,6 +11,7 @@ use super::pass::Passing;
 use super::proxy::Heralds;
 use super::rights::Rights;
 use super::service::Service;
+use super::services::Services;
 use super::session::{Offer, Session};
 use super::slices;
 use super::stderr::{Pace, Voice};
@@ -27,13 +28,15 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What SIGTERM and SIGINT do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnSignal {
     /// The first one drains, the second one ends every session.
     Drain,
+    /// The same, and SIGHUP asks the door what is to be served from here on.
+    Serve,
     /// Every session is ended.
     Stop,
     /// What they do to any program: it dies, and the sessions with it. master(8) expects that.
@@ -57,7 +60,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub struct Supervisor {
     pub(super) watch: Watch,
-    pub(super) services: Vec<Service>,
+    pub(super) services: Services,
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) events: VecDeque<(u64, Event)>,
     pub(super) passing: Passing,
@@ -74,6 +77,8 @@ pub struct Supervisor {
     pub(super) next: u64,
     /// When the standard error of sessions is looked at.
     pub(super) pace: Pace,
+    /// How long it waits for sessions after the first signal.
+    pub(super) drain_limit: Option<Duration>,
     /// This process is to end as soon as a copy of it can go on with the sessions.
     pub(super) leaving: bool,
 }
@@ -87,19 +92,20 @@ impl Supervisor {
         set_disposition(libc::SIGCHLD, Disposition::Default).map_err(failed)?;
         let watch = Watch::new().map_err(failed)?;
         let signals = match on_signal {
-            OnSignal::Drain | OnSignal::Stop => Some(take_signals().map_err(failed)?),
+            OnSignal::Drain | OnSignal::Stop => Some(take_signals(&[]).map_err(failed)?),
+            OnSignal::Serve => Some(take_signals(&[Signal::SIGHUP]).map_err(failed)?),
             OnSignal::Die => None,
         };
         if let Some(signals) = &signals {
             watch.add(signals, Token::Signals).map_err(failed)?;
         }
         let phase = match on_signal {
-            OnSignal::Drain | OnSignal::Die => Phase::Serving,
+            OnSignal::Drain | OnSignal::Serve | OnSignal::Die => Phase::Serving,
             OnSignal::Stop => Phase::Draining,
         };
         Ok(Supervisor {
             watch,
-            services: Vec::new(),
+            services: Services::default(),
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
             passing: Passing::default(),
@@ -115,6 +121,7 @@ impl Supervisor {
             idle_at: None,
             next: 1,
             pace: Pace::new(Instant::now()),
+            drain_limit: None,
             leaving: false,
         })
     }
@@ -126,7 +133,7 @@ impl Supervisor {
             tracing::warn!("{}: {}: {}", plan.service, off.layer, off.why);
         }
         let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose()?.flatten();
-        let number = self.services.len();
+        let number = self.services.number();
         let (limit, fit) = (plan.concurrency, self.files.sessions(&plan));
         if limit > fit {
             tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
@@ -138,9 +145,14 @@ impl Supervisor {
             self.watch.add(launcher, Token::Launcher(number)).map_err(watched)?;
         }
         service.set_listening(&self.watch).map_err(watched)?;
-        self.services.push(service);
+        self.services.insert(service);
         self.expect_spares(number);
         Ok(number)
+    }
+
+    /// Waits no longer than this for sessions after the first signal, and ends them then.
+    pub fn limit_drain(&mut self, limit: Option<Duration>) {
+        self.drain_limit = limit;
     }
 
     /// Begins a session with these descriptors as its connection: one, or three.
@@ -329,14 +341,23 @@ impl Supervisor {
                 self.set_listening(number);
             }
             Timer::Strays => self.look_for_strays(now),
+            Timer::Drain => {
+                if self.phase == Phase::Draining {
+                    tracing::warn!(
+                        "draining took too long: ending the sessions that are left: {}",
+                        self.sessions.len()
+                    );
+                    self.stop();
+                }
+            }
             Timer::Patience => self.phase = Phase::GivenUp,
         }
     }
 }
 
-/// Takes SIGTERM and SIGINT as events from here on.
-fn take_signals() -> Result<SignalFd, Errno> {
-    let mut signals = SigSet::empty();
+/// Takes SIGTERM, SIGINT and these as events from here on.
+fn take_signals(more: &[Signal]) -> Result<SignalFd, Errno> {
+    let mut signals: SigSet = more.iter().copied().collect();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     signals.thread_block()?;

@@ -67,6 +67,8 @@ pub(super) enum Timer {
     Rate(usize),
     /// Look for children that nobody told us of.
     Strays,
+    /// Draining takes too long.
+    Drain,
     /// Stopping takes too long.
     Patience,
 }

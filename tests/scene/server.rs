@@ -45,6 +45,18 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts the program without waiting for anything but its first line in the log.
+    pub(crate) fn start_silent(mut command: Command) -> Server {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let keeper = Arc::clone(&log);
+        std::thread::spawn(move || keeper.keep(stderr));
+        let server = Server { child, address: String::new(), log };
+        server.logs("services: ");
+        server
+    }
+
     /// The program's process id; strace's, where it is traced.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory};
 
 /// What the words are for, in the order in which a newcomer meets them.
 pub(super) const GROUPS: [(&str, &[&str]); 4] = [
-    ("Serve", &["listen", "run"]),
+    ("Serve", &["listen", "serve", "run"]),
     ("Write policies", &["explain", "check", "diff", "learn", "trace", "import"]),
     ("Look at this host", &["doctor"]),
     ("Set up", &["install-postfix", "man", "completions", "help"]),

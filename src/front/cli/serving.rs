@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The words that serve: listen and run.
+//! The words that serve: listen, serve and run.
 
 use super::LISTENING;
 use super::what::What;
 use crate::policy::address::Address;
+use crate::policy::amount::time;
 use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -32,8 +35,38 @@ pub(in crate::front) struct Listen {
     /// Example: spawnbox listen --max-sessions 20 127.0.0.1:7000 -- cat
     #[arg(long, help_heading = LISTENING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(in crate::front) max_sessions: Option<u32>,
+    /// How long SIGTERM waits for sessions before it ends them [default: until a second one]
+    ///
+    /// Example: spawnbox listen --drain-limit 30s 127.0.0.1:7000 -- cat
+    #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
+    pub(in crate::front) drain_limit: Option<Duration>,
     #[command(flatten)]
     pub(in crate::front) what: What,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    spawnbox serve\n  \
+    spawnbox serve --drain-limit 30s ./policies\n\n\
+    A service has the name of its file. One that is wrong is told with its line, and the others\n\
+    are served. SIGHUP reads the directory again; SIGTERM stops listening and waits for the\n\
+    sessions; a second one ends them.\n\
+    Exit status: 0 ended as asked, 1 this host cannot, 2 usage, or no policy can be served.")]
+pub(in crate::front) struct Serve {
+    /// Where the policies are: each file NAME.toml with `listen.addresses` is a service
+    #[arg(value_name = "DIR", default_value = "/etc/spawnbox")]
+    pub(in crate::front) directory: PathBuf,
+    /// Most sessions at once for each service and kind of socket
+    /// [default: each policy's connection.concurrency, or 1000]
+    ///
+    /// Example: spawnbox serve --max-sessions 20
+    #[arg(long, help_heading = LISTENING, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(in crate::front) max_sessions: Option<u32>,
+    /// How long SIGTERM waits for sessions before it ends them [default: until a second one]
+    ///
+    /// Example: spawnbox serve --drain-limit 30s
+    #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
+    pub(in crate::front) drain_limit: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

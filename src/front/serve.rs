@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `spawnbox serve`: every policy of a directory that says where to listen, under one supervisor.
+//! One bad policy keeps no other from being served: at the start it is told and left out, at a reload its service goes on
+//! as it was.
+
+use super::arrange::{Arrangement, Failure};
+use super::check::say_what_is_missing;
+use super::cli::{Serve, What};
+use crate::host::{HostError, Machine};
+use crate::plan::Plan;
+use crate::plan::request::Front;
+use crate::policy::load::operators;
+use crate::policy::{InputError, Mistake};
+use crate::supervise::{Door, OnSignal, Supervisor, Wanted};
+use nix::sys::stat::{Mode, umask};
+
+/// What was found in the directory.
+#[derive(Default)]
+struct Found {
+    wanted: Wanted,
+    /// Policies that are wrong, each with its mistakes.
+    bad: usize,
+}
+
+/// A door that reads the directory again where that is asked for.
+struct Reloading<'a>(&'a Serve);
+
+impl Door for Reloading<'_> {
+    fn reloads(&mut self) -> Option<Wanted> {
+        match find(self.0) {
+            Ok(found) => {
+                if found.bad > 0 {
+                    tracing::error!("policies that are wrong: {}; their services go on as they were", found.bad);
+                }
+                Some(found.wanted)
+            }
+            Err(failure) => {
+                failure.tell();
+                None
+            }
+        }
+    }
+}
+
+/// Serves until a signal says that it is enough.
+pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
+    let found = find(options)?;
+    if found.wanted.plans.is_empty() {
+        let directory = options.directory.display();
+        let mistake = match found.bad {
+            0 => Mistake::new(format!("no policy in {directory} says where to listen"))
+                .help("write `listen.addresses` in one; see spawnbox-policy(5)"),
+            _ => Mistake::new(format!("no policy in {directory} can be served")),
+        };
+        return Err(Failure::Input(mistake.into()));
+    }
+    if found.bad > 0 {
+        tracing::error!("policies that are wrong and not served: {}; the others are", found.bad);
+    }
+    let place =
+        Machine::observe().and_then(|machine| machine.facts(&Default::default(), &[])).map_err(Failure::Host)?;
+    let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
+    // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
+    umask(Mode::from_bits_truncate(0o077));
+    supervisor.limit_drain(options.drain_limit);
+    supervisor.change(found.wanted);
+    if supervisor.served() == 0 {
+        let why = "none of its services can listen".to_string();
+        return Err(Failure::Host(HostError { doing: format!("serve {}", options.directory.display()), why }));
+    }
+    supervisor.run(&mut Reloading(options)).map_err(Failure::Host)
+}
+
+/// Reads every policy, and says what is wrong with each. Fails where the directory or the host cannot be looked at.
+fn find(options: &Serve) -> Result<Found, Failure> {
+    let directory = &options.directory;
+    // `operators` takes one that cannot be read for an empty one: at a reload, every service would be gone.
+    if let Err(error) = std::fs::read_dir(directory) {
+        return Err(Failure::Input(
+            Mistake::new(format!("cannot read the directory: {error}")).in_file(directory).into(),
+        ));
+    }
+    let machine = Machine::observe().map_err(Failure::Host)?;
+    let mut found = Found::default();
+    for name in operators(directory).into_iter().filter(|name| !is_hidden(name)) {
+        match plans(options, &name, &machine).and_then(|plans| apart(plans, &found.wanted.plans)) {
+            Ok(plans) => found.wanted.plans.extend(plans),
+            Err(failure) => {
+                failure.tell();
+                found.bad += 1;
+                found.wanted.kept.insert(name);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Editors keep such files while they write.
+fn is_hidden(name: &str) -> bool {
+    name.is_empty() || name.starts_with('.')
+}
+
+/// The plans of one policy: none where it says nowhere to listen.
+fn plans(options: &Serve, name: &str, machine: &Machine) -> Result<Vec<Plan>, Failure> {
+    let policy = options.directory.join(format!("{name}.toml"));
+    let what = What { policy: policy.display().to_string(), set: Vec::new(), service: None, command: Vec::new() };
+    let arrangement = Arrangement::new(&what, Front::Listen)?.with_concurrency(options.max_sessions);
+    if arrangement.addresses().is_empty() {
+        return Ok(Vec::new());
+    }
+    let plans = arrangement.plans(&arrangement.facts(machine)?)?;
+    plans.iter().take(1).for_each(say_what_is_missing);
+    Ok(plans)
+}
+
+/// Refuses a place where another service listens already.
+fn apart(plans: Vec<Plan>, others: &[Plan]) -> Result<Vec<Plan>, Failure> {
+    let all = |plans: &[Plan]| -> Vec<_> {
+        plans
+            .iter()
+            .flat_map(|plan| plan.listen.addresses.iter().map(|at| (at.clone(), plan.service.clone())))
+            .collect()
+    };
+    let others = all(others);
+    for plan in &plans {
+        for (address, _) in all(std::slice::from_ref(plan)) {
+            if let Some((_, service)) = others.iter().find(|(other, _)| other.is_same_place(&address)) {
+                let mistake = Mistake::new(format!("{address} is where the service {service} listens"))
+                    .help("give one of them another address");
+                let origin = plan.origins.get("listen.addresses").cloned();
+                let mistake = origin.map_or(mistake.clone(), |origin| mistake.written(&origin));
+                return Err(Failure::Input(InputError::from(mistake)));
+            }
+        }
+    }
+    Ok(plans)
+}
