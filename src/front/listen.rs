@@ -28,8 +28,8 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
 
 /// Each plan for whoever connects to its addresses.
 pub(super) fn serve(plans: Vec<Plan>, facts: &Facts, options: &Listen, door: &mut dyn Door) -> Result<(), Failure> {
-    // The mode of a socket is the one that was written.
-    umask(Mode::empty());
+    // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
+    umask(Mode::from_bits_truncate(0o077));
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     let mut told = Vec::new();
@@ -44,8 +44,6 @@ pub(super) fn serve(plans: Vec<Plan>, facts: &Facts, options: &Listen, door: &mu
         }
         supervisor.add(plan, listeners).map_err(Failure::Host)?;
     }
-    // What else we may ever make is nobody else's.
-    umask(Mode::from_bits_truncate(0o077));
     for (address, _, example) in &told {
         tracing::info!("listening on {address}: try  {example}");
     }

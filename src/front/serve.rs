@@ -59,9 +59,9 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     }
     let place =
         Machine::observe().and_then(|machine| machine.facts(&Default::default(), &[])).map_err(Failure::Host)?;
-    let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
+    let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.change(found.wanted);
     if supervisor.served() == 0 {

@@ -2,6 +2,7 @@
 //! Against a real cgroup2 hierarchy that this user may write, where the host has one.
 
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
 
 /// A place of this test's own, removed at the end.
@@ -63,6 +64,23 @@ fn a_session_is_killed_found_empty_and_removed() {
 }
 
 /// Only who may write in the place can do that. Names are not secret, so none that is there is taken, whatever is in it.
+#[test]
+fn the_place_is_nobody_elses_to_make_control_groups_in() {
+    let Some(scene) = Scene::new("place") else { return };
+    let place = scene.0.join("place");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // From here on this thread has a umask of its own.
+            crate::sys::mount::unshare(nix::libc::CLONE_FS).unwrap();
+            crate::sys::process::set_umask(0);
+            drop(Slice::make(&place).unwrap());
+        });
+    });
+    let mode = std::fs::metadata(&place).unwrap().permissions().mode();
+    std::fs::remove_dir(&place).unwrap();
+    assert_eq!(mode & 0o777, 0o755);
+}
+
 #[test]
 fn what_stands_under_a_name_of_ours_already_is_not_entered() {
     let Some(scene) = Scene::new("standing") else { return };

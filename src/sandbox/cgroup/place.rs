@@ -2,11 +2,11 @@
 //! Where supervisors make their directories: taking one for oneself, and clearing away what dead ones have left.
 //! A directory is its owner's as long as that holds the lock; whoever is dead holds none.
 
-use super::directory::{Directory, io_errno};
+use super::directory::Directory;
 use super::{DEPTH, PREFIX, service};
 use crate::sandbox::HostError;
 use crate::sys::errno;
-use rustix::fs::{AtFlags, FlockOperation};
+use rustix::fs::{AtFlags, FlockOperation, Mode};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -56,10 +56,10 @@ pub(super) struct Place(pub(super) Directory);
 
 impl Place {
     pub(super) fn open(path: &Path) -> Result<Place, HostError> {
-        match std::fs::create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(HostError::new(format!("create cgroup {}", path.display()), io_errno(&error))),
+        // Not for others to make control groups in, whatever the umask is.
+        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(HostError::new(format!("create cgroup {}", path.display()), errno(error))),
         }
         Directory::open(path).map(Place)
     }
