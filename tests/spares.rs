@@ -302,7 +302,7 @@ fn a_process_of_the_same_user_on_the_host_cannot_look_into_what_waits() {
             (format!("list /proc/{pid}/cwd/"), "EACCES"),
             (format!("open /proc/{pid}/ns/mnt"), "EACCES"),
             (format!("take-descriptor {pid} 3"), "EPERM"),
-            (format!("peek {pid}"), "EPERM"),
+            (format!("read-memory {pid}"), "EPERM"),
         ];
         let asked: Vec<&str> = questions.iter().map(|(question, _)| question.as_str()).collect();
         let script = asked.join(" , ");

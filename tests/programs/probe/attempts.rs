@@ -33,7 +33,7 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         "kill" => kill(first, second),
         "ptrace" => call(libc::SYS_ptrace, &[libc::PTRACE_SEIZE as u64, number(first), 0, 0]),
         "take-descriptor" => take_descriptor(first, second),
-        "peek" => peek(first),
+        "read-memory" => read_memory(first),
         "unshare" => call(libc::SYS_unshare, &[number(first)]),
         "chroot" => done(std::os::unix::fs::chroot(first)),
         "mount" => mount(first),
@@ -142,7 +142,7 @@ fn take_descriptor(pid: &str, number_there: &str) -> Result<String, Errno> {
 }
 
 /// Reads where no process has memory: EFAULT where it might have been read.
-fn peek(pid: &str) -> Result<String, Errno> {
+fn read_memory(pid: &str) -> Result<String, Errno> {
     let mut byte = [0_u8];
     let here = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
     let there = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 1 };
