@@ -55,7 +55,9 @@
 //! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
 //! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the policy
 //!    trusts, which is read to its exact length.
-//! 7. Nothing is reused that could remember: not a namespace, not a cgroup, not a cord.
+//! 7. Nothing is reused that could remember: not a cgroup, not a cord, and of namespaces only that of the network, where
+//!    clients come over TCP and no call makes a socket of a network: after its session's processes are dead, and if the
+//!    kernel counts no socket in it (`sandbox/kept.rs` says why nothing else can be left).
 //!
 //! # Security: who is trusted with what
 //!

@@ -226,3 +226,74 @@ fn they_see_no_process_of_each_other() {
     assert_eq!(ask(&mut first, "kill -0 3 && echo there"), "there");
     assert_eq!(ask(&mut second, "kill -0 3 2>/dev/null || echo nobody"), "nobody");
 }
+
+/// The network namespace of a session's shell, which is not used again for another while this is open, and how many
+/// sockets the kernel counts in it.
+fn network(server: &Server) -> (File, String) {
+    let shell = shells(server, 1)[0];
+    let counted = std::fs::read_to_string(format!("/proc/{shell}/net/sockstat")).expect("the session lives");
+    let namespace = File::open(format!("/proc/{shell}/ns/net")).expect("the session lives");
+    (namespace, counted.lines().next().unwrap_or_default().to_string())
+}
+
+/// The namespaces of sessions one after the other, each of which does this, and is dead before the next.
+fn in_turn(server: &Server, line: &str, answer: &str) -> Vec<u64> {
+    let mut seen = Vec::new();
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.connect();
+        assert_eq!(ask(&mut client, "echo ready"), "ready");
+        let (namespace, counted) = network(server);
+        assert_eq!(counted, "sockets: used 0", "somebody else's");
+        let tree = host::watch(&host::tree(server.pid()));
+        let all = tree.count();
+        assert_eq!(ask(&mut client, line), answer);
+        let sessions: Vec<u32> = shells(server, 1);
+        drop(client);
+        assert!(all > 1 && sessions.iter().all(|shell| host::ends_within(*shell, patience())));
+        // The shell and its reaper; the launcher stays.
+        host::eventually("the session is over", patience(), || host::tree(server.pid()).len() == all - 2);
+        seen.push(std::os::unix::fs::MetadataExt::ino(&namespace.metadata().expect("it is open")));
+        open.push(namespace);
+    }
+    seen
+}
+
+fn different(seen: &[u64]) -> usize {
+    seen.iter().collect::<BTreeSet<_>>().len()
+}
+
+#[test]
+fn who_has_a_network_namespace_after_another_finds_nothing_in_it() {
+    needs!(root);
+    let server = interpreter(scene("strict")).listen();
+    assert_eq!(different(&in_turn(&server, "echo nothing", "nothing")), 1, "none was used again");
+    // What is in flight is freed whenever the kernel comes to it; what is asserted is that nobody meets it.
+    let left = in_turn(&server, "$probe abandon-sockets", "abandon-sockets: ok");
+    let own = std::fs::metadata("/proc/self/ns/net").map(|found| std::os::unix::fs::MetadataExt::ino(&found));
+    assert!(!left.contains(&own.expect("this process has one")));
+}
+
+#[test]
+fn two_at_once_share_no_network_namespace() {
+    needs!(root);
+    let server = interpreter(scene("strict")).listen();
+    let clients = two(&server);
+    let namespaces: BTreeSet<_> = shells(&server, 2).iter().map(|shell| host::namespace(*shell, "net")).collect();
+    assert_eq!(namespaces.len(), 2);
+    drop(clients);
+}
+
+#[test]
+fn where_something_could_be_left_each_session_has_a_fresh_network_namespace() {
+    needs!(root);
+    // A listener that was sent to the client lives on with it.
+    let room = crate::scene::stage::room();
+    let over_unix = interpreter(scene("strict")).listen_on(&format!("unix:{}", room.path("socket").display()));
+    let loopback = interpreter(scene("strict")).set("network.mode=loopback").listen();
+    let client = interpreter(scene("strict")).set("syscalls.allow=[\"network-client\"]");
+    let client = client.set("network.connect.ports=any").listen();
+    for server in [&over_unix, &loopback, &client] {
+        assert_eq!(different(&in_turn(server, "echo nothing", "nothing")), 4);
+    }
+}

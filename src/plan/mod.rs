@@ -13,6 +13,7 @@ mod files;
 mod view;
 pub mod calls;
 mod network;
+mod kept;
 mod forward;
 mod reach;
 mod landlock;

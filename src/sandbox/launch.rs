@@ -2,6 +2,7 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
+use super::kept::Networks;
 use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
@@ -27,6 +28,10 @@ const REQUESTS: RawFd = line::CORD;
 
 /// How long to wait for memory before what failed is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long without a request until the launcher lets go of what it keeps for the next.
+const REST: Duration = Duration::from_secs(60);
+/// The fewest descriptors that a launcher may have open and keep namespaces.
+const ROOM: u64 = 256;
 /// How often an answer is tried: together less than the silence that a supervisor bears.
 const ATTEMPTS: u32 = 300;
 
@@ -37,7 +42,7 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd, open_files: Rlimit) -> ! {
     let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
     let told = socket::send_descriptors(requests, &ready, &[]);
     match (outcome, told) {
-        (Ok(mut prepared), Ok(())) => serve(plan, &mut prepared),
+        (Ok((mut prepared, mut networks)), Ok(())) => serve(plan, &mut prepared, &mut networks),
         _ => process::exit(1),
     }
 }
@@ -72,7 +77,7 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
 }
 
-fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
+fn prepare(plan: &Plan) -> Result<(Prepared, Option<Networks>), HostError> {
     // Sessions inherit it, so it costs them nothing. This process is among the first to go as well: its service makes
     // another one.
     let (path, text) = ("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
@@ -94,7 +99,22 @@ fn prepare(plan: &Plan) -> Result<Prepared, HostError> {
     if plan.steps.contains(&Step::BoundingSet) && plan.place(Step::BoundingSet) == Place::Launcher {
         empty_bounding_set(plan)?;
     }
-    Prepared::new(plan, proc, host_root)
+    let prepared = Prepared::new(plan, proc, host_root)?;
+    // After it has looked at the namespaces that sessions must not have.
+    let networks = if plan.keeps_networks() { networks(&prepared) } else { None };
+    Ok((prepared, networks))
+}
+
+/// Network namespaces to keep, where there is room for their descriptors.
+fn networks(prepared: &Prepared) -> Option<Networks> {
+    let (room, _) = process::limit(libc::RLIMIT_NOFILE).ok()?;
+    let networks = if room >= ROOM { Networks::new(prepared.proc.as_fd()) } else { None };
+    if networks.is_some() {
+        // Where this is refused, they stay for as long as this process.
+        let requests = process::fixed(REQUESTS);
+        let _ = rustix::net::sockopt::set_socket_timeout(requests, rustix::net::sockopt::Timeout::Recv, Some(REST));
+    }
+    networks
 }
 
 /// Nothing below executes a program before it has given up its rights, so nothing misses them.
@@ -144,20 +164,25 @@ fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
 }
 
 /// Makes one child for each request until the supervisor lets go.
-fn serve(plan: &Plan, prepared: &mut Prepared) -> ! {
+fn serve(plan: &Plan, prepared: &mut Prepared, networks: &mut Option<Networks>) -> ! {
     loop {
         let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user, purpose) = wire::decode_request(bytes);
                 let given = prepared.give(plan, user);
-                answer(session, given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), purpose)));
+                let made = given.and_then(|()| clone((prepared, networks), &cord, cgroup.as_ref(), purpose));
+                answer(session, made);
             }
             // What it needs did not fit under the limit on open files: this one is refused, those behind it are not.
             Err(Errno::EMFILE) => answer(wire::decode_request(bytes).0, Err(Errno::EMFILE)),
             Err(Errno::EINTR) => {}
             // The request stays in the socket.
-            Err(Errno::ENOMEM | Errno::ENOBUFS | Errno::EAGAIN) => std::thread::sleep(PAUSE),
+            Err(Errno::ENOMEM | Errno::ENOBUFS) => std::thread::sleep(PAUSE),
+            Err(Errno::EAGAIN) => match networks {
+                Some(networks) => networks.rest(),
+                None => std::thread::sleep(PAUSE),
+            },
             // End of file, or something that no supervisor of ours sends.
             Ok(_) | Err(_) => process::exit(0),
         }
@@ -189,7 +214,7 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
 /// large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that fills
 /// its scratch file system would end the others' sessions.
 fn clone(
-    prepared: &mut Prepared,
+    (prepared, networks): (&mut Prepared, &mut Option<Networks>),
     cord: &OwnedFd,
     cgroup: Option<&OwnedFd>,
     purpose: Purpose,
@@ -199,9 +224,21 @@ fn clone(
         Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
-    match process::clone_sibling(prepared.namespaces, cgroup.map(AsFd::as_fd))? {
+    let network = networks.as_mut().and_then(|networks| networks.enter(prepared.proc.as_fd()));
+    // The child is where we are. Else it gets one of its own by the clone.
+    let made_before = if network.is_some() { libc::CLONE_NEWNET as u64 } else { 0 };
+    match process::clone_sibling(prepared.namespaces & !made_before, cgroup.map(AsFd::as_fd))? {
         Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd), purpose),
-        Side::Parent(made) => Ok(made),
+        Side::Parent(made) => {
+            match (networks, network, purpose) {
+                (Some(networks), Some(network), Purpose::Session | Purpose::Spare) => {
+                    networks.lend(network, made.1.as_fd())
+                }
+                // Proofs make sockets.
+                (_, _, Purpose::SelfTest) | (_, None, _) | (None, _, _) => {}
+            }
+            Ok(made)
+        }
     }
 }
 

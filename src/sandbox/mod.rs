@@ -9,6 +9,7 @@ mod template;
 mod ruleset;
 pub mod filter;
 mod prepare;
+mod kept;
 mod witness;
 mod line;
 pub mod spare;

@@ -226,6 +226,13 @@ pub fn poll_for_end(first: RawFd, second: RawFd, third: RawFd) -> Result<Polled,
     })
 }
 
+/// setns(2) into a network namespace by its descriptor.
+pub fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    Errno::result(result).map(drop)
+}
+
 /// Whether the peer of a socket is gone, by poll(2) without waiting.
 pub fn hung_up(socket: RawFd) -> Result<bool, Errno> {
     let mut entry = libc::pollfd { fd: socket, events: 0, revents: 0 };

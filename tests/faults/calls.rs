@@ -55,7 +55,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "landlock_create_ruleset" | "landlock_add_rule" => With(&[ENOMEM, EMFILE]),
         "landlock_restrict_self" => With(&[ENOMEM]),
         "seccomp" => With(&[ENOMEM, EINVAL]),
-        "unshare" => With(&[ENOMEM, ENOSPC, EPERM]),
+        "unshare" | "setns" => With(&[ENOMEM, ENOSPC, EPERM]),
         "fsopen" | "fsmount" | "open_tree" => With(&[EMFILE, ENFILE, ENOMEM, EPERM, ENODEV]),
         "fsconfig" | "move_mount" | "mount_setattr" | "mount" | "umount2" | "pivot_root" => {
             With(&[ENOMEM, EPERM, EBUSY, EINVAL])

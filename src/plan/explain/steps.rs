@@ -84,7 +84,11 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
             if names.is_empty() {
                 return None;
             }
-            format!("{} namespaces of its own", names.join(", "))
+            let kept = match plan.keeps_networks() {
+                true => "; that of the network may have been another session's, which is over, and is empty",
+                false => "",
+            };
+            format!("{} namespaces of its own{kept}", names.join(", "))
         }
         Step::Scratch | Step::PidLimits | Step::Limits | Step::Exec => items::all(plan, step).join(", "),
         Step::Directory | Step::Umask => items::all(plan, step).concat(),

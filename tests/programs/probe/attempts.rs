@@ -3,9 +3,11 @@
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 /// Tries what `name` says; `None` where this file knows no such attempt.
@@ -30,6 +32,7 @@ pub(crate) fn attempt(name: &str, arguments: &[&str]) -> Option<Result<String, E
         "unix" => done(UnixStream::connect(first)),
         "abstract" => abstract_socket(first),
         "abstract-listen" => abstract_listen(first),
+        "abandon-sockets" => abandon_sockets(),
         "kill" => kill(first, second),
         "ptrace" => call(libc::SYS_ptrace, &[libc::PTRACE_SEIZE as u64, number(first), 0, 0]),
         "take-descriptor" => take_descriptor(first, second),
@@ -125,6 +128,17 @@ fn abstract_listen(name: &str) -> Result<String, Errno> {
     let listener = std::os::unix::net::UnixListener::bind_addr(&address).map_err(errno)?;
     // Not closed with this function.
     std::mem::forget(listener);
+    Ok(String::new())
+}
+
+/// Leaves sockets behind that lie in each other's queues: one pair in its own, one pair in the other's.
+fn abandon_sockets() -> Result<String, Errno> {
+    let pair = || UnixStream::pair().map_err(errno);
+    let ((first, second), (third, fourth)) = (pair()?, pair()?);
+    for (by, left) in [(&first, &first), (&first, &second), (&first, &third), (&third, &fourth), (&third, &first)] {
+        let control = [ControlMessage::ScmRights(&[left.as_raw_fd()])];
+        sendmsg::<()>(by.as_raw_fd(), &[std::io::IoSlice::new(b"x")], &control, MsgFlags::empty(), None)?;
+    }
     Ok(String::new())
 }
 

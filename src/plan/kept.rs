@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether one session may have the network namespace of another after it: where nothing can be left in it, and nothing
+//! be seen that would tell. Everything that is not known to be so is a reason against it.
+
+use super::model::{Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
+use super::request::{Front, Transport};
+use nix::libc;
+
+/// What makes a socket of a network, gives one an address, or gets at a namespace. Without them a command has nothing in
+/// its network namespace but pairs of UNIX sockets without a name.
+const CALLS: [libc::c_long; 11] = [
+    libc::SYS_socket,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_io_uring_setup,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_clone3,
+];
+
+impl Plan {
+    /// Whether the launcher may keep the network namespaces of sessions that are over.
+    pub fn keeps_networks(&self) -> bool {
+        let served = match self.front {
+            Front::Master | Front::Listen => true,
+            // There is one session, and descriptors of whoever started it.
+            Front::Run => false,
+        };
+        let tcp = match self.transport {
+            Transport::Tcp => true,
+            // A socket that was sent to the client, or by it, outlives the session.
+            Transport::Unix | Transport::Stdio => false,
+        };
+        let down = match self.network {
+            NetworkMode::None => self.relay.is_none(),
+            NetworkMode::Loopback | NetworkMode::Host => false,
+        };
+        // A namespace that ends with its first process, see pid_namespaces(7), and no file that counts packets.
+        let ends = self.namespaces.contains(&Namespace::Pid) && self.proc == Proc::None;
+        let own = self.namespaces.contains(&Namespace::Network);
+        served && tcp && down && ends && own && self.filter.as_ref().is_some_and(has_none)
+    }
+}
+
+fn has_none(filter: &Filter) -> bool {
+    let granted = |call: &libc::c_long| {
+        let call = u32::try_from(*call).ok().and_then(|call| filter.calls.get(&call));
+        call.is_some_and(|verdict| !matches!(verdict, Verdict::Deny(_)))
+    };
+    let heard = match filter.denials {
+        Denials::Silent | Denials::Told => false,
+        // Calls are let through by another process then.
+        Denials::Traced => true,
+    };
+    !heard && !CALLS.iter().any(granted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hosts::{compatible, listen, master, on, root_on_618, strict};
+    use super::super::request::Request;
+    use super::super::resolve;
+    use super::*;
+    use crate::policy::Policy;
+    use crate::policy::model::Ports;
+
+    fn kept(request: &Request, policy: &Policy) -> bool {
+        resolve(request, policy, &root_on_618()).unwrap().keeps_networks()
+    }
+
+    #[test]
+    fn strict_keeps_them_for_clients_over_tcp_alone() {
+        let request = listen(&["sh"]);
+        assert!(kept(&request, &strict()));
+        for transport in [Transport::Unix, Transport::Stdio] {
+            assert!(!kept(&Request { transport, ..request.clone() }, &strict()), "{transport:?}");
+        }
+        assert!(!kept(&Request { front: Front::Run, ..request.clone() }, &strict()));
+        assert!(!kept(&master("policyd-spf", &["sh"]), &compatible()));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_something_could_be_left_or_seen() {
+        let refused = |what: &str, change: &dyn Fn(&mut Policy)| {
+            let mut policy = strict();
+            // Which is what other refusals ask for.
+            (policy.network.connect, policy.network.bind) = (Some(on(1, Ports::Any)), Some(on(2, Ports::Any)));
+            assert!(kept(&listen(&["sh"]), &policy));
+            change(&mut policy);
+            assert!(!kept(&listen(&["sh"]), &policy), "{what}");
+        };
+        refused("loopback", &|policy| policy.network.mode = Some(on(1, NetworkMode::Loopback)));
+        refused("/proc", &|policy| policy.files.proc = Some(on(1, Proc::Subset)));
+        refused("no filter", &|policy| policy.isolation.seccomp = Some(on(1, crate::policy::model::Layer::Off)));
+        for word in ["socket", "bind", "connect", "listen", "accept4", "unix-client", "network-client"] {
+            refused(word, &|policy| policy.syscalls.allow.push(on(1, word.to_string())));
+        }
+    }
+}

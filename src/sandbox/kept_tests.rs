@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//! In a thread of each test's own, which alone changes its namespaces. As root; elsewhere it is said that it is not tried.
+
+use super::*;
+use crate::sys::socket::send_descriptors;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, socketpair};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command};
+
+/// A launcher's place: /proc, and what it keeps.
+struct Scene {
+    proc: OwnedFd,
+    networks: Networks,
+}
+
+/// Plays in a thread of its own.
+fn play(act: impl FnOnce(Scene) + Send + 'static) {
+    if !nix::unistd::geteuid().is_root() {
+        let must = std::env::var_os("SPAWNBOX_TESTS").is_some_and(|value| value == "must");
+        assert!(!must, "not root, and SPAWNBOX_TESTS=must");
+        return eprintln!("skipped: only root can make a network namespace here");
+    }
+    let play = move || {
+        let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let networks = Networks::new(proc.as_fd()).expect("namespaces can be made and entered");
+        act(Scene { proc, networks });
+    };
+    std::thread::spawn(play).join().unwrap();
+}
+
+impl Scene {
+    /// A session in the next namespace: what it does there, the process that it is, and the namespace that it has.
+    fn session<T>(&mut self, act: impl FnOnce() -> T) -> (T, Child, (u64, u64)) {
+        let network = self.networks.enter(self.proc.as_fd()).unwrap();
+        let own = identity(network.namespace.as_fd()).unwrap();
+        assert_eq!(identity(current(self.proc.as_fd()).unwrap().as_fd()).unwrap(), own);
+        let left = act();
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        self.networks.lend(network, pidfd.as_fd());
+        (left, child, own)
+    }
+
+    /// Whether the next session gets the namespace of one that did this and has ended since.
+    fn keeps<T>(&mut self, act: impl FnOnce() -> T) -> bool {
+        // Only that one is there to be taken.
+        self.networks.free.clear();
+        let (left, mut child, own) = self.session(act);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let ((), mut next, then) = self.session(|| ());
+        drop(left);
+        next.kill().unwrap();
+        next.wait().unwrap();
+        own == then
+    }
+}
+
+#[test]
+fn one_is_used_again_once_its_session_is_dead() {
+    play(|mut scene| {
+        let ((), mut first, own) = scene.session(|| ());
+        let ((), mut second, other) = scene.session(|| ());
+        assert_ne!(own, other, "two live sessions share it");
+        first.kill().unwrap();
+        first.wait().unwrap();
+        // Not before they are free: both that were made at the start are in use.
+        let ((), mut third, again) = scene.session(|| ());
+        assert_eq!(own, again);
+        for child in [&mut second, &mut third] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_in_which_a_socket_is_left_is_given_up() {
+    play(|mut scene| {
+        assert!(scene.keeps(|| ()));
+        assert!(
+            scene.keeps(|| socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map(drop))
+        );
+        assert!(
+            !scene.keeps(|| socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap())
+        );
+        assert!(!scene.keeps(|| UdpSocket::bind("0.0.0.0:0").unwrap()));
+        assert!(!scene.keeps(|| TcpListener::bind("0.0.0.0:0").unwrap()));
+        let of = |family, kind, protocol| socket_with(family, kind, SocketFlags::CLOEXEC, protocol);
+        assert!(!scene.keeps(|| of(AddressFamily::NETLINK, SocketType::RAW, None).unwrap()));
+        assert!(!scene.keeps(|| of(AddressFamily::PACKET, SocketType::RAW, None).unwrap()));
+        assert!(!scene.keeps(|| of(AddressFamily::INET, SocketType::RAW, Some(rustix::net::ipproto::ICMP)).unwrap()));
+    });
+}
+
+#[test]
+fn an_abstract_name_that_lives_on_in_a_queue_is_not_met() {
+    play(|mut scene| {
+        let name = format!("kept-{}", std::process::id());
+        let address = <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name);
+        let address = address.unwrap();
+        // The listener is closed by all, and lies in the queue of a socket that somebody outside still has.
+        let left = || {
+            let listener = UnixListener::bind_addr(&address).unwrap();
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            send_descriptors(near.as_fd(), b"x", &[listener.as_fd()]).unwrap();
+            far
+        };
+        assert!(!scene.keeps(left));
+    });
+}
+
+#[test]
+fn one_with_a_connection_in_time_wait_is_given_up() {
+    play(|mut scene| {
+        let left = || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            process::raise_loopback(socket.as_fd()).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (far, _) = listener.accept().unwrap();
+            drop(near);
+            drop(far);
+        };
+        assert!(!scene.keeps(left));
+    });
+}
+
+#[test]
+fn those_that_are_not_needed_any_more_are_let_go_of() {
+    play(|mut scene| {
+        let mut many: Vec<_> = (0..MOST + 3).map(|_| scene.session(|| ()).1).collect();
+        assert_eq!((scene.networks.lent.len(), scene.networks.free.len()), (MOST, 0));
+        for child in &mut many {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        for _ in 0..LATELY + MOST as u64 {
+            let network = scene.networks.enter(scene.proc.as_fd()).unwrap();
+            scene.networks.free.push_back((scene.networks.sessions, network));
+        }
+        assert_eq!(scene.networks.free.len(), 1);
+        scene.networks.rest();
+        assert!(scene.networks.free.is_empty());
+    });
+}
+
+#[test]
+fn only_a_count_of_nothing_is_empty() {
+    let empty = "sockets: used 0\nTCP: inuse 0 orphan 3 tw 0 alloc 9 mem 4\nUDP: inuse 0 mem 0\n";
+    assert!(counts_none(empty.as_bytes()));
+    for text in [
+        empty.replace("used 0", "used 1"),
+        empty.replace("used 0", "used 01"),
+        empty.replace("inuse 0 orphan", "inuse 2 orphan"),
+        empty.replace("tw 0", "tw 1"),
+        empty.replace(" tw 0", ""),
+        "sockets: used 0".to_string(),
+        String::new(),
+    ] {
+        assert!(!counts_none(text.as_bytes()), "{text}");
+    }
+    assert!(!counts_none(b"\xff"));
+}
