@@ -31,7 +31,7 @@
 //!
 //! | floor | thought |
 //! | --- | --- |
-//! | [`front`] | master, listen, run: each turns its world into a request and listeners; explain, check, learn, trace and others look and write |
+//! | [`front`] | master, listen, serve, run: each turns its world into a request and listeners; explain, check, learn, trace and others look and write |
 //! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
 //! | [`observe`] | a command run openly, and what it asks the kernel for |
 //! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
@@ -65,8 +65,9 @@
 //!   or the caller and be writable by no one else; it is opened once.
 //! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
 //!   connections. It parses no byte of a client or of a command, but the header of a proxy that the policy trusts:
-//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What a command writes to standard error is a client's, or,
-//!   where the policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied.
+//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What a
+//!   command writes to standard error is a client's, or, where the policy says so, quoted in the log and not looked at
+//!   otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
 //!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
 //!   killed: its service is remade, nobody waits.

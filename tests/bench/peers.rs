@@ -59,6 +59,7 @@ pub(crate) struct Ask<'a> {
 pub(crate) static ALL: &[Peer] = &[
     Peer { most: MOST, ..tcp("bare", "none", Needs::Nothing, bare) },
     Peer { most: MOST, ..tcp("spawnbox", "strict", Needs::Nothing, ours) },
+    tcp("spawnbox, spares", "strict", Needs::Nothing, ours_with_spares),
     Peer { most: MOST, ..tcp("tcpserver", "none", Needs::Program("tcpserver"), tcpserver) },
     tcp("xinetd", "none", Needs::Program("xinetd"), xinetd),
     Peer { unix: false, ..unix("Postfix spawn", "none", Needs::Program("postfix"), Start::Master(spawn_on_a_port)) },
@@ -69,6 +70,7 @@ pub(crate) static ALL: &[Peer] = &[
     tcp("systemd hardened", "all it has", Needs::Rare("systemd-nspawn"), nspawn::hardened),
     unix("bare, UNIX", "none", Needs::Nothing, Start::Words(bare)),
     unix("spawnbox, UNIX", "strict", Needs::Nothing, Start::Words(ours)),
+    unix("spawnbox, spares, UNIX", "strict", Needs::Nothing, Start::Words(ours_with_spares)),
     unix("spawnbox master, UNIX", "compatible", Needs::Program("postfix"), Start::Master(ours_under_master)),
     unix("Postfix spawn, UNIX", "none", Needs::Program("postfix"), Start::Master(spawn_on_a_socket)),
 ];
@@ -106,11 +108,19 @@ fn bare(ask: &Ask<'_>) -> Vec<String> {
 }
 
 fn ours(ask: &Ask<'_>) -> Vec<String> {
+    ours_with(ask, &[])
+}
+
+fn ours_with_spares(ask: &Ask<'_>) -> Vec<String> {
+    ours_with(ask, &["-sconnection.spares=16"])
+}
+
+fn ours_with(ask: &Ask<'_>, settings: &[&str]) -> Vec<String> {
     let own = program("spawnbox").display().to_string();
     let (address, most) = (ask.address.to_string(), MOST.to_string());
     let shown = format!("-sfiles.execute=[\"{}\"]", ask.command[0]);
     let options = ["listen", &address, "--max-sessions", &most, "--policy=strict", "-scommand.user=\"nobody\"", &shown];
-    words(&[&[own.as_str()], &options[..], &["--"]].concat(), ask.command)
+    words(&[&[own.as_str()], &options[..], settings, &["--"]].concat(), ask.command)
 }
 
 fn tcpserver(ask: &Ask<'_>) -> Vec<String> {
