@@ -212,6 +212,26 @@ fn a_client_is_served_soon_though_what_waits_for_it_is_stopped() {
 }
 
 #[test]
+fn a_client_has_one_command_however_late_the_supervisor_hears_that_it_was_taken() {
+    // More than it hears of at once.
+    const MANY: usize = 70;
+    let server = with_spares(MANY).set("connection.concurrency=200").probe("say once").listen();
+    let spares = await_spares(&server, MANY);
+    spares.iter().for_each(|spare| stop(spare.command));
+    let (before, offered) = (host::descriptors(server.pid()), Instant::now());
+    let mut clients: Vec<Client> = (0..MANY).map(|_| server.connect()).collect();
+    host::eventually("all are accepted", patience(), || host::descriptors(server.pid()) >= before + MANY);
+    signal(server.pid(), Signal::SIGSTOP);
+    spares.iter().for_each(|spare| signal(spare.command, Signal::SIGCONT));
+    assert!(clients.iter_mut().all(|client| client.line() == "once"));
+    // Longer than what has a client may take to say that it took it.
+    host::eventually("the time is over", patience(), || offered.elapsed() > 2 * a_second());
+    signal(server.pid(), Signal::SIGCONT);
+    let rest: Vec<String> = clients.into_iter().map(Client::rest).collect();
+    assert!(rest.iter().all(String::is_empty), "{rest:?}");
+}
+
+#[test]
 fn the_time_limit_counts_from_the_connection_however_long_the_sandbox_waited() {
     let limit = 2 * a_second();
     let limited = |scene: Scene| scene.set(&format!("limits.time=\"{}s\"", limit.as_secs()));

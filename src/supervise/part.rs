@@ -34,7 +34,7 @@ impl Supervisor {
     pub(super) fn leave_to_a_copy(&mut self) {
         // A command that is process 1 itself dies with its parent, and only a parent hears how it ended.
         let alone = self.services.iter().any(|service| !service.plan.init);
-        let waiting = self.sessions.values().any(|session| session.awaits_launcher());
+        let waiting = self.sessions.values().any(|session| session.may_need_launcher());
         if !self.leaving
             || alone
             || waiting

@@ -221,6 +221,11 @@ impl Session {
         matches!(self.state, State::Queued | State::Spare(Stage::Queued) | State::Offered(Stage::Queued))
     }
 
+    /// Whether it waits for the launcher, or its client may yet need another session.
+    pub(super) fn may_need_launcher(&self) -> bool {
+        self.awaits_launcher() || matches!(self.state, State::Offered(_) | State::Recalled(_))
+    }
+
     /// Whether it waits for a word of the launcher.
     pub(super) fn awaits_launcher(&self) -> bool {
         match self.state {

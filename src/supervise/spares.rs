@@ -142,7 +142,8 @@ impl Supervisor {
     pub(super) fn serve_anew(&mut self, id: u64) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let number = session.service;
-        let offer = session.lose_client(&mut self.watch);
+        // One that said it before it was given up has its client: two commands must never have one connection.
+        let offer = if session.has_taken(&self.watch) { None } else { session.lose_client(&mut self.watch) };
         self.discard_spares(number);
         if let Some(offer) = offer {
             self.begin_session(number, offer);

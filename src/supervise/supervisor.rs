@@ -188,6 +188,11 @@ impl Supervisor {
         }
         session.set_limits(&mut self.watch);
         self.sessions.insert(id, session);
+        match self.phase {
+            Phase::Serving | Phase::Draining => {}
+            // Its client came before all were told to end.
+            Phase::Stopping | Phase::GivenUp => self.events.push_back((id, Event::Stop)),
+        }
         self.ask(service);
     }
 
@@ -305,8 +310,13 @@ impl Supervisor {
                 self.events.extend(event.map(|event| (id, event)));
             }
             Timer::Alarm(id) => {
+                // What came up the cord before now came in time, however late it is heard.
+                self.hear_session(id, door);
+                self.settle(door);
                 let Some(session) = self.sessions.get_mut(&id) else { return };
-                session.alarm = None;
+                if session.alarm.take_if(|at| *at <= now).is_none() {
+                    return;
+                }
                 // Its death may have been missed: where the kernel had no room to watch it.
                 let died = session.reap(&self.watch);
                 self.events.push_back((id, died.unwrap_or(Event::Alarm)));

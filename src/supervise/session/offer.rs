@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::supervise::client::Client;
 use crate::supervise::denials::Denials;
 use crate::supervise::idle::Idle;
-use crate::supervise::turn::State;
+use crate::supervise::turn::{Event, State};
 use crate::supervise::watch::{Timer, Token, Watch};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
@@ -58,6 +58,16 @@ impl Session {
                 self.give_back()
             }
         }
+    }
+
+    /// Whether its child has said that it took the connection. From here on it cannot say so any more, and one that
+    /// cannot does not execute its command.
+    pub(in crate::supervise) fn has_taken(&mut self, watch: &Watch) -> bool {
+        if let Some(cord) = &self.cord {
+            // ENOTCONN: nobody holds the far end, and nobody will say anything.
+            let _ = rustix::net::shutdown(cord, rustix::net::Shutdown::Read);
+        }
+        self.hear(watch).contains(&Event::Taken)
     }
 
     /// Takes its client from a spare that did not take the connection.
