@@ -2,7 +2,7 @@
 //! Services that say themselves where they listen, many of them under one supervisor, and what becomes of them while
 //! they are changed.
 
-use crate::scene::{Client, Server, arguments, host, stage};
+use crate::scene::{Client, Server, arguments, host, patience, stage};
 use nix::sys::signal::Signal;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -205,6 +205,30 @@ fn a_reload_that_cannot_be_had_leaves_the_service_as_it_was() {
     server.logs("a: its new policy is in force");
     assert_eq!(Client::connect(&services.socket("a")).rest(), "other\n");
     assert_eq!(Client::connect(&port).rest(), "other\n");
+}
+
+#[test]
+fn a_service_that_was_replaced_is_forgotten_though_a_proxy_never_said_who_its_client_is() {
+    let services = Services::new();
+    let write = |script: &str| {
+        let listen = policy(&format!("addresses = [\"{}\"]", services.socket("x")), script);
+        let trusted = nix::unistd::getuid();
+        services
+            .room
+            .file("x.toml", &format!("{listen}[clients]\nproxy-protocol = {{ from = [\"uid:{trusted}\"] }}\n"));
+    };
+    write("echo one");
+    let server = services.serve(&[]);
+    server.logs("services: unchanged 0, changed 0, new 1, gone 0");
+    host::eventually("its launcher is there", patience(), || host::children(server.pid()).len() == 1);
+    let before = host::descriptors(server.pid());
+    let silent = Client::connect(&services.socket("x"));
+    host::eventually("its header is waited for", patience(), || host::descriptors(server.pid()) > before);
+    write("echo two");
+    server.signal(Signal::SIGHUP);
+    server.logs("x: its new policy is in force");
+    drop(silent);
+    host::eventually("one launcher is left", patience(), || host::children(server.pid()).len() == 1);
 }
 
 #[test]

@@ -78,9 +78,16 @@ impl Gate {
         if let Some(source) = Source::of(client, self.clients.prefixes) {
             self.sources.enter(source, now).map_err(Turned::TooMany)?;
         }
-        // Asked before by `next`; one who was handed over comes all the same.
-        self.rate.as_mut().map(|rate| rate.take(now));
+        // All come through proxies then, and each connection of theirs was counted before its header came.
+        if self.clients.proxies.is_empty() {
+            self.count(now);
+        }
         Ok(())
+    }
+
+    /// Counts a connection for the rate of all. Asked before by `next`; one who was handed over comes all the same.
+    pub(super) fn count(&mut self, now: Instant) {
+        self.rate.as_mut().map(|rate| rate.take(now));
     }
 
     /// A client has left.
@@ -232,6 +239,19 @@ mod tests {
              as before, lines suppressed: 7",
             ]
         );
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_counts_once_and_before_it_is_known_who_it_is() {
+        let now = Instant::now();
+        let rate = Some(Frequency { count: 2, time: Duration::from_secs(60) });
+        let proxies = ["10.0.0.1".parse().unwrap()].into();
+        let mut gate = Gate::new(&Clients { proxies, rate, ..Clients::default() }, now);
+        gate.count(now);
+        gate.count(now);
+        let full = Some(now + Duration::from_secs(30));
+        assert_eq!(gate.next(now), full);
+        assert_eq!((gate.enter(&tcp("192.0.2.2:5"), now), gate.next(now)), (Ok(()), full));
     }
 
     #[test]

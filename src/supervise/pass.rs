@@ -91,5 +91,6 @@ impl Supervisor {
             Err(why) => self.not_accepted(number, &NotAccepted::Passed(why), door),
         }
         self.set_listening(number);
+        self.retire(number);
     }
 }

@@ -88,6 +88,7 @@ impl Supervisor {
         }
         let Some(service) = self.services.get_mut(number) else { return };
         service.admission.begin();
+        service.gate.count(Instant::now());
         self.heralds.next += 1;
         self.watch.set(Timer::Header(id), None, until);
         self.watch.cancel(Timer::Idle, self.idle_at.take());
@@ -128,5 +129,6 @@ impl Supervisor {
             Err(why) => self.turn_away(number, connection, &proxy, Turned::Header(why), door),
         }
         self.set_listening(number);
+        self.retire(number);
     }
 }
