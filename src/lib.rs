@@ -68,9 +68,10 @@
 //!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What a
 //!   command writes to standard error is a client's, or, where the policy says so, quoted in the log and not looked at
 //!   otherwise; so is the path of a call that was denied.
-//! * **The launcher** of a service has the same rights and prepared objects alone: no listener, no connection, no
-//!   other service's descriptor. It answers requests of its supervisor and reads nothing else. It may be stopped or
-//!   killed: its service is remade, nobody waits.
+//! * **The launcher** of a service has the same rights and prepared objects: no listener, no connection, no other
+//!   service's descriptor. Where network namespaces are kept it has those too, with a pidfd of each session that is in
+//!   one. It answers requests of its supervisor, and reads nothing else but the kernel's count of sockets. It may be
+//!   stopped or killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
 //!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
 //!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;

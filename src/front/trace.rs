@@ -11,8 +11,9 @@
 //! Two processes, because to read a command's memory may take as long as the command likes: the supervisor, which ends
 //! sessions, never does. The tracer is the parent, since Yama lets none but an ancestor read. What it lets pass is what the
 //! plan's own filter would let pass, by the numbers of the call alone; what arguments point at is held by the mounts and by
-//! Landlock, whatever the tracer saw there. `--permissive` lets the calls pass that the filter denies, and says so; the filter
-//! that is installed hands them over for that in either case, and nothing but this program's word makes them. Where the tracer ends first, the supervisor ends its sessions.
+//! Landlock, whatever the tracer saw there. `--permissive` lets the calls pass that the filter denies, and says so; the
+//! filter that is installed hands them over for that in either case, and nothing but this program's word makes them.
+//! Where the tracer ends first, the supervisor ends its sessions.
 
 mod door;
 mod tracer;

@@ -20,8 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// How long a launcher may take to prepare its objects, in milliseconds.
 const PREPARATION_MS: u16 = 20_000;
 
-/// The number of the session that is no client's and never will be: its child proves each layer instead of running the
-/// command.
+/// The number that a self-test has in the place of a session's: no client's, and never will be.
 pub const SELF_TEST: u64 = 0;
 
 /// A running launcher. Dropping it ends the process: it reads end of file.
@@ -118,8 +117,9 @@ impl Launcher {
         }
     }
 
-    /// Asks for a session, or for what shall be one, with this user id where the plan has a range of them. The cord's far end and the cgroup's
-    /// descriptor are not kept. EAGAIN means that the launcher is behind: try again when its socket is writable.
+    /// Asks for a session, or for what shall be one, with this user id where the plan has a range of them. The cord's far
+    /// end and the cgroup's descriptor are not kept. EAGAIN means that the launcher is behind: try again when its socket is
+    /// writable.
     pub fn request(
         &self,
         (session, user, purpose): (u64, Option<u32>, Purpose),

@@ -5,7 +5,7 @@
 //!
 //! # Why nobody of its user reaches it
 //!
-//! *What is there to reach.* Its memory is its own, a copy of its launcher's, which is a copy of the supervisor's: the
+//! *What is there to reach.* Its memory is its session's own, a copy of its launcher's, which is a copy of the supervisor's: the
 //! policy, the plan, compiled filters, the environment of the command, and whatever else the supervisor had in its memory
 //! when the launcher was made: other services' policies, addresses of clients who were served then. No secret of the
 //! host's, since neither ever reads one. It is nobody else's: its reaper lends it, which is of the same session, user and

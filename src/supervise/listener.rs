@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A socket that clients connect to, and the name it may have in the file system.
-//! Made by the fronts; the loop accepts from it and drops it when it drains.
+//! Made by the fronts, and by a change of what is served; the loop accepts from it and drops it when it drains.
 
 use super::admit::is_gone;
 use super::client::{Client, keep_alive};

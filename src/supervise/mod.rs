@@ -2,7 +2,8 @@
 //! From a plan to sessions: one thread, one event loop, many services and sessions.
 //! Parses nothing of a conversation, and waits for nobody without a limit.
 //!
-//! A front makes a [`Supervisor`], adds services to it, and runs it with a [`Door`] through which the two speak.
+//! A front makes a [`Supervisor`], adds services to it or says what is [`Wanted`], and runs it with a [`Door`] through
+//! which the two speak.
 
 mod supervisor;
 pub mod door;

@@ -16,7 +16,7 @@ impl Supervisor {
         }
         let mut users = users(plan)?;
         let launcher = launcher(plan, &self.files)?;
-        let proofs = trial::examine(plan, &launcher, self.slice.as_ref(), users.as_mut());
+        let proofs = trial::examine(plan, &launcher, self.slice.as_ref(), users.as_mut(), trial::AT_THE_START);
         launcher.end();
         let removed = self.slice.take().map_or(Ok(()), crate::sandbox::Slice::remove);
         let proofs = proofs?;

@@ -68,7 +68,9 @@ impl Service {
             Some(Ok(())) => {
                 if self.admission.is_unproven() {
                     let slice = self.slice.as_ref().or(shared);
-                    if let Err(error) = trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut()) {
+                    if let Err(error) =
+                        trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut(), trial::AMONG_CLIENTS)
+                    {
                         return self.lose_coming(watch, error, now);
                     }
                     self.admission.proven();

@@ -81,7 +81,7 @@ impl Service {
         let shown = Shown::of(&plan, Instant::now());
         let mut users = users(&plan)?;
         let launcher = launcher(&plan, files)?;
-        if let Err(error) = trial::run(&plan, &launcher, own.as_ref().or(shared), users.as_mut()) {
+        if let Err(error) = trial::run(&plan, &launcher, own.as_ref().or(shared), users.as_mut(), trial::AT_THE_START) {
             launcher.end();
             return Err(error);
         }

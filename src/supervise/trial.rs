@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The self-test of a service: before the first client comes, a sandbox is made as for one, and proves each of its
 //! layers where it would execute the command. A step that succeeded may have done nothing: only what is seen counts.
-//! The one place that waits, with a deadline, and never while a client is served.
+//! The one place that waits, with a deadline. At the start nobody is served yet; where a service is new or changed while
+//! others are served, their clients wait as well, and that deadline is a short one.
 
 use super::door::sentence;
 use crate::host::errno_text;
@@ -20,10 +21,29 @@ use std::time::{Duration, Instant};
 
 /// How long the self-test may take. It takes milliseconds; an emulated machine under load has needed more than five
 /// seconds to take a namespace down, and a service that is refused for that is worse off than one that starts late.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const AT_THE_START: Duration = Duration::from_secs(20);
+/// The same while clients of other services wait. A service that is not proven by then is tried again later.
+pub(super) const AMONG_CLIENTS: Duration = Duration::from_secs(2);
 
 /// What came of each proof; nothing where it succeeded.
 pub type Proofs = BTreeMap<Item, Option<Doubt>>;
+
+/// Until when is waited, in all.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    patience: Duration,
+}
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        Deadline { at: Instant::now() + patience, patience }
+    }
+
+    fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+}
 
 /// Makes the sandbox of `plan` once. The first proof that does not succeed is the error.
 pub(super) fn run(
@@ -31,8 +51,9 @@ pub(super) fn run(
     launcher: &Launcher,
     slice: Option<&Slice>,
     users: Option<&mut Users>,
+    patience: Duration,
 ) -> Result<(), HostError> {
-    let proofs = examine(plan, launcher, slice, users)?;
+    let proofs = examine(plan, launcher, slice, users, patience)?;
     match proofs.into_iter().find_map(|(item, doubt)| Some((item, doubt?))) {
         None => Ok(()),
         Some((item, doubt)) => Err(HostError {
@@ -48,16 +69,23 @@ pub(super) fn examine(
     launcher: &Launcher,
     slice: Option<&Slice>,
     users: Option<&mut Users>,
+    patience: Duration,
 ) -> Result<Proofs, HostError> {
-    let Some(users) = users else { return make(plan, launcher, slice, None) };
+    let deadline = Deadline::after(patience);
+    let Some(users) = users else { return make(plan, launcher, slice, None, deadline) };
     let claim = users.claim()?;
-    let made = make(plan, launcher, slice, Some(claim.uid()));
+    let made = make(plan, launcher, slice, Some(claim.uid()), deadline);
     users.release(claim);
     made
 }
 
-fn make(plan: &Plan, launcher: &Launcher, slice: Option<&Slice>, user: Option<u32>) -> Result<Proofs, HostError> {
-    let deadline = Instant::now() + PATIENCE;
+fn make(
+    plan: &Plan,
+    launcher: &Launcher,
+    slice: Option<&Slice>,
+    user: Option<u32>,
+    deadline: Deadline,
+) -> Result<Proofs, HostError> {
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let connection = connection(&cord)?;
     let cgroup = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
@@ -95,7 +123,7 @@ fn connection(cord: &Cord) -> Result<OwnedFd, HostError> {
 }
 
 /// The sandbox's first process.
-fn first(plan: &Plan, launcher: &Launcher, deadline: Instant) -> Result<(Pid, OwnedFd), HostError> {
+fn first(plan: &Plan, launcher: &Launcher, deadline: Deadline) -> Result<(Pid, OwnedFd), HostError> {
     loop {
         match launcher.reply() {
             Ok(Some(Reply::Launched { pid, pidfd, .. })) => return Ok((pid, pidfd)),
@@ -126,7 +154,7 @@ fn settle(proofs: &mut Proofs, proof: Proof, holds: bool) {
 }
 
 /// Takes what the child says until it has said everything.
-fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Result<(), HostError> {
+fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Deadline) -> Result<(), HostError> {
     let is_owed = |(item, doubt): (&Item, &Option<Doubt>)| {
         item.proof.station() != Station::Outside && *doubt == Some(Doubt::Missing)
     };
@@ -164,32 +192,32 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Instant) -> Res
 }
 
 /// Without its cord it must end; after the deadline it is killed and the test has failed.
-fn end(pid: Pid, pidfd: &OwnedFd, deadline: Instant) -> Result<(), HostError> {
+fn end(pid: Pid, pidfd: &OwnedFd, deadline: Deadline) -> Result<(), HostError> {
     let ended = await_input(pidfd.as_fd(), deadline);
     if ended.is_err() {
         // It is reaped below, or, where even this is refused, by whoever comes after us.
         let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-        let _ = await_input(pidfd.as_fd(), Instant::now() + PATIENCE);
+        let _ = await_input(pidfd.as_fd(), Deadline::after(deadline.patience));
     }
     let _ = wait::reap(pid);
     ended.map_err(|error| HostError { doing: "end the sandbox of the self-test".into(), why: error.why })
 }
 
-fn tidy(cgroup: &Cgroup, deadline: Instant) -> Result<(), HostError> {
+fn tidy(cgroup: &Cgroup, deadline: Deadline) -> Result<(), HostError> {
     loop {
         match cgroup.remove() {
             Ok(()) => return Ok(()),
-            Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            Err(Errno::EBUSY) if !deadline.left().is_zero() => std::thread::sleep(Duration::from_millis(1)),
             Err(errno) => return Err(HostError::new(format!("remove cgroup {}", cgroup.path().display()), errno)),
         }
     }
 }
 
-fn await_input(fd: BorrowedFd<'_>, deadline: Instant) -> Result<(), HostError> {
-    let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+fn await_input(fd: BorrowedFd<'_>, deadline: Deadline) -> Result<(), HostError> {
+    let left = deadline.left().as_millis();
     let timeout = PollTimeout::from(u16::try_from(left).unwrap_or(u16::MAX));
     match poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout) {
-        Ok(0) => Err(failed(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+        Ok(0) => Err(failed(format!("no answer within {} seconds", deadline.patience.as_secs()))),
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(failed(errno_text(errno))),
     }

@@ -24,7 +24,7 @@ pub enum State {
     Offered(Stage),
     /// It does not take it: it is being killed, and once it is dead another session serves its client.
     Recalled(Rung),
-    /// Its first process is there and has said nothing yet; of a spare, that it took its client's connection.
+    /// Its first process is there and has said nothing yet but, of a spare, that it took its client's connection.
     Running,
     /// What came of it is known; its first process is still there.
     Ended(Outcome),

@@ -88,7 +88,7 @@ impl Stack {
     const LENGTH: usize = 64 * 1024;
     const GUARD: usize = 4096;
 
-    /// For the life of the process, and of its children without CLONE_VM, which have it at the same place.
+    /// Until it is used; children without CLONE_VM have a copy of it at the same place.
     pub fn new() -> Result<Stack, Errno> {
         let (length, none) = (Stack::GUARD + Stack::LENGTH, std::ptr::null_mut());
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;

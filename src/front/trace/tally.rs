@@ -156,7 +156,7 @@ fn beside_host(grant: &Grant) -> Grant {
             let key = if peer.starts_with("udp:") { "network.udp.ports" } else { "network.connect.ports" };
             port(peer).map_or_else(|| grant.clone(), |port| Grant::port(key, port))
         }
-        _ => grant.clone(),
+        Value::Only(_) | Value::Text(_) | Value::Port(_) | Value::Scratch { .. } => grant.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Code without what is known where it stands: of what seccompiler compiles for one call, which call it is, on which
-//! architecture, and which word was loaded last; and with each answer once. The kernel checks, translates and runs each instruction for each session anew.
-//! Answers as the code that it was given, or is that code.
+//! architecture, and which word was loaded last; and with each answer once. The kernel checks, translates and runs each
+//! instruction for each session anew. Answers as the code that it was given, or is that code.
 
 use super::{LONGEST, Program, answer, skip};
 use nix::libc;
