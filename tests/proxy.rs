@@ -5,7 +5,7 @@
 use crate::scene::{Client, Scene, Server, a_second, patience, scene, stage};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -109,16 +109,6 @@ fn limits_count_the_proxys_clients_and_not_the_proxy() {
     server.logs("refused client=192.0.2.66:4711 proxy=127.0.0.1:");
 }
 
-/// Ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_headers_of_haproxy_are_read() {
     needs!(program "haproxy");
@@ -135,7 +125,7 @@ fn the_headers_of_haproxy_are_read() {
     }
     let file = room.file("haproxy.cfg", &text);
     let haproxy = Command::new("haproxy").arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).spawn();
-    let _haproxy = Running(haproxy.unwrap());
+    let _haproxy = stage::Running(haproxy.unwrap());
     for (front, option) in fronts {
         crate::scene::host::eventually("haproxy listens", patience(), || TcpStream::connect(front).is_ok());
         let client = Client::connect(&front.to_string());

@@ -5,17 +5,7 @@ use crate::scene::{Client, host, patience, scene, stage};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-
-/// Ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use std::process::{Command, Stdio};
 
 /// The variables of /usr/bin/env behind this address, with the client's port for its number.
 fn told(address: &str) -> BTreeMap<String, String> {
@@ -50,7 +40,7 @@ fn what_tcpserver_tells_is_told() {
     // No name of a host is looked up.
     let words = ["-1", "-HR", "-l", "0", "127.0.0.1", "0", "/usr/bin/env"];
     let mut command = Command::new("tcpserver");
-    let mut server = Running(command.args(words).env_clear().stdout(Stdio::piped()).spawn().unwrap());
+    let mut server = stage::Running(command.args(words).env_clear().stdout(Stdio::piped()).spawn().unwrap());
     let mut port = String::new();
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
     let mut theirs = told(&format!("127.0.0.1:{}", port.trim()));
@@ -75,7 +65,7 @@ fn what_xinetd_tells_is_told() {
     let (file, pid) = (room.file("xinetd.conf", &text), room.path("pid"));
     let mut command = Command::new("/usr/sbin/xinetd");
     command.args(["-dontfork", "-f"]).arg(file).arg("-pidfile").arg(pid).env_clear();
-    let _server = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let _server = stage::Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let address = format!("127.0.0.1:{port}");
     host::eventually("xinetd listens", patience(), || TcpStream::connect(&address).is_ok());
     assert_eq!(own("xinetd"), told(&address));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network namespace of another after it: where nothing can be left in it, and nothing
-//! be seen that would tell. Everything that is not known to be so is a reason against it.
+//! Whether one session may have the network namespace of another after it: where nothing can be left in it, and no file
+//! is shown that counts what went through it. Everything that is not known to be so is a reason against it.
 
 use super::model::{Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
 use super::request::{Front, Transport};

@@ -55,7 +55,7 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
         .or_else(|e| if requests.as_raw_fd() == REQUESTS { Ok(()) } else { Err(e) })
         .map_err(told)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
-        .map_err(|e| HostError::new("open /dev/null", Errno::from_raw(e.raw_os_error())))?;
+        .map_err(|e| HostError::new("open /dev/null", sys::errno(e)))?;
     for number in 0..3 {
         process::duplicate_stdio(null.as_raw_fd(), number).map_err(told)?;
     }
@@ -63,7 +63,7 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     std::mem::forget(null);
     process::close_from(REQUESTS + 1).map_err(told)?;
     rustix::process::setrlimit(rustix::process::Resource::Nofile, open_files)
-        .map_err(|e| HostError::new("restore the limit on open files", Errno::from_raw(e.raw_os_error())))?;
+        .map_err(|e| HostError::new("restore the limit on open files", sys::errno(e)))?;
     // A terminal's signals are for the supervisor; the launcher ends by end of file.
     process::new_session().map_err(told)?;
     process::set_umask(0);
@@ -85,7 +85,7 @@ fn prepare(plan: &Plan) -> Result<(Prepared, Option<Networks>), HostError> {
         .map_err(|e| HostError { doing: format!("write {text} to {path}"), why: e.to_string() })?;
     raise_core_limit(plan)?;
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| HostError::new("open /proc", Errno::from_raw(e.raw_os_error())))?;
+        .map_err(|e| HostError::new("open /proc", sys::errno(e)))?;
     let host_root = witness::identity(c"/").map_err(|e| HostError::new("look at the root directory", e))?;
     if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {
         own_user_namespace(plan)?;
@@ -128,7 +128,7 @@ fn empty_bounding_set(plan: &Plan) -> Result<(), HostError> {
 
 /// Once a service: the UTS namespace of each session begins as a copy of this one.
 fn hide_hostname() -> Result<(), HostError> {
-    let told = |e: rustix::io::Errno| HostError::new("hide the host's name", Errno::from_raw(e.raw_os_error()));
+    let told = |e: rustix::io::Errno| HostError::new("hide the host's name", sys::errno(e));
     sys::mount::unshare(libc::CLONE_NEWUTS).map_err(|e| HostError::new("make a UTS namespace", e))?;
     rustix::system::sethostname(b"localhost").map_err(told)?;
     // As where none was ever set, see uname(2).
@@ -243,6 +243,5 @@ fn clone(
 }
 
 fn open_kill(cgroup: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(cgroup, c"cgroup.kill", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+    rustix::fs::openat(cgroup, c"cgroup.kill", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(sys::errno)
 }

@@ -366,7 +366,6 @@ fn mount(mount: &Mount) -> Result<(), Errno> {
 
 fn raise_loopback() -> Result<(), Errno> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).map_err(sys::errno)?;
     sys::process::raise_loopback(socket.as_fd())
 }

@@ -3,6 +3,7 @@
 //! Knows what the kernel says about the socket; never a byte that came over it.
 
 use crate::plan::model::ClientNames;
+use crate::sys::errno;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use rustix::net::SocketAddrAny;
@@ -113,7 +114,7 @@ impl fmt::Display for Client {
 
 /// Asks the kernel to notice a TCP peer that is gone for good, as Postfix does for every connection.
 pub(super) fn keep_alive(connection: impl AsFd) -> Result<(), Errno> {
-    rustix::net::sockopt::set_socket_keepalive(connection, true).map_err(|error| Errno::from_raw(error.raw_os_error()))
+    rustix::net::sockopt::set_socket_keepalive(connection, true).map_err(errno)
 }
 
 #[cfg(test)]

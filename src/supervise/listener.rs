@@ -7,6 +7,7 @@ use super::client::{Client, keep_alive};
 use super::passer::Passer;
 use crate::plan::request::Transport;
 use crate::policy::address::Address;
+use crate::sys::errno;
 use nix::errno::Errno;
 use rustix::net::SocketFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -106,7 +107,7 @@ impl Listener {
             Brings::Passers => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         };
         let accepted = rustix::net::acceptfrom_with(&self.fd, flags);
-        let (connection, peer) = match accepted.map_err(|error| Errno::from_raw(error.raw_os_error())) {
+        let (connection, peer) = match accepted.map_err(errno) {
             Ok(accepted) => accepted,
             Err(errno) if is_gone(errno) => return Ok(None),
             Err(errno) => return Err(errno),

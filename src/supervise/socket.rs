@@ -8,6 +8,7 @@ use crate::host::{HostError, errno_text};
 use crate::plan::model::Listen;
 use crate::plan::request::Transport;
 use crate::policy::address::{Address, UnixAddress};
+use crate::sys::errno;
 use nix::errno::Errno;
 use nix::sys::stat::umask;
 use nix::unistd::{Group, User};
@@ -226,10 +227,6 @@ fn owner(address: &UnixAddress) -> Result<Owner, HostError> {
         }),
     };
     Ok((uid, gid))
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
 
 #[cfg(test)]

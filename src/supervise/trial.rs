@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::plan::proofs::{self, Doubt, Item, Proof, Station};
 use crate::sandbox::launcher::SELF_TEST;
 use crate::sandbox::{Cgroup, Cord, HostError, Launcher, Message, Purpose, Record, Reply, Seen, Slice, Users};
-use crate::sys::wait;
+use crate::sys::{errno, wait};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
@@ -117,7 +117,7 @@ fn failed(why: impl Into<String>) -> HostError {
 /// What the child finds as its connection: a socket that is nobody's, of which we hold the other end.
 fn connection(cord: &Cord) -> Result<OwnedFd, HostError> {
     let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-    let (ours, theirs) = pair.map_err(|error| failed(errno_text(Errno::from_raw(error.raw_os_error()))))?;
+    let (ours, theirs) = pair.map_err(|error| failed(errno_text(errno(error))))?;
     cord.hand_over(&[theirs.as_fd()], b"").map_err(|errno| failed(errno_text(errno)))?;
     Ok(ours)
 }

@@ -7,11 +7,11 @@ use super::aim::Targets;
 use super::open::count;
 use super::setting::inetd;
 use super::tried::everything;
-use crate::scene::stage::{Room, program, room};
+use crate::scene::stage::{Room, Running, program, room};
 use crate::scene::{Client, NOBODY};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 fn compare(name: &str, connect: &dyn Fn() -> Client, targets: &Targets, server: u32) {
     let all = everything(connect, &targets.facts(server), targets);
@@ -65,16 +65,6 @@ fn the_same_attacks_are_tried_on_what_else_is_installed() {
     }
     if let Some(program) = std::env::var("SPAWNBOX_NSJAIL").ok().or_else(|| there("nsjail")) {
         wrapped("nsjail", &program, NSJAIL);
-    }
-}
-
-/// A server of its own, which ends with the value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

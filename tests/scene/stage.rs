@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -113,4 +113,14 @@ fn remove_at_end(path: &Path) {
     stdin.write_all(b"go\n").expect("the shell reads");
     // Left open on purpose: the end of this process is what ends it.
     std::mem::forget(stdin);
+}
+
+/// A program beside the one that is tested. It ends with the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -13,9 +13,9 @@ use crate::plan::Step;
 use crate::plan::proofs::Station;
 use crate::sandbox::relay::{self, CHANNEL};
 use crate::sandbox::report::{self, Record, SetupError};
-use crate::sys;
 use crate::sys::process::Side;
 use crate::sys::socket::send_descriptors;
+use crate::sys::{self, errno};
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::OFlags;
@@ -245,8 +245,4 @@ fn bind(socket: Result<OwnedFd, Errno>, peer: &SocketAddr) -> Result<OwnedFd, Er
 
 fn listen(socket: OwnedFd) -> Result<OwnedFd, Errno> {
     rustix::net::listen(&socket, relay::BACKLOG).map(|()| socket).map_err(errno)
-}
-
-fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }

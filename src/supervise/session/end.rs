@@ -6,6 +6,7 @@ use super::Session;
 use crate::host::errno_text;
 use crate::supervise::rights;
 use crate::supervise::watch::Watch;
+use crate::sys::errno;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 
@@ -66,6 +67,6 @@ impl Session {
 fn kill(pidfd: &OwnedFd) -> Result<(), Errno> {
     match rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-        Err(error) => Err(Errno::from_raw(error.raw_os_error())),
+        Err(error) => Err(errno(error)),
     }
 }
