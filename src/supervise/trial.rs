@@ -138,11 +138,12 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Deadline) -> Result<(Pid, O
 }
 
 /// A kernel or a constant that does not do what we asked would leave the sandbox outside of its cgroup, where no kill
-/// reaches it.
+/// reaches it. A process that has ended is in no list either: [`hear`] knows which of the two it was.
 fn look_from_outside(cgroup: Option<&Cgroup>, pid: Pid, proofs: &mut Proofs) -> Result<(), HostError> {
     let Some(cgroup) = cgroup else { return Ok(()) };
-    let holds = cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))?;
-    settle(proofs, Proof::ControlGroup, holds);
+    if cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))? {
+        settle(proofs, Proof::ControlGroup, true);
+    }
     Ok(())
 }
 
@@ -184,9 +185,11 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Deadline) -> Re
             None => await_input(cord.as_fd(), deadline)?,
         }
     }
-    // The child has said everything, and nobody this.
-    if let Some(heard @ Some(Doubt::Missing)) = proofs.get_mut(&Item { proof: Proof::Heard, index: 0 }) {
-        *heard = Some(Doubt::Breach);
+    // The child is there and has said everything; these are others' to see, and nobody has.
+    for proof in [Proof::ControlGroup, Proof::Heard] {
+        if let Some(doubt @ Some(Doubt::Missing)) = proofs.get_mut(&Item { proof, index: 0 }) {
+            *doubt = Some(Doubt::Breach);
+        }
     }
     Ok(())
 }
