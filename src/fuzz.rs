@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the fuzzers try: every reader of bytes from outside, and the laws that must hold of each whatever the bytes are.
-//! Compiled for tests and fuzzers only. The fuzzer itself is the crate in tests/fuzz; what it has found once is a file
-//! there, and every such file is tried by the tests of this one.
+//! What the fuzzers try: every reader of bytes from outside, and the laws that must hold of each whatever the bytes
+//! are. Compiled for tests and fuzzers only. The fuzzer itself is the crate in tests/fuzz; what it has found once is a
+//! file there, and every such file is tried by the tests of this one.
 
 /// What a fuzzer tries; panics where a law does not hold.
 pub type Law = fn(&[u8]);
@@ -32,8 +32,8 @@ fn text(bytes: &[u8], law: fn(&str)) {
     law(&String::from_utf8_lossy(bytes));
 }
 
-/// Whether what is slow is done for these bytes as well: always in tests, for one input in eight in a fuzzer, which tries
-/// a million more in that time.
+/// Whether what is slow is done for these bytes as well: always in tests, for one input in eight in a fuzzer, which
+/// tries a million more in that time.
 pub(crate) fn thoroughly(bytes: &[u8]) -> bool {
     !cfg!(fuzzing) || hash(bytes) >> 61 == 0
 }

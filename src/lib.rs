@@ -23,7 +23,8 @@
 //! ```
 //!
 //! A later stage never reads again what an earlier one decided. Left of the plan nothing touches the kernel but to
-//! read the named files; right of it no name can be wrong; below the clone nothing allocates, logs, looks up or decides.
+//! read the named files; right of it no name can be wrong; below the clone nothing allocates, logs, looks up or
+//! decides.
 //!
 //! # The floors
 //!
@@ -53,11 +54,11 @@
 //!    limits, groups, keyring, session and directory are stated, not inherited.
 //! 4. Order is behaviour: the rows of [`plan::steps`] say why each stands where it stands.
 //! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
-//! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the policy
-//!    trusts, which is read to its exact length.
-//! 7. Nothing is reused that could remember: not a cgroup, not a cord, and of namespaces only that of the network, where
-//!    clients come over TCP and no call makes a socket of a network: after its session's processes are dead, and if the
-//!    kernel counts no socket in it (`sandbox/kept.rs` says why nothing else can be left).
+//! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the
+//!    policy trusts, which is read to its exact length.
+//! 7. Nothing is reused that could remember: not a cgroup, not a cord, and of namespaces only that of the network,
+//!    where clients come over TCP and no call makes a socket of a network: after its session's processes are dead, and
+//!    if the kernel counts no socket in it (`sandbox/kept.rs` says why nothing else can be left).
 //!
 //! # Security: who is trusted with what
 //!
@@ -65,9 +66,9 @@
 //!   or the caller and be writable by no one else; it is opened once.
 //! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
 //!   connections. It parses no byte of a client or of a command, but the header of a proxy that the policy trusts:
-//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What a
-//!   command writes to standard error is a client's, or, where the policy says so, quoted in the log and not looked at
-//!   otherwise; so is the path of a call that was denied.
+//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. What
+//!   a command writes to standard error is a client's, or, where the policy says so, quoted in the log and not looked
+//!   at otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects: no listener, no connection, no other
 //!   service's descriptor. Where network namespaces are kept it has those too, with a pidfd of each session that is in
 //!   one. It answers requests of its supervisor, and reads nothing else but the kernel's count of sockets. It may be
@@ -83,15 +84,15 @@
 //!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.
 //!   Where it is killed too, a reaper that somebody has stopped, or whose command hangs in exec, stays until the next
 //!   start, which kills what is in its control group.
-//! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined but
-//!   for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks into it
-//!   ([`sandbox::spare`]).
+//! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined
+//!   but for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks
+//!   into it ([`sandbox::spare`]).
 //! * **The tracer**, where a command is traced, is the supervisor's parent, outside the sandbox. It reads the command's
-//!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers of
-//!   a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.
+//!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers
+//!   of a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.
 //! * **The relay**, where a policy forwards peers of the host's network, is a process of the session there. It has the
-//!   command's user, no right and no file, moves bytes by splice(2), datagrams through its memory, and looks at none; its
-//!   filter lets it connect to the policy's peers alone: their addresses are in memory that it cannot change.
+//!   command's user, no right and no file, moves bytes by splice(2), datagrams through its memory, and looks at none;
+//!   its filter lets it connect to the policy's peers alone: their addresses are in memory that it cannot change.
 //! * **The command** is trusted with nothing, and so is **the client**. The connection itself belongs to the host's
 //!   network namespace and is locked by the filter and by Landlock's ports.
 //! * **Two connections of one service** share no process, scratch file, IPC object, keyring, control group or abstract
@@ -100,9 +101,9 @@
 //!   the host's memory is at an end.
 //! * **Not promised**: that the kernel has no faults; that two services of one user cannot meet in files which both
 //!   policies let them write; that a command under `compatible`, which shows the host's files as the user's rights
-//!   allow, is held as one under `strict`; that a supervisor which gets no memory for itself goes on. It aborts then, and
-//!   its sessions end with it. Any other system call of its own that fails costs one connection at most, with a line
-//!   that says why: the tests fail them one by one. The whole list, and each attack
+//!   allow, is held as one under `strict`; that a supervisor which gets no memory for itself goes on. It aborts then,
+//!   and its sessions end with it. Any other system call of its own that fails costs one connection at most, with a
+//!   line that says why: the tests fail them one by one. The whole list, and each attack
 //!   with its defence and its test: [`security`].
 
 pub mod front;

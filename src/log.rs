@@ -151,8 +151,8 @@ impl Visit for Said {
     }
 }
 
-/// Cuts between characters, and shows none that cannot be seen: a control character could begin a line of its own or speak
-/// to a terminal, others end a line for some readers, or turn the direction of what follows.
+/// Cuts between characters, and shows none that cannot be seen: a control character could begin a line of its own or
+/// speak to a terminal, others end a line for some readers, or turn the direction of what follows.
 pub(crate) fn clean(text: &str) -> String {
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text[..end].chars().map(|c| if is_seen(c) { c } else { '?' }).collect()

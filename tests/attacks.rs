@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What was tried on a sandbox and once worked, from inside, from the side of a client, and by whoever may write where
-//! a policy looks. All that a command can try is tried by `programs/attack` in each setting; `attacks/open.txt` lists what
-//! is known to work there.
+//! a policy looks. All that a command can try is tried by `programs/attack` in each setting; `attacks/open.txt` lists
+//! what is known to work there.
 
 pub(crate) mod aim;
 pub(crate) mod tried;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host's clock that is set while the program serves: it ends no session early, gives none more time, and keeps no line
-//! from the log. Only for a machine whose clock is its own, where nothing else runs meanwhile: see ci/kernels.
+//! A host's clock that is set while the program serves: it ends no session early, gives none more time, and keeps no
+//! line from the log. Only for a machine whose clock is its own, where nothing else runs meanwhile: see ci/kernels.
 
 use crate::scene::{Server, a_second, patience, scene};
 use std::process::Command;
@@ -18,8 +18,8 @@ fn step(seconds: i64) {
     assert!((0..60).contains(&(shown() - to)), "the clock was not set");
 }
 
-/// A client of a session that says a line, lives through a step, says another, and waits for its limit; how long it took
-/// by the clock that is never set.
+/// A client of a session that says a line, lives through a step, says another, and waits for its limit; how long it
+/// took by the clock that is never set.
 fn session_through(server: &Server, number: usize, step_by: i64) -> Duration {
     let begun = Instant::now();
     let mut client = server.connect();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Side by side: what can be observed of Postfix's spawn(8), row by row, under Debian's master with spawn and with ours.
+//! Side by side: what can be observed of Postfix's spawn(8), row by row, under Debian's master with spawn and with
+//! ours.
 //!
 //! A row quotes the sentence that it proves and plays the same for both. What ours does otherwise on purpose stands in
 //! `compat/differences.txt` with its reason. `SPAWNBOX_COMPAT=theirs|ours|both` chooses who plays, and

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What people complain of most often where a sandbox will not let something be, one test for each complaint: the sentence
-//! that answers it, word by word, wherever an operator meets it first. What else each may be about is tested where it
-//! belongs: in `denials`, `check`, `doctor`, `refusals`, `limits` and `hostile::exhausted`.
+//! What people complain of most often where a sandbox will not let something be, one test for each complaint: the
+//! sentence that answers it, word by word, wherever an operator meets it first. What else each may be about is tested
+//! where it belongs: in `denials`, `check`, `doctor`, `refusals`, `limits` and `hostile::exhausted`.
 
 use crate::scene::{arguments, scene, stage};
 use std::path::Path;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `syscalls.on-deny = "report"`: what is denied fails as it would otherwise, and the log says which call it was, what it
-//! was about, and what would allow it. Nothing that a command does makes that more than a few lines.
+//! `syscalls.on-deny = "report"`: what is denied fails as it would otherwise, and the log says which call it was, what
+//! it was about, and what would allow it. Nothing that a command does makes that more than a few lines.
 
 use crate::scene::{Scene, scene};
 

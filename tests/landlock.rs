@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Landlock, ABI by ABI: every older kernel's, up to the one that runs, is used as far as it goes; and what the newest ones
-//! have is enforced where they have it.
+//! Landlock, ABI by ABI: every older kernel's, up to the one that runs, is used as far as it goes; and what the newest
+//! ones have is enforced where they have it.
 
 use crate::scene::{Scene, needs, scene, stage};
 use std::net::{TcpListener, UdpSocket};

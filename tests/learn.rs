@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox learn`: what a command was seen to use becomes a policy that `check` finds good, and under which it does the
-//! same. Whatever it does, nothing of it is left.
+//! `spawnbox learn`: what a command was seen to use becomes a policy that `check` finds good, and under which it does
+//! the same. Whatever it does, nothing of it is left.
 
 mod commands;
 mod connections;

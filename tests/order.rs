@@ -128,8 +128,8 @@ fn by_process(text: &str) -> BTreeMap<u32, Vec<Call>> {
     calls
 }
 
-/// Whether the calls are those of the steps, one step after the other, each with at least one call. What the reaper does
-/// after it has made the command, and what the command does after its exec, is no step of the line.
+/// Whether the calls are those of the steps, one step after the other, each with at least one call. What the reaper
+/// does after it has made the command, and what the command does after its exec, is no step of the line.
 fn matches(calls: &[Call], steps: &[Step]) -> Result<(), String> {
     let mut reached = vec![false; steps.len()];
     for (position, call) in calls.iter().enumerate() {

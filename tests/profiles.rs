@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What each built-in profile grants, tried once, and what lies just beside, which is denied. The trials are made from the
-//! profiles and from what `explain` says of them, so a grant that is added is tried too.
+//! What each built-in profile grants, tried once, and what lies just beside, which is denied. The trials are made from
+//! the profiles and from what `explain` says of them, so a grant that is added is tried too.
 
 mod calls;
 mod paths;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is refused before the first connection, and in which words: the operator reads the place, the reason, the way out.
+//! What is refused before the first connection, and in which words: the operator reads the place, the reason, the way
+//! out.
 
 use crate::scene::{Outcome, Scene, arguments, host, scene, stage};
 

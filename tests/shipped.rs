@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policies that are shipped: under each the real program does its real work over a connection, and cannot any more
-//! where one grant that the policy makes is taken away, which is then named; and what is in its place under the same policy
-//! gets no further than what the policy grants.
+//! where one grant that the policy makes is taken away, which is then named; and what is in its place under the same
+//! policy gets no further than what the policy grants.
 
 mod service;
 mod table;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sandboxes that wait for clients: a client gets one that is there, and gets one all the same where that one has died, was
-//! stopped or is out of date; what waits is nobody's to reach, and leaves nothing.
+//! Sandboxes that wait for clients: a client gets one that is there, and gets one all the same where that one has died,
+//! was stopped or is out of date; what waits is nobody's to reach, and leaves nothing.
 
 use crate::scene::{Client, Scene, Server, a_second, host, patience, scene, stage};
 use nix::sys::signal::{Signal, kill};
@@ -25,7 +25,8 @@ fn sandboxes(server: &Server) -> Vec<Sandbox> {
     all
 }
 
-/// Those that have nothing left to do before their client comes: the mask of signals is emptied in the last step before.
+/// Those that have nothing left to do before their client comes: the mask of signals is emptied in the last step
+/// before.
 fn waiting(server: &Server) -> Vec<Sandbox> {
     let program = stage::program("spawnbox").display().to_string();
     let is_ready = |sandbox: &Sandbox| {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a command is told about its client is what tcpserver and xinetd tell the same command, as they are installed here.
+//! What a command is told about its client is what tcpserver and xinetd tell the same command, as they are installed
+//! here.
 
 use crate::scene::{Client, host, patience, scene, stage};
 use std::collections::BTreeMap;

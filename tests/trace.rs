@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox trace`: whatever a sandbox denies is named once, with the errno that the command met and the line that would
-//! allow it; what is named allows it. What the host has not either, or does not let this user use, is named nowhere.
+//! `spawnbox trace`: whatever a sandbox denies is named once, with the errno that the command met and the line that
+//! would allow it; what is named allows it. What the host has not either, or does not let this user use, is named
+//! nowhere.
 
 use crate::scene::stage::{mode, program, room};
 use crate::scene::{Outcome, host, patience, scene};

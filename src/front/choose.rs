@@ -64,8 +64,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Where standard error is a file that may not grow any more (RLIMIT_FSIZE), the kernel kills who writes to it. A line is
-/// lost then, as any other that cannot be delivered. Commands get their dispositions by a step of their own.
+/// Where standard error is a file that may not grow any more (RLIMIT_FSIZE), the kernel kills who writes to it. A line
+/// is lost then, as any other that cannot be delivered. Commands get their dispositions by a step of their own.
 fn outlive_a_full_log() {
     // It cannot fail for a signal that there is: see sigaction(2).
     let _ = set_disposition(libc::SIGXFSZ, Disposition::Ignore);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What must hold of every address, every file to import and every policy to add to, that an operator has. For tests and
-//! fuzzers only.
+//! What must hold of every address, every file to import and every policy to add to, that an operator has. For tests
+//! and fuzzers only.
 
 use super::learn::merged;
 use crate::fuzz::assert_one_line;

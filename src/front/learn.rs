@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox learn`: a command is run openly and watched, a policy is written of what it used, and the command is run again
-//! under it, to say whether it does the same.
+//! `spawnbox learn`: a command is run openly and watched, a policy is written of what it used, and the command is run
+//! again under it, to say whether it does the same.
 //!
 //! ```text
-//! session ──► journal ──► needs ──► draft: less what policy and profiles grant ──► write ──► target ──► check ──► verify
+//! session ──► journal ──► needs ──► draft: less what policy and profiles grant ─┐
+//!               verify ◄── check ◄── target ◄── write ◄─────────────────────────┘
 //! ```
 
 mod guard;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Asking postconf(1), for the verbs that an administrator runs by hand. Never for a daemon, which reads main.cf itself.
+//! Asking postconf(1), for the verbs that an administrator runs by hand. Never for a daemon, which reads main.cf
+//! itself.
 
 use super::listen::quote;
 use crate::host::HostError;

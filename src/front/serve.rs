@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `spawnbox serve`: every policy of a directory that says where to listen, under one supervisor.
-//! One bad policy keeps no other from being served: at the start it is told and left out, at a reload its service goes on
-//! as it was.
+//! One bad policy keeps no other from being served: at the start it is told and left out, at a reload its service goes
+//! on as it was.
 
 use super::arrange::{Arrangement, Failure};
 use super::check::say_what_is_missing;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What standard output and standard error are: whether they are painted, and how wide they are. The owner of a terminal
-//! decides, by NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb, see no-color.org, or by --color; into anything else goes
-//! plain text, of a width that does not depend on where it was made.
+//! What standard output and standard error are: whether they are painted, and how wide they are. The owner of a
+//! terminal decides, by NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb, see no-color.org, or by --color; into
+//! anything else goes plain text, of a width that does not depend on where it was made.
 
 use super::cli::When;
 use crate::plan::explain::Look;

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox trace`: a command runs in its whole sandbox, and each thing that it is denied is named with the line of the
-//! policy that would allow it.
+//! `spawnbox trace`: a command runs in its whole sandbox, and each thing that it is denied is named with the line of
+//! the policy that would allow it.
 //!
 //! ```text
 //! plan ──► traced ──► fork ─┬─► supervisor, as `run` and `listen` have it ──► sandbox: its filter hands calls over
 //!                           └─► tracer ◄── the filter's listener ◄── door ◄── cord ◄──'
-//!                                 '─ hear ──► judge: the plan's filter answers, its paths and ports are compared ──► tally
+//!                                 '─ hear ──► judge: the plan's filter answers, its paths and ports are compared
+//!                                             '──► tally
 //! ```
 //!
 //! Two processes, because to read a command's memory may take as long as the command likes: the supervisor, which ends
-//! sessions, never does. The tracer is the parent, since Yama lets none but an ancestor read. What it lets pass is what the
-//! plan's own filter would let pass, by the numbers of the call alone; what arguments point at is held by the mounts and by
-//! Landlock, whatever the tracer saw there. `--permissive` lets the calls pass that the filter denies, and says so; the
-//! filter that is installed hands them over for that in either case, and nothing but this program's word makes them.
-//! Where the tracer ends first, the supervisor ends its sessions.
+//! sessions, never does. The tracer is the parent, since Yama lets none but an ancestor read. What it lets pass is what
+//! the plan's own filter would let pass, by the numbers of the call alone; what arguments point at is held by the
+//! mounts and by Landlock, whatever the tracer saw there. `--permissive` lets the calls pass that the filter denies,
+//! and says so; the filter that is installed hands them over for that in either case, and nothing but this program's
+//! word makes them. Where the tracer ends first, the supervisor ends its sessions.
 
 mod door;
 mod tracer;

@@ -47,8 +47,8 @@ pub struct Facts {
     pub last_capability: u8,
     /// The supervisor's own `oom_score_adj`, see proc_pid_oom_score_adj(5).
     pub oom_score_adj: i16,
-    /// Hard resource limits that sessions can have, bytes or counts; absent is unlimited. They are the supervisor's own,
-    /// but for a core limit of 0 where that can be raised to 1.
+    /// Hard resource limits that sessions can have, bytes or counts; absent is unlimited. They are the supervisor's
+    /// own, but for a core limit of 0 where that can be raised to 1.
     pub hard_limits: BTreeMap<Resource, u64>,
     /// The name servers that libc asks, see resolv.conf(5).
     pub resolvers: Vec<IpAddr>,

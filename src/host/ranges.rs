@@ -10,8 +10,8 @@ use nix::unistd::{Gid, Group, Uid, User};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Where systemd says who has an id of its dynamic users now: a link `direct:ID` to the name. See `make_uid_symlinks` in
-/// systemd's src/core/dynamic-user.c.
+/// Where systemd says who has an id of its dynamic users now: a link `direct:ID` to the name. See `make_uid_symlinks`
+/// in systemd's src/core/dynamic-user.c.
 const DYNAMIC: &str = "/run/systemd/dynamic-uid";
 
 /// Everybody who has ids in one of `ranges`, sorted.
@@ -41,8 +41,8 @@ fn accounts() -> Vec<Occupied> {
     users.chain(accounts::groups().into_iter().filter(stays).map(|(name, id)| account("group", &name, id))).collect()
 }
 
-/// Whether an account is a dynamic user or its group, which nss-systemd lists for as long as it has its id. That is nobody's
-/// for good: it is claimed by systemd in the way of a session, by a lock that is asked for each session.
+/// Whether an account is a dynamic user or its group, which nss-systemd lists for as long as it has its id. That is
+/// nobody's for good: it is claimed by systemd in the way of a session, by a lock that is asked for each session.
 fn comes_and_goes(claims: &Path, name: &str, id: u32) -> bool {
     std::fs::read_link(claims.join(format!("direct:{id}"))).is_ok_and(|text| text.as_os_str() == name)
 }

@@ -65,8 +65,8 @@ impl Hearer {
         self.hear_and_answer(&mut |_| Answer::Resume)
     }
 
-    /// Takes the call that waits, and answers as it is judged. Of the arguments only their numbers bind: what they point at
-    /// may be something else by the time that a call is made.
+    /// Takes the call that waits, and answers as it is judged. Of the arguments only their numbers bind: what they
+    /// point at may be something else by the time that a call is made.
     pub fn hear_and_answer(&self, judge: &mut dyn FnMut(&Event) -> Answer) -> Heard {
         let notice = match notify::receive(self.listener.as_fd()) {
             Ok(notice) => notice,

@@ -7,8 +7,8 @@
 //!                                                            '─ paths, sockets: what its arguments point at
 //! ```
 //!
-//! This observes and protects nobody: a command may change what its arguments point at after we have looked, and nothing
-//! is hidden from it. It is for a command that is trusted, on a machine where policies are written.
+//! This observes and protects nobody: a command may change what its arguments point at after we have looked, and
+//! nothing is hidden from it. It is for a command that is trusted, on a machine where policies are written.
 #![forbid(unsafe_code)]
 
 mod watch;

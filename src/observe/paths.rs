@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which arguments of a call are paths, what is wanted there, and what is there. Looks as the command's user would, when
-//! the call is about to be made; a path that is changed meanwhile is told as it was.
+//! Which arguments of a call are paths, what is wanted there, and what is there. Looks as the command's user would,
+//! when the call is about to be made; a path that is changed meanwhile is told as it was.
 
 use super::event::{About, Found, Using};
 use nix::libc;

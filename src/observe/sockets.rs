@@ -63,8 +63,8 @@ pub fn is_mostly_a_stream(address: &SocketAddr) -> bool {
     address.port() != 53
 }
 
-/// Whether this descriptor of a thread is a stream, by looking at a copy of it. Where that may not be had, what the port
-/// is mostly for.
+/// Whether this descriptor of a thread is a stream, by looking at a copy of it. Where that may not be had, what the
+/// port is mostly for.
 pub(super) fn is_stream(thread: Pid, descriptor: i32, address: &SocketAddr) -> bool {
     let guess = is_mostly_a_stream(address);
     let Some(process) = Process::from_raw(process_of(thread).as_raw()) else { return guess };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A command as it is without a sandbox: its user, its environment and directory, and a filter that hands over its calls.
-//! Between fork and exec nothing is allocated, as in a sandbox.
+//! A command as it is without a sandbox: its user, its environment and directory, and a filter that hands over its
+//! calls. Between fork and exec nothing is allocated, as in a sandbox.
 
 use super::watch::watch;
 use crate::plan::model::{Command, Filter};
@@ -53,8 +53,8 @@ enum Stage {
     Listener,
 }
 
-/// Who a command's user is, for whom we look at files and into memory: this user, until [`become_yourself`]. Does nothing
-/// where the command has our own ids.
+/// Who a command's user is, for whom we look at files and into memory: this user, until [`become_yourself`]. Does
+/// nothing where the command has our own ids.
 pub fn become_user(ids: Option<(u32, u32)>) -> Result<(), HostError> {
     let Some((uid, gid)) = ids else { return Ok(()) };
     let set = || -> Result<(), Errno> {

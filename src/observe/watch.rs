@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which calls are handed to us. All of them would make a command many times slower, so what a policy grants anyway and has
-//! no path or address among its arguments is made unseen: a notice costs two switches of process.
+//! Which calls are handed to us. All of them would make a command many times slower, so what a policy grants anyway and
+//! has no path or address among its arguments is made unseen: a notice costs two switches of process.
 
 use super::{paths, sockets};
 use crate::plan::calls::deny_write_execute;
@@ -12,8 +12,8 @@ use nix::libc;
 /// Answers nothing: what is denied here is handed over.
 const HAND_OVER: Denial = Denial::Errno(libc::EPERM);
 
-/// The program that hands over each call that `base` does not grant, each with a path or an address, and each mapping of
-/// a file that can be executed. The one that gives the listener away through `channel` is not among them.
+/// The program that hands over each call that `base` does not grant, each with a path or an address, and each mapping
+/// of a file that can be executed. The one that gives the listener away through `channel` is not among them.
 pub fn watch(base: &Filter, channel: u32) -> Result<Program, HostError> {
     let mut filter = base.clone();
     deny_write_execute(&mut filter);

@@ -147,7 +147,8 @@ fn allow_if(all: &mut Permissions, name: &str, there: bool) {
     }
 }
 
-/// Scratch file systems and /proc; where the other plan has the host's own directory, a private one is no more than that.
+/// Scratch file systems and /proc; where the other plan has the host's own directory, a private one is no more than
+/// that.
 fn own_files(plan: &Plan, other: &Plan, all: &mut Permissions) {
     for scratch in plan.scratch.iter().filter(|scratch| !covers::has_for_scratch(other, &scratch.path)) {
         let path = scratch.path.display();

@@ -253,8 +253,8 @@ fn on_the_host(files: &Files, facts: &Facts) -> Result<Vec<Scratch>, Refusal> {
     Ok(scratches)
 }
 
-/// In a chroot directory as an administrator made it: what is mounted over a directory of the host is mounted where that
-/// one has the directory too. Without it there is nothing to hide.
+/// In a chroot directory as an administrator made it: what is mounted over a directory of the host is mounted where
+/// that one has the directory too. Without it there is nothing to hide.
 fn below_the_chroot(files: &Files, proc: Proc, facts: &Facts) -> Result<Sight, Refusal> {
     let is_there = |path: &Path| matches!(facts.paths.get(path), Some(PathFact::Found { directory: true, .. }));
     let scratch = files.scratch.iter().filter(|scratch| is_there(&scratch.value.path)).cloned().collect();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `network.forward` and `network.resolver`: which peers of the host's network a relay makes reachable, and what that
 //! asks of the rest.
-//! It lets the command call connect(2), so a connection that belongs to the host's network is not the command's any more.
+//! It lets the command call connect(2), so a connection that belongs to the host's network is not the command's any
+//! more.
 
 use super::layers::First;
 use super::model::{Ends, Filter, NetworkMode, Off, Peer, Protocol, Relay};
@@ -85,7 +86,8 @@ fn stands(policy: &Policy, first: First, key: &Key<'_>) -> Result<(), Refusal> {
     if policy.isolation.unique_pid.as_ref().is_some_and(|unique| unique.value) {
         return key.excludes("isolation.unique-pid = true");
     }
-    // What ends in the relay's hands has to reach its peer after the command has ended, and somebody has to wait for that.
+    // What ends in the relay's hands has to reach its peer after the command has ended, and somebody has to wait for
+    // that.
     if first == First::Command {
         return key.needs("isolation.init = true");
     }

@@ -6,8 +6,8 @@ use super::model::{Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict}
 use super::request::{Front, Transport};
 use nix::libc;
 
-/// What makes a socket of a network, gives one an address, or gets at a namespace. Without them a command has nothing in
-/// its network namespace but pairs of UNIX sockets without a name.
+/// What makes a socket of a network, gives one an address, or gets at a namespace. Without them a command has nothing
+/// in its network namespace but pairs of UNIX sockets without a name.
 const CALLS: [libc::c_long; 11] = [
     libc::SYS_socket,
     libc::SYS_bind,

@@ -11,8 +11,8 @@ use crate::policy::model::Layer;
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
 
-/// The newest Landlock ABI whose rights we know. The eleventh (Linux 7.3) has no right that the tenth has not: it can set
-/// no_new_privs in the same call, which is a step of its own here.
+/// The newest Landlock ABI whose rights we know. The eleventh (Linux 7.3) has no right that the tenth has not: it can
+/// set no_new_privs in the same call, which is a step of its own here.
 const KNOWN_ABI: u32 = 11;
 /// First Landlock ABI with scopes (Linux 6.12).
 const SCOPES_ABI: u32 = 6;
@@ -21,8 +21,8 @@ const AUDIT_ABI: u32 = 7;
 /// First Landlock ABI with a right for UNIX sockets by path (Linux 7.1).
 const UNIX_ABI: u32 = 9;
 
-/// What came to Landlock after its first ABI: see landlock(7), and linux/landlock.h of Linux 7.3. The eighth restricts all
-/// threads at once, of which a reaper has one.
+/// What came to Landlock after its first ABI: see landlock(7), and linux/landlock.h of Linux 7.3. The eighth restricts
+/// all threads at once, of which a reaper has one.
 const RIGHTS: [(u32, &str); 7] = [
     (2, "renaming between directories"),
     (3, "truncation"),

@@ -170,7 +170,8 @@ pub(super) fn time(requested: Option<&Sourced<Duration>>, limits: &Limits, off: 
     time
 }
 
-/// The idle limit. The kernel counts what a TCP connection carries, and knows when; who wants to ask it must hold one end.
+/// The idle limit. The kernel counts what a TCP connection carries, and knows when; who wants to ask it must hold one
+/// end.
 pub(super) fn idle(transport: Transport, policy: &Policy, off: &mut Vec<Off>) -> Result<Option<Duration>, Refusal> {
     let Some(idle) = &policy.limits.idle else { return Ok(None) };
     match (transport, &policy.connection.hold) {
@@ -209,8 +210,8 @@ pub(super) fn concurrency(request: &Request, policy: &Policy, ids: Ids) -> usize
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-/// The most sandboxes that wait for clients; never more than there can be sessions. A command that is started once needs
-/// none.
+/// The most sandboxes that wait for clients; never more than there can be sessions. A command that is started once
+/// needs none.
 pub(super) fn spares(request: &Request, policy: &Policy, concurrency: usize) -> usize {
     let most = match request.front {
         Front::Master | Front::Listen => policy.connection.spares.as_ref().map_or(0, |written| written.value),

@@ -259,7 +259,8 @@ pub struct Scratch {
 pub struct Landlock {
     /// ABI whose rights are all handled.
     pub abi: u32,
-    /// File rights are handled, with rules from [`Root::Empty`] and [`Plan::scratch`]; off where the root is the host's.
+    /// File rights are handled, with rules from [`Root::Empty`] and [`Plan::scratch`]; off where the root is the
+    /// host's.
     pub files: bool,
     /// TCP ports that may be connected to; `None` leaves the right unhandled ("any").
     pub connect: Option<BTreeSet<u16>>,

@@ -35,9 +35,9 @@ fn needed(plan: &Plan, step: Step) -> bool {
 }
 
 impl Plan {
-    /// Where this plan takes a step. What every session would do alike in the launcher's own namespaces, that does once for
-    /// all of them, and they inherit it: the bounding set is such where no user namespace of theirs fills it again. It
-    /// takes nothing from a process that executes nothing, as the launcher.
+    /// Where this plan takes a step. What every session would do alike in the launcher's own namespaces, that does once
+    /// for all of them, and they inherit it: the bounding set is such where no user namespace of theirs fills it again.
+    /// It takes nothing from a process that executes nothing, as the launcher.
     pub fn place(&self, step: Step) -> Place {
         match step {
             Step::BoundingSet if !self.namespaces.contains(&Namespace::User) => Place::Launcher,

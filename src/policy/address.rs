@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where to listen, as the operator writes it, in a policy and on the command line. Pure: nothing is resolved or opened.
+//! Where to listen, as the operator writes it, in a policy and on the command line. Pure: nothing is resolved or
+//! opened.
 
 use crate::host::facts::Names;
 use std::fmt;

@@ -90,8 +90,8 @@ impl InputError {
         }
     }
 
-    /// The same mistakes at `span` of `source`, which made them: each as `with` leaves it. One that has a place of its own
-    /// keeps it.
+    /// The same mistakes at `span` of `source`, which made them: each as `with` leaves it. One that has a place of its
+    /// own keeps it.
     pub(super) fn put_at(mut self, source: &Source, span: Range<usize>, with: impl Fn(Mistake) -> Mistake) -> Self {
         let place = |mistake: Mistake| match mistake.place {
             Place::Nowhere => mistake.at(source, span.clone()),
@@ -240,7 +240,8 @@ impl Mistake {
     }
 }
 
-/// A text of ours, which may quote what was written: on one line, nothing unseen in it, and no longer than anyone reads.
+/// A text of ours, which may quote what was written: on one line, nothing unseen in it, and no longer than anyone
+/// reads.
 fn seen(text: impl Into<String>) -> String {
     cut(printable(&text.into()))
 }

@@ -163,8 +163,8 @@ fn connection(below: Connection, above: Connection) -> Connection {
     }
 }
 
-/// A file that names who may connect, or whose proxies are trusted, must not get a profile's as well; who may not connect
-/// is never forgotten.
+/// A file that names who may connect, or whose proxies are trusted, must not get a profile's as well; who may not
+/// connect is never forgotten.
 fn clients(below: Clients, above: Clients) -> Clients {
     let allow = if above.allow.is_empty() { below.allow } else { above.allow };
     Clients {

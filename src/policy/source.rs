@@ -27,7 +27,8 @@ pub struct Source {
     lines: Arc<[usize]>,
     /// The built-in policy whose place it takes.
     instead_of: Option<&'static str>,
-    /// How many characters begin before every [`STRIDE`]th byte: a file may be one line, with a value at every other byte.
+    /// How many characters begin before every [`STRIDE`]th byte: a file may be one line, with a value at every other
+    /// byte.
     characters: Arc<[usize]>,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Parameters and what they are where main.cf does not say, in the order in which a Postfix daemon fills them in: all that
-//! one reads at its start, since a bad value ends it, whatever it is for. See global/mail_params.c of Postfix 3.7.
+//! Parameters and what they are where main.cf does not say, in the order in which a Postfix daemon fills them in: all
+//! that one reads at its start, since a bad value ends it, whatever it is for. See global/mail_params.c of Postfix 3.7.
 //! A table, and nothing else.
 #![forbid(unsafe_code)]
 

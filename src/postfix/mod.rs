@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is Postfix's and nothing else's: the daemon's command line, attributes, main.cf, the status protocol, log lines.
-//! Knows no policy, no plan and no sandbox; all but `log` is pure.
+//! What is Postfix's and nothing else's: the daemon's command line, attributes, main.cf, the status protocol, log
+//! lines. Knows no policy, no plan and no sandbox; all but `log` is pure.
 
 pub mod options;
 pub mod attributes;

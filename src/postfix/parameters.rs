@@ -63,8 +63,8 @@ pub struct Parameters {
     pub daemon_timeout: Duration,
     /// `export_environment`, expanded but not yet split.
     pub export_environment: String,
-    /// `spawnbox_log_name`: what follows the slash in the tag of log lines. `spawn` keeps patterns working that look for
-    /// the program which was there before.
+    /// `spawnbox_log_name`: what follows the slash in the tag of log lines. `spawn` keeps patterns working that look
+    /// for the program which was there before.
     pub log_name: String,
     /// `spawnbox_default_policy`, where it is set: the policy of services that have none of their own.
     pub default_policy: Option<String>,

@@ -63,7 +63,8 @@ fn a_session_is_killed_found_empty_and_removed() {
     slice.remove().unwrap();
 }
 
-/// Only who may write in the place can do that. Names are not secret, so none that is there is taken, whatever is in it.
+/// Only who may write in the place can do that. Names are not secret, so none that is there is taken, whatever is in
+/// it.
 #[test]
 fn the_place_is_nobody_elses_to_make_control_groups_in() {
     let Some(scene) = Scene::new("place") else { return };

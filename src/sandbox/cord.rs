@@ -45,8 +45,8 @@ impl Cord {
         socket::send_descriptors(self.0.as_fd(), environment, stdio)
     }
 
-    /// Takes the listener of a traced command, which comes before all other messages; `None` where the next one is another.
-    /// A cord that is not traced takes no descriptor.
+    /// Takes the listener of a traced command, which comes before all other messages; `None` where the next one is
+    /// another. A cord that is not traced takes no descriptor.
     pub fn receive_listener(&self) -> Result<Option<OwnedFd>, Errno> {
         let mut next = [0; LISTENER.len() + 1];
         match socket::peek(self.0.as_fd(), &mut next) {

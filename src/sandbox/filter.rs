@@ -69,8 +69,8 @@ const RELAY: &[libc::c_long] = &[
 ];
 
 /// Compiles the filter of a command, in the order of installation. Where its denials are told, the first program has a
-/// listener, which is to be given away under it. If the policy does not grant what that takes, a second program takes it
-/// away again, and denies it untold: the kernel obeys the stricter of two programs, see seccomp(2).
+/// listener, which is to be given away under it. If the policy does not grant what that takes, a second program takes
+/// it away again, and denies it untold: the kernel obeys the stricter of two programs, see seccomp(2).
 pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
     let denied =
         HAND_OVER.map(|call| call as u32).into_iter().filter(|call| *call <= filter.newest).filter_map(|call| {
@@ -90,15 +90,15 @@ pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
     }
 }
 
-/// Compiles the filter of a command that is only watched: what it denies is handed to the listener instead, and so is each
-/// call of another architecture.
+/// Compiles the filter of a command that is only watched: what it denies is handed to the listener instead, and so is
+/// each call of another architecture.
 pub fn watching(filter: &Filter) -> Result<Program, HostError> {
     let leaves = leaves(&Filter { denials: Denials::Told, ..filter.clone() }).map_err(refused)?;
     finished([head(libc::SECCOMP_RET_USER_NOTIF), tree(&islands(&leaves))].concat())
 }
 
-/// Compiles the filter of a command that is traced: the listener of its first program hears of what is denied, and of what
-/// is looked up and reached.
+/// Compiles the filter of a command that is traced: the listener of its first program hears of what is denied, and of
+/// what is looked up and reached.
 pub fn traced(filter: &Filter) -> Result<Vec<Program>, HostError> {
     compile(&calls::watched(filter))
 }
@@ -252,8 +252,8 @@ fn leaves(filter: &Filter) -> Result<Vec<Leaf>, BackendError> {
     Ok(leaves)
 }
 
-/// Calls that are answered otherwise than all around them, a few at a time, as one leaf that asks for their numbers: fewer
-/// instructions than two borders each.
+/// Calls that are answered otherwise than all around them, a few at a time, as one leaf that asks for their numbers:
+/// fewer instructions than two borders each.
 fn islands(leaves: &[Leaf]) -> Vec<Leaf> {
     const MOST: usize = 3;
     let mut grouped = Vec::new();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The reaper's part in naming what is denied: it takes each call that the command's filter hands out, tells of it up the
-//! cord, and answers as the policy does. Here and not in the supervisor: to read a command's memory may take as long
-//! as the command likes, and here it keeps its own session waiting alone, by a process without any right.
-//! It only ever refuses, so nothing that changes meanwhile can let a call pass, and it answers every call as long as there
-//! is a process that makes some: a call that ends a command ends it after any number of others. What that takes is time of
-//! the session's, in its control group and under its limits. Nothing here allocates.
+//! The reaper's part in naming what is denied: it takes each call that the command's filter hands out, tells of it up
+//! the cord, and answers as the policy does. Here and not in the supervisor: to read a command's memory may take as
+//! long as the command likes, and here it keeps its own session waiting alone, by a process without any right.
+//! It only ever refuses, so nothing that changes meanwhile can let a call pass, and it answers every call as long as
+//! there is a process that makes some: a call that ends a command ends it after any number of others. What that takes
+//! is time of the session's, in its control group and under its limits. Nothing here allocates.
 
 use super::denied::{self, Denied};
 use crate::log::Rate;
@@ -44,8 +44,8 @@ impl<'a> Hearer<'a> {
         Hearer {
             filter,
             state: State::Awaiting(channel),
-            // The supervisor takes no more than twice of both together. Who fails a thousand times and then dies of a call is
-            // told of with it.
+            // The supervisor takes no more than twice of both together. Who fails a thousand times and then dies of a
+            // call is told of with it.
             reports: Rate::new(50, Duration::from_secs(1), now),
             deaths: Rate::new(10, Duration::from_secs(2), now),
             untold: 0,

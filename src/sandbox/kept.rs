@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Network namespaces that a launcher keeps for a later session: to make one and to take it down costs more than all the
-//! rest of a sandbox. One is for one session at a time, and for another only once all of these are so:
+//! Network namespaces that a launcher keeps for a later session: to make one and to take it down costs more than all
+//! the rest of a sandbox. One is for one session at a time, and for another only once all of these are so:
 //!
-//! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`]): clients come over TCP, which
-//!   carries no descriptor away; no call makes a socket of a network, names one, or enters a namespace; no loopback.
+//! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`]): clients come over TCP,
+//!   which carries no descriptor away; no call makes a socket of a network, names one, or enters a namespace; no
+//!   loopback.
 //! * The first process of the session is dead. The kernel ends all others of its PID namespace before it says so.
-//! * The kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts each until it is
-//!   freed, also one that is closed and still in flight in another one's queue. What is not empty at once is given up.
+//! * The kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts each until it
+//!   is freed, also one that is closed and still in flight in another one's queue. What is not empty at once is given
+//!   up.
 //!
 //! So there is nothing that could remember: addresses, routes, rules, interfaces and sysctls need CAP_NET_ADMIN in the
 //! namespace, which belongs to the launcher's user namespace and not to the session's; abstract names end with their
@@ -25,8 +27,8 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// How many are known at most, free or in use; three descriptors each. With more sessions at once, the oldest take theirs
-/// with them when they end.
+/// How many are known at most, free or in use; three descriptors each. With more sessions at once, the oldest take
+/// theirs with them when they end.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
 const LATELY: u64 = 64;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! In a thread of each test's own, which alone changes its namespaces. As root; elsewhere it is said that it is not tried.
+//! In a thread of each test's own, which alone changes its namespaces. As root; elsewhere it is said that it is not
+//! tried.
 
 use super::*;
 use crate::sys::socket::send_descriptors;

@@ -47,8 +47,8 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd, open_files: Rlimit) -> ! {
     }
 }
 
-/// Lets go of everything that is the supervisor's. `open_files` is the limit that it was started with: it has raised its
-/// own, and only we may lower ours, whatever ids it works under.
+/// Lets go of everything that is the supervisor's. `open_files` is the limit that it was started with: it has raised
+/// its own, and only we may lower ours, whatever ids it works under.
 fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     let told = |e| HostError::new("separate the launcher from the supervisor", e);
     process::duplicate_onto(requests.as_raw_fd(), REQUESTS, libc::O_CLOEXEC)
@@ -67,8 +67,8 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     // A terminal's signals are for the supervisor; the launcher ends by end of file.
     process::new_session().map_err(told)?;
     process::set_umask(0);
-    // Sessions inherit them, so they are set once a service. What the supervisor was started with is nobody's here, nor is
-    // its watchdog. SIGPIPE stays ignored: a supervisor that is gone is an errno for us; a command has it set back.
+    // Sessions inherit them, so they are set once a service. What the supervisor was started with is nobody's here, nor
+    // is its watchdog. SIGPIPE stays ignored: a supervisor that is gone is an errno for us; a command has it set back.
     for signal in signal::changeable().filter(|&signal| signal != libc::SIGPIPE) {
         signal::set_disposition(signal, signal::Disposition::Default)
             .map_err(|e| HostError::new(format!("set signal {signal} to its default for sessions"), e))?;
@@ -209,10 +209,10 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
     process::exit(1)
 }
 
-/// Makes the first process of a session, with a copy of this memory. To share it would be faster, and tie all sessions of
-/// the service together: where a control group has no memory left, the kernel may choose its reaper, whose memory is as
-/// large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that fills
-/// its scratch file system would end the others' sessions.
+/// Makes the first process of a session, with a copy of this memory. To share it would be faster, and tie all sessions
+/// of the service together: where a control group has no memory left, the kernel may choose its reaper, whose memory is
+/// as large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that
+/// fills its scratch file system would end the others' sessions.
 fn clone(
     (prepared, networks): (&mut Prepared, &mut Option<Networks>),
     cord: &OwnedFd,

@@ -107,8 +107,8 @@ impl Launcher {
         self.prepared().unwrap_or(Err(told(Errno::EAGAIN)))
     }
 
-    /// Kills a launcher that is of no use and reaps it. One that cannot be killed is not waited for: it reads end of file,
-    /// and is a stray.
+    /// Kills a launcher that is of no use and reaps it. One that cannot be killed is not waited for: it reads end of
+    /// file, and is a stray.
     pub fn end(self) {
         // It is our own child and not yet reaped, so the number is still its own, and it dies of this.
         match nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL) {
@@ -117,9 +117,9 @@ impl Launcher {
         }
     }
 
-    /// Asks for a session, or for what shall be one, with this user id where the plan has a range of them. The cord's far
-    /// end and the cgroup's descriptor are not kept. EAGAIN means that the launcher is behind: try again when its socket is
-    /// writable.
+    /// Asks for a session, or for what shall be one, with this user id where the plan has a range of them. The cord's
+    /// far end and the cgroup's descriptor are not kept. EAGAIN means that the launcher is behind: try again when its
+    /// socket is writable.
     pub fn request(
         &self,
         (session, user, purpose): (u64, Option<u32>, Purpose),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What must hold of every filter that is compiled, and of every record that comes up a cord or from a launcher. For tests and fuzzers only.
+//! What must hold of every filter that is compiled, and of every record that comes up a cord or from a launcher. For
+//! tests and fuzzers only.
 
 use super::denied::{self, Denied};
 use super::launcher::Reply;

@@ -204,9 +204,9 @@ impl Line<'_> {
             // Its reaper has to be there to kill, so it ends by the end of the cord alone.
             return Ok(());
         }
-        // The command as PID 1 does not read the end of the cord, and a reaper that a process of its user on the host has
-        // stopped cannot. Who leaves the sessions to a copy of itself has no right to signal them then, so they stay. Here,
-        // because a change of ids or rights clears it.
+        // The command as PID 1 does not read the end of the cord, and a reaper that a process of its user on the host
+        // has stopped cannot. Who leaves the sessions to a copy of itself has no right to signal them then, so they
+        // stay. Here, because a change of ids or rights clears it.
         sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))?;
         // A supervisor that died before this sends no signal any more; the connection may lie in the cord all the same.
         match sys::process::hung_up(self.cord).map_err(|errno| (5, errno))? {
@@ -230,8 +230,8 @@ impl Line<'_> {
         sys::process::close_from(next).map_err(|errno| (1, errno))
     }
 
-    /// Makes the command's process, which goes on; the process that was here stays behind. Where they share their memory for
-    /// a while, it is this session's own, and of one user with one set of rights.
+    /// Makes the command's process, which goes on; the process that was here stays behind. Where they share their
+    /// memory for a while, it is this session's own, and of one user with one set of rights.
     fn leave_reaper(&mut self) -> Result<(), Refused> {
         // Blocked before the clone, or a command that ends at once would end unseen.
         sys::signal::set_mask(u64::MAX).map_err(|errno| (0, errno))?;
@@ -262,16 +262,16 @@ impl Line<'_> {
         reaper::run((self.cord, self.kill), signals, wards, hearer)
     }
 
-    /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy costs
-    /// the client time. It does not see the cord's end meanwhile. The end of the supervisor or of the PID namespace kills it
-    /// all the same, also where the command hangs in exec or was stopped; but one that has to kill its control group must
-    /// be awake. What a self-test makes has no program to execute.
+    /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy
+    /// costs the client time. It does not see the cord's end meanwhile. The end of the supervisor or of the PID
+    /// namespace kills it all the same, also where the command hangs in exec or was stopped; but one that has to kill
+    /// its control group must be awake. What a self-test makes has no program to execute.
     fn suspends(&self) -> bool {
         !self.prepared.kills_cgroup && self.test.is_none()
     }
 
-    /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the last
-    /// step but exec, which closes it here.
+    /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the
+    /// last step but exec, which closes it here.
     fn enforce_filters(&self) -> Result<(), Refused> {
         let (programs, hears) = match (&self.prepared.traced, &self.test) {
             (Some(traced), None) => (traced, Some((self.cord, LISTENER))),

@@ -2,9 +2,9 @@
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
 //! Where it lends the command its memory, it sleeps until the command has executed its program: `line.rs`.
 //! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup.
-//! Where there is a relay, it is told to finish when the command has ended, and waited for: the command's last words may
-//! still be in its hands. It holds 0-2 (/dev/null), the cord, a signalfd, the relay's channel and, where denied calls are
-//! told, their listener. It has the command's user and no rights, and runs under a filter of its own.
+//! Where there is a relay, it is told to finish when the command has ended, and waited for: the command's last words
+//! may still be in its hands. It holds 0-2 (/dev/null), the cord, a signalfd, the relay's channel and, where denied
+//! calls are told, their listener. It has the command's user and no rights, and runs under a filter of its own.
 
 use super::hearer::Hearer;
 use super::relay::FINISH;

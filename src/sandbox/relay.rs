@@ -3,9 +3,9 @@
 //! the session's own network. Of a connection it never has a byte in its memory: splice(2) moves them through pipes.
 //!
 //! Its filter lets it connect to the plan's peers and to nothing else: their addresses lie in memory that it cannot
-//! change, and the filter compares the pointer. (Not the kind of socket: it could speak TCP to the address and port of a
-//! UDP peer.) It holds /dev/null, the channel, listeners of the session's network, and what it has accepted and connected.
-//! It ends with the reaper, or, told to finish, when what the command has said has
+//! change, and the filter compares the pointer. (Not the kind of socket: it could speak TCP to the address and port of
+//! a UDP peer.) It holds /dev/null, the channel, listeners of the session's network, and what it has accepted and
+//! connected. It ends with the reaper, or, told to finish, when what the command has said has
 //! reached its peers, or when they have had time enough. Never allocates, decides nothing, and says nothing to anyone.
 
 mod flow;
@@ -28,7 +28,8 @@ use watch::{Watch, Whose};
 /// Where a relay keeps its end of the channel.
 pub(super) const CHANNEL: RawFd = super::line::CORD + 1;
 
-/// On the channel, and the only word that a relay says: it is confined. [`Record::Setup`] instead where it could not be.
+/// On the channel, and the only word that a relay says: it is confined. [`Record::Setup`] instead where it could not
+/// be.
 ///
 /// [`Record::Setup`]: super::report::Record::Setup
 pub(super) const READY: &[u8] = b"r";
@@ -251,8 +252,9 @@ impl Relay<'_> {
         Accepted::One
     }
 
-    /// There is no descriptor for another connection: it is accepted by that of the reserve, and reset. Where the kernel
-    /// refuses even that, nobody is accepted for a while, so that a listener which stays ready keeps no processor busy.
+    /// There is no descriptor for another connection: it is accepted by that of the reserve, and reset. Where the
+    /// kernel refuses even that, nobody is accepted for a while, so that a listener which stays ready keeps no
+    /// processor busy.
     fn turn_away(&mut self, peer: usize) -> Accepted {
         let Some(listener) = &self.listeners[peer] else { return Accepted::None };
         self.reserve = None;
@@ -279,9 +281,9 @@ impl Relay<'_> {
         }
     }
 
-    /// The command has ended. What it has said, also on connections that wait in a backlog, is carried to its end, if its
-    /// peers take it: one that does not read, or a process that the command has left and that goes on, must not keep the
-    /// session's place for as long as it likes.
+    /// The command has ended. What it has said, also on connections that wait in a backlog, is carried to its end, if
+    /// its peers take it: one that does not read, or a process that the command has left and that goes on, must not
+    /// keep the session's place for as long as it likes.
     fn finish(&mut self) {
         for peer in (0..self.prepared.datagrams).cycle().take(self.prepared.datagrams * LAST) {
             self.serve(peer);

@@ -23,8 +23,9 @@ pub(super) fn flags(landlock: &Landlock) -> u32 {
     if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 }
 }
 
-/// Builds that of the plan's relay: no file, no signal, no abstract socket, and of the TCP ports those of its peers. Where
-/// it carries datagrams, those of UDP are left to its filter: it answers to whatever port the command has asked from.
+/// Builds that of the plan's relay: no file, no signal, no abstract socket, and of the TCP ports those of its peers.
+/// Where it carries datagrams, those of UDP are left to its filter: it answers to whatever port the command has asked
+/// from.
 pub(super) fn relay(landlock: &Landlock, relay: &Relay) -> Result<OwnedFd, HostError> {
     let knows = |abi: ABI| landlock.abi >= abi as u32;
     let connect = knows(ABI::V4).then(|| relay.ports(Protocol::Tcp));

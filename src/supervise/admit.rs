@@ -27,8 +27,8 @@ pub(super) struct Admission {
 }
 
 /// Whether a failed accept(2) means no more than that the client has left, or another process was faster. Its manual
-/// page lists the errors of the network that concern one client only. Not EPERM: a filter or a security module says so each
-/// time, and leaves the client in the queue.
+/// page lists the errors of the network that concern one client only. Not EPERM: a filter or a security module says so
+/// each time, and leaves the client in the queue.
 pub(super) fn is_gone(errno: Errno) -> bool {
     matches!(
         errno,

@@ -261,8 +261,8 @@ impl Supervisor {
         }
     }
 
-    /// Kills a process that was made for a session and has no pidfd. It is our own child and not reaped, so the number is
-    /// its own.
+    /// Kills a process that was made for a session and has no pidfd. It is our own child and not reaped, so the number
+    /// is its own.
     fn kill_unheld(&mut self, pid: Pid) {
         let kill = || nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         if let Err(errno) = self.rights.whole(kill) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is served becomes something else while it is served: at the start of many services, and at each reload.
-//! A service whose plan is the same is not touched. Another plan gets a launcher of its own beside the old one, and takes
-//! over the listening sockets when a sandbox of its own was made and proven; until then the old one serves. Running
-//! sessions, and those that wait for a launcher, keep the plan that they came under.
+//! A service whose plan is the same is not touched. Another plan gets a launcher of its own beside the old one, and
+//! takes over the listening sockets when a sandbox of its own was made and proven; until then the old one serves.
+//! Running sessions, and those that wait for a launcher, keep the plan that they came under.
 
 use super::listener::Listener;
 use super::service::Service;

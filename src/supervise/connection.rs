@@ -47,8 +47,8 @@ pub fn refuse_descriptors(socket: BorrowedFd<'_>) -> Result<(), HostError> {
     }
 }
 
-/// Refuses descriptors over one connection, whose client may have sent some before: where somebody else made the listener,
-/// clients wait before we do. Then the connection itself is refused.
+/// Refuses descriptors over one connection, whose client may have sent some before: where somebody else made the
+/// listener, clients wait before we do. Then the connection itself is refused.
 pub(super) fn shut(connection: BorrowedFd<'_>) -> Result<(), HostError> {
     match pass_rights(connection) {
         // As the listener has it, or Linux before 6.16, where a client may send them at any time.

@@ -84,8 +84,8 @@ impl Denials {
     }
 }
 
-/// What a reaper may have told of since its session began: twice what it does by itself. Since then, and not in a moment:
-/// where the supervisor was stopped for a while, what came meanwhile is there at once.
+/// What a reaper may have told of since its session began: twice what it does by itself. Since then, and not in a
+/// moment: where the supervisor was stopped for a while, what came meanwhile is there at once.
 fn most(since: Duration) -> u64 {
     120 + 3 * since.as_secs()
 }

@@ -42,8 +42,8 @@ pub trait Door {
         Advice::Continue
     }
 
-    /// Nothing was accepted although somebody was there; `live` have a place of this service, one less than before where
-    /// it was kept for this client. The loop pauses where that is a reason to; `tell` says whether this is news.
+    /// Nothing was accepted although somebody was there; `live` have a place of this service, one less than before
+    /// where it was kept for this client. The loop pauses where that is a reason to; `tell` says whether this is news.
     fn not_accepted(&mut self, service: &str, live: usize, why: &NotAccepted, tell: Tell) -> Advice {
         let _ = live;
         match tell {
@@ -69,7 +69,8 @@ pub trait Door {
         Advice::Continue
     }
 
-    /// A command that is to be traced waits to be heard with this listener. Where it is dropped, the kernel answers ENOSYS.
+    /// A command that is to be traced waits to be heard with this listener. Where it is dropped, the kernel answers
+    /// ENOSYS.
     fn traced(&mut self, listener: OwnedFd) {
         drop(listener);
     }
@@ -79,8 +80,8 @@ pub trait Door {
         let _ = signal;
     }
 
-    /// SIGHUP came, where the supervisor takes it: what is to be served from here on. `None`: as before, and the door has said
-    /// why.
+    /// SIGHUP came, where the supervisor takes it: what is to be served from here on. `None`: as before, and the door
+    /// has said why.
     fn reloads(&mut self) -> Option<Wanted> {
         None
     }
@@ -117,8 +118,8 @@ pub enum Advice {
     Hold,
     /// Accept again.
     Accept,
-    /// Accept nothing more, and end this process at once and well: a copy of it goes on with the sessions that there are,
-    /// and their limits. Where only a parent hears how a command ended, the same as [`Advice::Drain`].
+    /// Accept nothing more, and end this process at once and well: a copy of it goes on with the sessions that there
+    /// are, and their limits. Where only a parent hears how a command ended, the same as [`Advice::Drain`].
     Leave,
     /// Accept nothing more, and return after the last session.
     Drain,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who is let in to a service, by what its plan says of clients; and what is said of those who are not.
-//! Pure: the time is handed in. A client that is refused costs no other one its place, nor a part of the service's rate.
+//! Pure: the time is handed in. A client that is refused costs no other one its place, nor a part of the service's
+//! rate.
 
 use super::client::Client;
 use super::quiet::Quiet;
@@ -59,8 +60,8 @@ impl Gate {
         self.rate.as_mut().and_then(|rate| rate.next(now))
     }
 
-    /// Whether a proxy has connected that says who its client is. Where one may, all clients come through one: the first
-    /// bytes of others are theirs to choose.
+    /// Whether a proxy has connected that says who its client is. Where one may, all clients come through one: the
+    /// first bytes of others are theirs to choose.
     pub(super) fn expects_header(&self, client: &Client) -> Result<bool, Turned> {
         let proxies = &self.clients.proxies;
         match proxies.iter().any(|who| is_of(client, who)) {

@@ -32,8 +32,8 @@ impl Idle {
         Some(Idle { limit, carried: (0, 0), since: began, at: began.checked_add(limit)? })
     }
 
-    /// Looks at what the connection has carried. A byte that is sent again counts once: a client that is gone, to whom the
-    /// kernel sends the same again and again, is idle.
+    /// Looks at what the connection has carried. A byte that is sent again counts once: a client that is gone, to whom
+    /// the kernel sends the same again and again, is idle.
     pub(super) fn look(&mut self, traffic: Traffic, now: Instant) -> Look {
         let carried = (traffic.sent, traffic.received);
         if carried != self.carried {

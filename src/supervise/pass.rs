@@ -35,10 +35,10 @@ impl Passing {
 }
 
 impl Supervisor {
-    /// Somebody has come who will hand a client over. An id of the session's own is claimed when the client comes, not here:
-    /// daemons of which none ever hands over would keep a range that is shared from everybody. The plan sees to it that a
-    /// range has an id for each of a service's sessions, so only where other services or supervisors have the rest can a
-    /// client come for whom none is left: it is refused with a line that says so.
+    /// Somebody has come who will hand a client over. An id of the session's own is claimed when the client comes, not
+    /// here: daemons of which none ever hands over would keep a range that is shared from everybody. The plan sees to
+    /// it that a range has an id for each of a service's sessions, so only where other services or supervisors have the
+    /// rest can a client come for whom none is left: it is refused with a line that says so.
     pub(super) fn expect_client(&mut self, number: usize, passer: Passer, door: &mut dyn Door) {
         let id = self.passing.next;
         if let Err(errno) = self.watch.add(&passer, Token::Passer(id)) {

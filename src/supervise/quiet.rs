@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether to say something that may happen again and again: once a minute, with a count of what was not said meanwhile.
-//! A session's own line is not its concern: that one is always written. Pure.
+//! Whether to say something that may happen again and again: once a minute, with a count of what was not said
+//! meanwhile. A session's own line is not its concern: that one is always written. Pure.
 
 use std::fmt;
 use std::time::{Duration, Instant};

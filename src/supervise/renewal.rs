@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A launcher that takes the place of another: of one that is gone, or of one that shows what is no longer there.
-//! Preparing may take long, on a dead file system for ever, so nobody waits for it: until the next launcher is ready the
-//! old one serves, and where there is none the sessions stay in the queue.
+//! Preparing may take long, on a dead file system for ever, so nobody waits for it: until the next launcher is ready
+//! the old one serves, and where there is none the sessions stay in the queue.
 
 use super::files::OpenFiles;
 use super::service::Service;

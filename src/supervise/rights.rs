@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whose rights the loop has. A daemon of Postfix works as the mail owner and stays root by its real and saved ids; what
-//! needs root takes its rights back for as long as it lasts: making a sandbox, killing one, and its cgroup.
+//! Whose rights the loop has. A daemon of Postfix works as the mail owner and stays root by its real and saved ids;
+//! what needs root takes its rights back for as long as it lasts: making a sandbox, killing one, and its cgroup.
 
 use crate::host::{HostError, errno_text};
 use nix::errno::Errno;
@@ -34,8 +34,8 @@ impl Rights {
             // Something that needs root does something else that does.
             return act();
         }
-        // The real and saved ids are root's, so this can fail only by a filter around us. Then what is done fails too, and
-        // says so: nothing is skipped.
+        // The real and saved ids are root's, so this can fail only by a filter around us. Then what is done fails too,
+        // and says so: nothing is skipped.
         let _ = seteuid(Uid::from_raw(0));
         let done = act();
         go_back(uid);
@@ -43,9 +43,9 @@ impl Rights {
     }
 }
 
-/// Does something as this user. For root without CAP_KILL, as under Debian 13's postfix.service, who may signal no process
-/// of another user, and take on every user's effective id. Its real and saved ids stay root's, so that no process of the
-/// user's can signal us meanwhile, see kill(2).
+/// Does something as this user. For root without CAP_KILL, as under Debian 13's postfix.service, who may signal no
+/// process of another user, and take on every user's effective id. Its real and saved ids stay root's, so that no
+/// process of the user's can signal us meanwhile, see kill(2).
 pub(super) fn as_user<T>(user: u32, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     let before = geteuid();
     seteuid(Uid::from_raw(user))?;

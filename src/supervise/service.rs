@@ -88,8 +88,8 @@ impl Service {
         Ok(Service::new((number, plan), (listeners, limit), (own, users), (Some(launcher), shown)))
     }
 
-    /// A service without a launcher, which accepts nobody before it has one that was proven. It may be there to take the place
-    /// of another one.
+    /// A service without a launcher, which accepts nobody before it has one that was proven. It may be there to take
+    /// the place of another one.
     pub(super) fn unproven(
         number: usize,
         plan: Plan,

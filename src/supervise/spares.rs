@@ -3,10 +3,10 @@
 //! them when the service changes. What a spare is and why nobody reaches it: `sandbox::spare`.
 //!
 //! Their number follows the clients: one more for each who finds none, one less for every while in which none does.
-//! A spare is in nobody's way. It is made when the loop has nothing else to do, one at a time; together with the sessions
-//! there are never more than the service may have at once, so that it takes no memory, descriptor or user id that a
-//! session would not; it is no session for the front door, and no reason to stay. One that fails costs its client a
-//! moment, and the service its spares for a while: nobody learns how often clients come by killing them.
+//! A spare is in nobody's way. It is made when the loop has nothing else to do, one at a time; together with the
+//! sessions there are never more than the service may have at once, so that it takes no memory, descriptor or user id
+//! that a session would not; it is no session for the front door, and no reason to stay. One that fails costs its
+//! client a moment, and the service its spares for a while: nobody learns how often clients come by killing them.
 
 use super::outcome::Outcome;
 use super::quiet::Quiet;
@@ -19,8 +19,8 @@ use crate::host::errno_text;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long a spare may take to say that it has its client's connection. It is one receipt away from it; a second is for
-/// hosts that have no processor to spare, and for a spare that was asked for just now.
+/// How long a spare may take to say that it has its client's connection. It is one receipt away from it; a second is
+/// for hosts that have no processor to spare, and for a spare that was asked for just now.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long after a client came the next spare is made, at the earliest: clients who came with it are served first.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -76,7 +76,8 @@ impl Spares {
         (self.wanted, self.missed) = ((self.wanted + 1).min(self.most), now);
     }
 
-    /// Wants fewer the longer no client has found none. What waits already is not let go for that: the next clients use it.
+    /// Wants fewer the longer no client has found none. What waits already is not let go for that: the next clients use
+    /// it.
     fn fade(&mut self, now: Instant) {
         let spans = now.saturating_duration_since(self.missed).as_secs() / FADE.as_secs();
         let spans = u32::try_from(spans).unwrap_or(u32::MAX);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The self-test of a service: before the first client comes, a sandbox is made as for one, and proves each of its
 //! layers where it would execute the command. A step that succeeded may have done nothing: only what is seen counts.
-//! The one place that waits, with a deadline. At the start nobody is served yet; where a service is new or changed while
-//! others are served, their clients wait as well, and that deadline is a short one.
+//! The one place that waits, with a deadline. At the start nobody is served yet; where a service is new or changed
+//! while others are served, their clients wait as well, and that deadline is a short one.
 
 use super::door::sentence;
 use crate::host::errno_text;

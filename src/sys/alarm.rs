@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An alarm that ends a process which has stood still for too long, in three steps, so that a clock which jumps does not:
-//! see util/watchdog.c of Postfix, whose daemons have one.
+//! An alarm that ends a process which has stood still for too long, in three steps, so that a clock which jumps does
+//! not: see util/watchdog.c of Postfix, whose daemons have one.
 
 use super::signal::{Disposition, set_disposition, set_mask};
 use nix::errno::Errno;

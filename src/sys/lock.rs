@@ -31,8 +31,8 @@ pub fn install_filter(program: &[libc::sock_filter]) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
-/// The same, with a listener for the calls that the filter hands out: its descriptor, close-on-exec. EBUSY where a filter
-/// that is in force has one already, see seccomp(2).
+/// The same, with a listener for the calls that the filter hands out: its descriptor, close-on-exec. EBUSY where a
+/// filter that is in force has one already, see seccomp(2).
 pub fn install_listener(program: &[libc::sock_filter]) -> Result<RawFd, Errno> {
     let length = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
     let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };

@@ -62,8 +62,8 @@ pub fn refuse(listener: BorrowedFd<'_>, id: u64, errno: i32) -> Result<(), Errno
     answer(listener, libc::seccomp_notif_resp { id, val: 0, error: -errno, flags: 0 })
 }
 
-/// Lets the call be made as if nobody had asked. Whoever made it may have changed meanwhile what its arguments point at, so
-/// what was seen of it proves nothing. ENOENT: nobody waits any more.
+/// Lets the call be made as if nobody had asked. Whoever made it may have changed meanwhile what its arguments point
+/// at, so what was seen of it proves nothing. ENOENT: nobody waits any more.
 pub fn resume(listener: BorrowedFd<'_>, id: u64) -> Result<(), Errno> {
     let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
     answer(listener, libc::seccomp_notif_resp { id, val: 0, error: 0, flags })

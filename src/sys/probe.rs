@@ -49,8 +49,8 @@ pub fn die_after(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
-/// Makes a call by its number with a first argument of -1 and zeroes: for calls that take it for a descriptor, or for an
-/// address with a length of zero, and touch nothing then.
+/// Makes a call by its number with a first argument of -1 and zeroes: for calls that take it for a descriptor, or for
+/// an address with a length of zero, and touch nothing then.
 pub fn call_with_nonsense(number: libc::c_long) -> Result<(), Errno> {
     // SAFETY: nothing can be read or written through a bad descriptor, or through an address with no length.
     checked(unsafe { libc::syscall(number, -1_i64, 0_i64, 0_i64, 0_i64, 0_i64, 0_i64) }).map(drop)

@@ -105,9 +105,9 @@ impl Stack {
     }
 }
 
-/// clone(2) as vfork(2) does it, on a stack of its own: the caller sleeps until `child` has executed a program or ended,
-/// and what that does to memory until then is done to the caller's. Where it returns, it ends with that status. A signal
-/// that kills the caller ends its sleep. libc's wrapper runs no handler and takes no lock.
+/// clone(2) as vfork(2) does it, on a stack of its own: the caller sleeps until `child` has executed a program or
+/// ended, and what that does to memory until then is done to the caller's. Where it returns, it ends with that status.
+/// A signal that kills the caller ends its sleep. libc's wrapper runs no handler and takes no lock.
 pub fn clone_suspended<F: FnOnce() -> i32>(stack: Stack, child: F) -> Result<Pid, Errno> {
     extern "C" fn begin<F: FnOnce() -> i32>(child: *mut libc::c_void) -> libc::c_int {
         // SAFETY: the closure below, which is there as long as the caller sleeps, and which nobody else takes.

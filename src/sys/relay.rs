@@ -12,8 +12,8 @@ use std::time::Instant;
 /// Room for one address; the kernel asks for no alignment beyond its first member's.
 const SLOT: usize = 32;
 
-/// The addresses of a relay's peers, in memory that cannot be written any more. A filter sees the pointer that connect(2)
-/// is called with, not what is behind it: where that cannot change, the one stands for the other.
+/// The addresses of a relay's peers, in memory that cannot be written any more. A filter sees the pointer that
+/// connect(2) is called with, not what is behind it: where that cannot change, the one stands for the other.
 #[derive(Debug)]
 pub struct Peers {
     page: *const u8,

@@ -91,9 +91,9 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno>
     Errno::result(got).map(|length| length as usize)
 }
 
-/// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec. EMFILE where not all of them fit under
-/// the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2). The bytes are there
-/// then, so that whoever is meant by them can be told.
+/// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec. EMFILE where not all of them fit
+/// under the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2). The bytes
+/// are there then, so that whoever is meant by them can be told.
 pub fn receive_descriptors(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
@@ -163,7 +163,8 @@ pub struct Traffic {
     pub last: Duration,
 }
 
-/// What a TCP connection has carried, by `struct tcp_info` in linux/tcp.h (Linux 4.19), which libc's structure ends before.
+/// What a TCP connection has carried, by `struct tcp_info` in linux/tcp.h (Linux 4.19), which libc's structure ends
+/// before.
 pub fn tcp_traffic(socket: BorrowedFd<'_>) -> Result<Traffic, Errno> {
     // Words of 64 bits: `tcpi_last_data_sent` and `tcpi_last_data_recv`, milliseconds, are the second halves of theirs.
     const LAST_SENT: usize = 5;
@@ -199,8 +200,8 @@ pub enum Peeked {
     Nothing,
 }
 
-/// Looks at what is queued on a UNIX socket and takes nothing. Without room for control data the kernel drops its copy of
-/// that and says so in a flag, see recvmsg(2).
+/// Looks at what is queued on a UNIX socket and takes nothing. Without room for control data the kernel drops its copy
+/// of that and says so in a flag, see recvmsg(2).
 pub fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<Peeked, Errno> {
     let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let mut header = message(&mut iov, std::ptr::null_mut(), 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `open.txt`: the attacks that are known to work, by setting and by what the host lacks, and those that cannot be tried;
-//! and whether that is so.
+//! `open.txt`: the attacks that are known to work, by setting and by what the host lacks, and those that cannot be
+//! tried; and whether that is so.
 
 use super::tried::{Found, Verdict};
 use crate::scene::needs;

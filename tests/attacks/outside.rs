@@ -150,7 +150,8 @@ fn overtime(setting: &Setting<'_>) -> Vec<Found> {
 
 /// Lines that the command would like to have written, in the server's log.
 fn forged(setting: &Setting<'_>) -> Found {
-    // Again where the line of the session was lost: nobody waits for a log that is full, as it can be on a slow machine.
+    // Again where the line of the session was lost: nobody waits for a log that is full, as it can be on a slow
+    // machine.
     host::eventually("a session is in the log", patience(), || {
         let client = (setting.connect)().send(format!("{} do=forge\n", setting.facts()).as_bytes());
         let _ = whatever(client);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The same attacks on the command of other programs that hand it a connection or confine it, so that their counts on the
-//! page can be made again. Nothing is asked of them but that something works and something does not. Not here: systemd,
-//! which has to be process 1, and firejail, which serves only users with a home.
+//! The same attacks on the command of other programs that hand it a connection or confine it, so that their counts on
+//! the page can be made again. Nothing is asked of them but that something works and something does not. Not here:
+//! systemd, which has to be process 1, and firejail, which serves only users with a home.
 
 use super::aim::Targets;
 use super::open::count;

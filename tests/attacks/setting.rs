@@ -41,8 +41,8 @@ pub(super) enum Users {
     One,
 }
 
-/// The limit on time and on processor time: two seconds of a real machine. Every attempt has a process of its own, whose
-/// start alone takes an emulated one a good part of a second.
+/// The limit on time and on processor time: two seconds of a real machine. Every attempt has a process of its own,
+/// whose start alone takes an emulated one a good part of a second.
 fn few_seconds() -> u64 {
     1 + a_second().as_secs()
 }
@@ -184,8 +184,8 @@ impl Setting<'_> {
     }
 }
 
-/// An inetd of ten lines: each connection is handed to a command of another user, below the program of these words where
-/// there are any, and that is all.
+/// An inetd of ten lines: each connection is handed to a command of another user, below the program of these words
+/// where there are any, and that is all.
 pub(super) fn inetd(words: &[String], play: impl FnOnce(&dyn Fn() -> Client, &Targets)) {
     let room = room();
     let targets = Targets::make(&room);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The measure of all: accept, vfork, exec, and nothing else. No user is changed for a connection, no limit set, nothing
-//! logged, nobody waited for. What another server adds to this is what it costs.
+//! The measure of all: accept, vfork, exec, and nothing else. No user is changed for a connection, no limit set,
+//! nothing logged, nobody waited for. What another server adds to this is what it costs.
 // The child shares this program's memory until it execs, as after vfork(2), which has no safe wrapper.
 #![allow(unsafe_code)]
 

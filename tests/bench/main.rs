@@ -3,8 +3,8 @@
 //! with a bare accept, vfork and exec. What is compared are ratios of one run: no figure of another run or machine.
 //!
 //! It prints a picture and tables, writes every figure as JSON, and with `--readme` puts both into the README. A peer
-//! that is not installed is left out in words. `cargo test` runs a short form, which shows that the harness works: every
-//! server that is there answers, every figure is there, and no time is asserted.
+//! that is not installed is left out in words. `cargo test` runs a short form, which shows that the harness works:
+//! every server that is there answers, every figure is there, and no time is asserted.
 //!
 //! All of it plays in a network, mounts and control groups of its own, which are gone when it ends.
 

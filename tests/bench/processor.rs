@@ -3,9 +3,9 @@
 //!
 //! A server's own time is what its control group has used, which counts every process that was in it, to the
 //! nanosecond, also those that are gone. What the kernel puts off (the end of namespaces, of files, of memory) is done
-//! by its own threads: theirs is added, after they have come to rest, less what they take when nothing happens. All other
-//! time in which a processor was not idle is foreign: the machine's, less that of the group, the kernel's threads and
-//! this program.
+//! by its own threads: theirs is added, after they have come to rest, less what they take when nothing happens. All
+//! other time in which a processor was not idle is foreign: the machine's, less that of the group, the kernel's threads
+//! and this program.
 
 use crate::group::Group;
 use nix::sys::resource::{UsageWho, getrusage};

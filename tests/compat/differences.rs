@@ -22,8 +22,8 @@ pub(super) enum Kind {
     Missing,
 }
 
-/// Every line that is no comment: `accepted ROW REASON` or `missing ROW REASON`; those that begin with `before 3.10` only
-/// where an older Postfix is installed.
+/// Every line that is no comment: `accepted ROW REASON` or `missing ROW REASON`; those that begin with `before 3.10`
+/// only where an older Postfix is installed.
 pub(super) fn read() -> Vec<Difference> {
     of(version())
 }

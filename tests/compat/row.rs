@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One row: a service of master.cf, the sentence that it proves, and how that is seen.
-//! Knows nothing about who serves it. In its texts `@name` stands for the row's name, `@spawn` for the daemon's, `@room`
-//! for a directory that everyone can read, `@spool` for one that everyone can write and `@script` for the row's script.
+//! Knows nothing about who serves it. In its texts `@name` stands for the row's name, `@spawn` for the daemon's,
+//! `@room` for a directory that everyone can read, `@spool` for one that everyone can write and `@script` for the row's
+//! script.
 
 use super::at::At;
 use std::sync::Arc;

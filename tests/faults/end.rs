@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A call that fails while the program is told to end: it ends all the same, takes its session along, and leaves nothing
-//! that it does not name.
+//! A call that fails while the program is told to end: it ends all the same, takes its session along, and leaves
+//! nothing that it does not name.
 
 use super::bench::service;
 use super::strace::{Counts, Injection, Trace, Tracer};

@@ -121,8 +121,8 @@ fn looks_like_no_cgroups(injection: &Injection, text: &str, expected: &str) -> b
     ["faccessat2", "statx"].contains(&injection.call.as_str()) && text == without
 }
 
-/// Where an optional path seems to be closed to us, nothing of it is shown: the command finds less, or not even its loader,
-/// which its session says.
+/// Where an optional path seems to be closed to us, nothing of it is shown: the command finds less, or not even its
+/// loader, which its session says.
 fn looks_like_no_path(injection: &Injection, text: &str, expected: &str) -> bool {
     let looks = ["readlink", "statx", "newfstatat"].contains(&injection.call.as_str());
     let expected: Vec<&str> = expected.split_whitespace().collect();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a sandbox is like, in words that are the same for every session of a service: whatever is missing from it shows.
+//! What a sandbox is like, in words that are the same for every session of a service: whatever is missing from it
+//! shows.
 
 use crate::scene::{Server, host, patience};
 use std::time::{Duration, Instant};

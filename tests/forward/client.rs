@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The client's own connection, which a relay carries beside its peers': whole, to the last byte, and no way to the host.
+//! The client's own connection, which a relay carries beside its peers': whole, to the last byte, and no way to the
+//! host.
 
 use super::forwarding;
 use crate::scene::{Client, Scene, a_second};

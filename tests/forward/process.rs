@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The relay as a process: it ends with its session, is held to its limits, and can neither be used nor hurt by the command.
+//! The relay as a process: it ends with its session, is held to its limits, and can neither be used nor hurt by the
+//! command.
 
 use super::{forwarding, relay_of, session_of};
 use crate::scene::{a_second, host, patience};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names that somebody exchanges while they are looked at: what a policy shows, and the policy itself. Whatever is seen is
-//! what may be seen, or nothing.
+//! Names that somebody exchanges while they are looked at: what a policy shows, and the policy itself. Whatever is seen
+//! is what may be seen, or nothing.
 
 use crate::scene::{host, patience, scene, stage};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -91,7 +91,8 @@ fn a_start_in_the_middle_of_an_exchange_shows_what_may_be_seen_or_is_refused() {
     let setting = format!("files.read=[\"{}\"]", shown.display());
     let exchange = Exchange::begin(shown.clone(), link);
     for _ in 0..15 {
-        // A link that is there from the start on is the operator's, and leads where it leads: not so one that comes later.
+        // A link that is there from the start on is the operator's, and leads where it leads: not so one that comes
+        // later.
         match scene("strict").set(&setting).probe(&format!("list {}", shown.display())).listen_if_it_can() {
             Ok(server) => {
                 let seen = server.connect().rest();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Nobody writes our log but we: neither what an operator names, nor what a client or a command does, makes a line that we
-//! did not write, speaks to a terminal, or hides one that we did.
+//! Nobody writes our log but we: neither what an operator names, nor what a client or a command does, makes a line that
+//! we did not write, speaks to a terminal, or hides one that we did.
 
 use crate::scene::{scene, stage};
 
@@ -63,9 +63,9 @@ fn a_thousand_clients_that_hang_up_leave_a_line_each_and_no_more() {
     assert!(log.lines().count() < count + 10, "{log}");
 }
 
-/// What the log says of time it reads from a clock that never goes back: a step of the host's clock ends no session, gives
-/// none more time, and stops no pause; `clock::` takes such steps. Only the time of day on a line of syslog comes from the
-/// other clock.
+/// What the log says of time it reads from a clock that never goes back: a step of the host's clock ends no session,
+/// gives none more time, and stops no pause; `clock::` takes such steps. Only the time of day on a line of syslog comes
+/// from the other clock.
 #[test]
 fn no_limit_and_no_pause_asks_the_clock_that_can_be_set() {
     let mut files = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];

@@ -7,7 +7,8 @@ use super::private::in_private;
 use crate::scene::stage::room;
 use crate::scene::{Client, host, patience};
 
-/// The daemon's ids and rights, once it is not root any more: both are for the moment in which they make or end a command.
+/// The daemon's ids and rights, once it is not root any more: both are for the moment in which they make or end a
+/// command.
 fn ids(daemon: u32) -> Vec<String> {
     let effective = || host::status_of(daemon, "Uid").and_then(|ids| Some(ids.split('\t').nth(1)?.to_string()));
     host::eventually("it is not root", patience(), || effective().is_some_and(|uid| uid != "0"));

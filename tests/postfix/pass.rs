@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The transport type `pass`, beyond what spawn(8) does with it: who hands a client over keeps nobody else waiting, and is
-//! not forgotten at a reload.
+//! The transport type `pass`, beyond what spawn(8) does with it: who hands a client over keeps nobody else waiting, and
+//! is not forgotten at a reload.
 
 use super::instance::Postfix;
 use super::private::in_private;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A crowd of clients while Postfix is reloaded again and again: whoever connects is served. Knows nothing about by whom.
+//! A crowd of clients while Postfix is reloaded again and again: whoever connects is served. Knows nothing about by
+//! whom.
 
 use super::instance::Postfix;
 use crate::scene::{host, patience};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The calls of a profile, as `explain --seccomp` lists them, each made once with each of its conditions; every other call
-//! of the architecture; and each call that has conditions, with arguments that meet none.
+//! The calls of a profile, as `explain --seccomp` lists them, each made once with each of its conditions; every other
+//! call of the architecture; and each call that has conditions, with arguments that meet none.
 
 use super::all;
 use crate::isolation::unfiltered;
@@ -40,7 +40,8 @@ impl Condition {
     }
 }
 
-/// What a profile says of its calls: the ways to make each, one of which has to be met. A call that is not in it is denied.
+/// What a profile says of its calls: the ways to make each, one of which has to be met. A call that is not in it is
+/// denied.
 fn listed(scene: &Scene) -> BTreeMap<Sysno, Vec<Vec<Condition>>> {
     let text = scene.clone().explain(&["--seccomp", "--json"]).exits(0).stdout;
     let page: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
@@ -89,12 +90,12 @@ fn made(scene: &Scene, words: &BTreeSet<String>) -> BTreeMap<String, String> {
     said.split(' ').map(|pair| pair.split_once('=').expect("a pair")).map(|(a, b)| (a.into(), b.into())).collect()
 }
 
-/// What a call that is denied ends with, but for SIGSYS: errnos of the filter's own that the kernel has not for arguments
-/// like these. ENOSYS is what a library takes for an older kernel.
+/// What a call that is denied ends with, but for SIGSYS: errnos of the filter's own that the kernel has not for
+/// arguments like these. ENOSYS is what a library takes for an older kernel.
 const DENIED: [&str; 5] = ["SIGSYS", "ENOSYS", "ENOTTY", "EAFNOSUPPORT", "ENOPROTOOPT"];
 
-/// Calls that the kernel shows no filter: its own trampolines make them, and to anybody else it answers with a signal or
-/// an error. See `seccomp_uprobe_exception` of Linux's kernel/seccomp.c.
+/// Calls that the kernel shows no filter: its own trampolines make them, and to anybody else it answers with a signal
+/// or an error. See `seccomp_uprobe_exception` of Linux's kernel/seccomp.c.
 const UNSEEN: [&str; 2] = ["uretprobe", "uprobe"];
 
 #[test]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The paths of a profile, each used in the way it is granted: read, executed, written to, spoken to. Beside that: written
-//! to where it may be read, executed where it may only be read, and its neighbour in the same directory.
+//! The paths of a profile, each used in the way it is granted: read, executed, written to, spoken to. Beside that:
+//! written to where it may be read, executed where it may only be read, and its neighbour in the same directory.
 //!
-//! So that the sandbox says no and not the file's mode, what a profile shows beside the trees of `strict` is replaced, in
-//! the mounts of this test, by what the command's user may write and execute.
+//! So that the sandbox says no and not the file's mode, what a profile shows beside the trees of `strict` is replaced,
+//! in the mounts of this test, by what the command's user may write and execute.
 
 use super::all;
 use crate::postfix::private::{attach, in_private};

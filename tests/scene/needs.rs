@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a test needs of the host. A test whose need is not met says so and is skipped; where `SPAWNBOX_TESTS=must` it
-//! fails, unless `SPAWNBOX_LACKS` names the need: a list, separated by commas, of what this machine is known not to have.
-//! What that list names and the machine has after all fails too, so that the list cannot grow stale.
+//! fails, unless `SPAWNBOX_LACKS` names the need: a list, separated by commas, of what this machine is known not to
+//! have. What that list names and the machine has after all fails too, so that the list cannot grow stale.
 
 use super::{host, stage};
 use std::io::Write;

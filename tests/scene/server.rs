@@ -23,7 +23,8 @@ struct Log {
 }
 
 impl Server {
-    /// Starts the program and waits until it has said which port it listens on, or, for a UNIX socket, until it is there.
+    /// Starts the program and waits until it has said which port it listens on, or, for a UNIX socket, until it is
+    /// there.
     pub(crate) fn start(command: Command, address: &str) -> Server {
         Server::start_if_it_can(command, address)
             .unwrap_or_else(|(status, log)| panic!("the server did not come up: {status}\n{log}"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the scenes play: a directory that the program's trust in paths and an ordinary user's rights both reach.
-//! The source tree may lie below a home directory that is closed, and /tmp is anyone's to write, which a policy must not be.
+//! The source tree may lie below a home directory that is closed, and /tmp is anyone's to write, which a policy must
+//! not be.
 
 use std::fs::{self, Permissions};
 use std::io::Write;

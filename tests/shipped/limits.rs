@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Every limit that a policy itself writes is the one that holds: `explain` names the policy's line for it, and a session
-//! has it. A limit that a profile makes smaller is written in vain unless the policy overrides it by name.
+//! Every limit that a policy itself writes is the one that holds: `explain` names the policy's line for it, and a
+//! session has it. A limit that a profile makes smaller is written in vain unless the policy overrides it by name.
 
 use super::service::Service;
 use super::text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether what an operator reads, where a policy lacks a grant, names that grant: the refusal to start, a line that says
-//! that no session can begin, or one on a denied call. What a command itself says does not count.
+//! Whether what an operator reads, where a policy lacks a grant, names that grant: the refusal to start, a line that
+//! says that no session can begin, or one on a denied call. What a command itself says does not count.
 //!
 //! `unnamed.txt` lists the grants that no line of the log names, each with the reason. A grant that is listed and named
 //! fails, so the list only shrinks. `trace` has to name each of them, see [`super::traced`].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether `trace` names a grant that is missing and of which the log says nothing: among the lines that it prints for a
-//! policy, one is of that grant, or of what lies below it, and is not printed with all grants.
+//! Whether `trace` names a grant that is missing and of which the log says nothing: among the lines that it prints for
+//! a policy, one is of that grant, or of what lies below it, and is not printed with all grants.
 
 use super::named::parts;
 use super::service::Service;
@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What a policy in this file lacks, by `trace` while the service does, or tries to do, its work: each as it is written.
+/// What a policy in this file lacks, by `trace` while the service does, or tries to do, its work: each as it is
+/// written.
 pub(super) fn grants(service: &Service, log: &Log, policy: &Path, out: &Path) -> BTreeSet<String> {
     let out_option = format!("--out={}", out.display());
     let server = start_as("trace", service, &policy.display().to_string(), &["--json", &out_option]);

@@ -132,8 +132,8 @@ fn may_execute(metadata: &Metadata, identity: &Identity) -> bool {
     metadata.mode() & bit != 0
 }
 
-/// What the kernel opens in place of a script, one after the other: each as it is written in the one before, and without
-/// links. Ends where this host has none.
+/// What the kernel opens in place of a script, one after the other: each as it is written in the one before, and
+/// without links. Ends where this host has none.
 pub(in crate::front) fn interpreters(program: &Path) -> impl Iterator<Item = (PathBuf, PathBuf)> {
     let next = |program: &Path| {
         let written = interpreter(program)?;

@@ -50,7 +50,8 @@ pub(in crate::front) enum From {
     does not pass check, or under it the command does not do the same.")]
 #[command(group = clap::ArgGroup::new("file").required(true).args(["out", "merge"]))]
 pub(in crate::front) struct Learn {
-    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its connection]
+    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its
+    /// connection]
     #[arg(value_name = "ADDR")]
     pub(in crate::front) address: Option<Address>,
     /// Write a new policy, which must not be there yet
@@ -93,7 +94,8 @@ pub(in crate::front) struct Learn {
     the policy lacks, ready to be added. What this host does not have either is no denial.\n\
     Exit status: as of run, or of listen where there is an address.")]
 pub(in crate::front) struct Trace {
-    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its connection]
+    /// Listen here, as `listen` does, and run the command for each connection [default: standard input is its
+    /// connection]
     #[arg(value_name = "ADDR")]
     pub(in crate::front) address: Option<Address>,
     /// How many connections are traced [default: until Ctrl-C]

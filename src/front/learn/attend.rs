@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Attends one run of a command, watched or in a sandbox, until it ends: hears its calls, feeds it, takes what it prints,
-//! and ends what it leaves behind.
+//! Attends one run of a command, watched or in a sandbox, until it ends: hears its calls, feeds it, takes what it
+//! prints, and ends what it leaves behind.
 
 mod signals;
 mod feed;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is to be written: the needs, less what the policy and the profiles that it extends grant. Looks at nothing but links.
+//! What is to be written: the needs, less what the policy and the profiles that it extends grant. Looks at nothing but
+//! links.
 
 use super::collapse::{collapse, is_secret};
 use super::cover::{Cover, Port};
@@ -287,8 +288,8 @@ fn is_one(peer: &Peer) -> bool {
     peer.to_string().parse::<Peer>().is_ok()
 }
 
-/// What comes to nothing whether or not it is denied: a UNIX socket that never finds anybody, and what a mapping that is
-/// only executed asks.
+/// What comes to nothing whether or not it is denied: a UNIX socket that never finds anybody, and what a mapping that
+/// is only executed asks.
 fn is_idle(call: u32, arguments: [u64; 6], needs: &Needs) -> bool {
     match libc::c_long::from(call) {
         libc::SYS_socket => arguments[0] == libc::AF_UNIX as u64 && !needs.unix,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `-D`: the debugger that main.cf names is run on this process before it serves anybody. What it is given is what
-//! Postfix gives it: a shell command, the rights of a daemon that has not given any up, and time for as long as it runs.
+//! Postfix gives it: a shell command, the rights of a daemon that has not given any up, and time for as long as it
+//! runs.
 
 use super::fatal::Fatal;
 use super::start::Start;

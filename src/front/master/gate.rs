@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Between the loop and master(8): who is told when, who may accept, when it is enough.
 //! A client is always a pair of messages, taken and available: master counts a finished job only on that change. With
-//! room for more the pair is sent at once, since a process that is available must accept, and one that is taken need not.
+//! room for more the pair is sent at once, since a process that is available must accept, and one that is taken need
+//! not.
 
 use super::fatal::Fatal;
 use super::inherited::Inherited;
@@ -207,8 +208,8 @@ impl Gate {
         if was_full && self.notify(Status::Available).is_err() {
             return self.end();
         }
-        // With several at once it goes when nobody is served, and turns no client away until then: a process that waited
-        // for its last client would keep the places of all the others.
+        // With several at once it goes when nobody is served, and turns no client away until then: a process that
+        // waited for its last client would keep the places of all the others.
         match (self.used >= self.max_use, was_full) {
             (true, _) if live == 0 => self.close(Advice::Drain),
             (_, true) => self.seek(),

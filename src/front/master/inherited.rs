@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The descriptors that master(8) leaves open for a daemon. Their numbers are Postfix's, see [`crate::postfix::protocol`].
+//! The descriptors that master(8) leaves open for a daemon. Their numbers are Postfix's, see
+//! [`crate::postfix::protocol`].
 
 use crate::postfix::protocol::{FLOW_FDS, LISTEN_FD, STATUS_FD};
 use crate::sys::inherit;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The lock around waiting and accepting: of all processes of a service one waits, so that a client wakes only one.
-//! flock(2) waits or refuses, and tells nobody when the lock is free. While nothing is served this process waits itself,
-//! as spawn(8) does; while something is, a child waits in its place: a lock belongs to the open file, which both have.
+//! flock(2) waits or refuses, and tells nobody when the lock is free. While nothing is served this process waits
+//! itself, as spawn(8) does; while something is, a child waits in its place: a lock belongs to the open file, which
+//! both have.
 
 use super::fatal::Fatal;
 use super::safely;

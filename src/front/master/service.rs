@@ -48,8 +48,8 @@ pub(in crate::front) enum Choice {
 }
 
 /// A supervisor of one service, with a launcher that has shown that it can make a sandbox; and the service's number.
-/// Where that is for want of something that the unit withholds which started Postfix, the log has it from here on, and not
-/// only when the first client has failed.
+/// Where that is for want of something that the unit withholds which started Postfix, the log has it from here on, and
+/// not only when the first client has failed.
 pub(super) fn prepare(
     start: &Start,
     transport: Transport,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `$mail_version`, which Postfix's programs are compiled to know, and of which they carry a stamp for whoever finds only
-//! the program: see global/mail_version.h. Looked for where a value names it.
+//! `$mail_version`, which Postfix's programs are compiled to know, and of which they carry a stamp for whoever finds
+//! only the program: see global/mail_version.h. Looked for where a value names it.
 
 use crate::postfix::expand::expand;
 use crate::postfix::main_cf::Table;

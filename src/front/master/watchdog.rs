@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `daemon_timeout`: a daemon that stands still for so long ends, since nobody else would notice. As in Postfix it watches
-//! the loop, not a command, which has a limit of its own; nor does waiting for another process count.
+//! `daemon_timeout`: a daemon that stands still for so long ends, since nobody else would notice. As in Postfix it
+//! watches the loop, not a command, which has a limit of its own; nor does waiting for another process count.
 
 use super::fatal::Fatal;
 use crate::sys::alarm;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The supervisor's door while its commands are traced: listeners go to the tracer, the rest is as `run` and `listen` have
-//! it.
+//! The supervisor's door while its commands are traced: listeners go to the tracer, the rest is as `run` and `listen`
+//! have it.
 
 use crate::front::run::Once;
 use crate::supervise::{Advice, Door, Ended};
@@ -54,8 +54,8 @@ impl Door for Passing {
     }
 
     fn traced(&mut self, listener: OwnedFd) {
-        // A tracer that is gone ends this process; by one that is stuck it is not to be stopped. Calls of a session whose
-        // listener is nowhere fail with ENOSYS.
+        // A tracer that is gone ends this process; by one that is stuck it is not to be stopped. Calls of a session
+        // whose listener is nowhere fail with ENOSYS.
         if socket::send_descriptors_if_ready(self.to.as_fd(), LISTENER, &[listener.as_fd()]) == Err(Errno::EAGAIN) {
             tracing::error!("whoever traces takes no more sessions: the calls of this one fail");
         }

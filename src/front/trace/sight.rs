@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a path leads in a sandbox, by its plan and by the links that the host has in what is shown. What comes of it is
-//! not decided here.
+//! Where a path leads in a sandbox, by its plan and by the links that the host has in what is shown. What comes of it
+//! is not decided here.
 
 use crate::host::paths::MOST_LINKS;
 use crate::plan::Plan;

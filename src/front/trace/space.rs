@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A private file system that is full: write(2) is not heard of, and what it says is a matter of the command alone. That
-//! nothing more could be written there is seen from outside, when a path is told or a process ends. Room that is given back
-//! before the next of those is not.
+//! A private file system that is full: write(2) is not heard of, and what it says is a matter of the command alone.
+//! That nothing more could be written there is seen from outside, when a path is told or a process ends. Room that is
+//! given back before the next of those is not.
 
 use super::denial::{Denial, End, What};
 use super::sight;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What was denied so far: each thing once, with how often; its line the first time, and at the end what a policy lacks.
+//! What was denied so far: each thing once, with how often; its line the first time, and at the end what a policy
+//! lacks.
 
 use super::denial::Denial;
 use crate::front::arrange::Failure;

@@ -141,7 +141,8 @@ impl<'a> Tracer<'a> {
     }
 }
 
-/// The call that starts the command is made by a process of ours, into which nobody looks: what it is about is in the plan.
+/// The call that starts the command is made by a process of ours, into which nobody looks: what it is about is in the
+/// plan.
 fn first(plan: &Plan, event: &Event) -> Option<Event> {
     if event.about != [About::Unread] || i64::from(event.call) != libc::SYS_execve {
         return None;

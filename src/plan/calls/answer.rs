@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a filter makes of one call, and which of its arguments points at a name. Asked by a reaper that may not allocate:
-//! looks up, and makes nothing.
+//! What a filter makes of one call, and which of its arguments points at a name. Asked by a reaper that may not
+//! allocate: looks up, and makes nothing.
 
 use crate::plan::model::{Denial, Denials, Filter, Verdict};
 use nix::libc;
@@ -39,8 +39,8 @@ pub fn is_told(denials: Denials, denial: Denial) -> bool {
     }
 }
 
-/// Whether a command lives on after a call that it may not make. What is denied with another error than EPERM is so whatever
-/// the policy says of denied calls: libraries try such calls first.
+/// Whether a command lives on after a call that it may not make. What is denied with another error than EPERM is so
+/// whatever the policy says of denied calls: libraries try such calls first.
 pub fn goes_on(filter: &Filter) -> bool {
     const FAILS: Denial = Denial::Errno(libc::EPERM);
     let fails = |verdict: &Verdict| match verdict {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One line of a policy that would allow something. Values and words only: whether it should be written is a person's to say.
+//! One line of a policy that would allow something. Values and words only: whether it should be written is a person's
+//! to say.
 
 use crate::policy::{literal, quote};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The line of a policy that would allow a denied call. Says what exists; whether it should be written is a person's to say.
+//! The line of a policy that would allow a denied call. Says what exists; whether it should be written is a person's to
+//! say.
 
 use super::grant::Grant;
 use super::rules::{self, Rule};
@@ -29,9 +30,9 @@ pub fn missing(plan: &Plan, call: u32, arguments: [u64; 6], aim: Option<Aim>) ->
     })
 }
 
-/// What to write so that there is a way to an address for who may make the call: in the host's network a port, in one of
-/// the command's own a forwarded peer. What is bound there waits for the command's own processes, but for TCP, by which
-/// others are meant.
+/// What to write so that there is a way to an address for who may make the call: in the host's network a port, in one
+/// of the command's own a forwarded peer. What is bound there waits for the command's own processes, but for TCP, by
+/// which others are meant.
 pub fn ways(plan: &Plan, aim: Aim) -> Vec<Grant> {
     let Aim { stream, bind, address } = aim;
     let own = plan.network != NetworkMode::Host;
@@ -83,7 +84,8 @@ fn missing_word(plan: &Plan, call: u32, arguments: [u64; 6]) -> Result<&'static 
     }
 }
 
-/// The word of `syscalls.allow` that grants the least with which a call with these arguments is made; or why there is none.
+/// The word of `syscalls.allow` that grants the least with which a call with these arguments is made; or why there is
+/// none.
 pub fn word(call: u32, arguments: [u64; 6]) -> Result<&'static str, String> {
     let Some(call) = Sysno::new(call as usize) else { return Err("no policy can allow it".to_string()) };
     let name = call.name();

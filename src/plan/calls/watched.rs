@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which calls whoever traces a command hears of, beside those that are denied. All of them would make a command many times
-//! slower, so what has no path or address among its arguments is made unseen: a notice costs two switches of process.
+//! Which calls whoever traces a command hears of, beside those that are denied. All of them would make a command many
+//! times slower, so what has no path or address among its arguments is made unseen: a notice costs two switches of
+//! process.
 
 use super::answer::pointer;
 use super::memory::narrow;
@@ -19,8 +20,8 @@ const NO_LIBRARY: Rule = &[
 /// Without an address it is what send(2) is.
 const NO_ADDRESS: Rule = &[&[Condition { argument: 4, mask: u64::MAX, value: 0, negated: false, wide: true }]];
 
-/// The filter that hands over what is denied, each granted call whose argument points at a path or an address, and the end
-/// of a process. Grants nothing that `filter` does not: whoever hears of a call asks that one.
+/// The filter that hands over what is denied, each granted call whose argument points at a path or an address, and the
+/// end of a process. Grants nothing that `filter` does not: whoever hears of a call asks that one.
 pub fn watched(filter: &Filter) -> Filter {
     let mut watched = Filter { denials: Denials::Told, ..filter.clone() };
     for (call, verdict) in &mut watched.calls {

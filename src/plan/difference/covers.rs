@@ -72,7 +72,8 @@ fn named(plan: &Plan) -> Vec<&Path> {
     }
 }
 
-/// What of the host's is reached at this path. Of binds only the nearest at or above it counts: its mount hides the others.
+/// What of the host's is reached at this path. Of binds only the nearest at or above it counts: its mount hides the
+/// others.
 fn rights(plan: &Plan, path: &Path) -> Rights {
     match &plan.root {
         Root::Empty { binds, .. } => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The steps of the child in words: who takes each, about what, by which calls, and why it stands there. A step that the
-//! plan does not need keeps its place, with the reason why it is not taken.
+//! The steps of the child in words: who takes each, about what, by which calls, and why it stands there. A step that
+//! the plan does not need keeps its place, with the reason why it is not taken.
 
 use super::super::calls;
 use super::super::items;

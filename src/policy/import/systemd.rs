@@ -207,8 +207,8 @@ fn variable(word: &Word, draft: &mut Draft<'_>) {
     draft.environment.remove(&quote(name));
 }
 
-/// The key of a resource limit, and whether it is in bytes. `LimitNPROC` counts the user on the whole host, `limits.tasks`
-/// the session: that is less, and enough.
+/// The key of a resource limit, and whether it is in bytes. `LimitNPROC` counts the user on the whole host,
+/// `limits.tasks` the session: that is less, and enough.
 fn limit(key: &str) -> Option<(&'static str, bool)> {
     Some(match key {
         "LimitNOFILE" => ("limits.open-files", false),

@@ -2,11 +2,11 @@
 //! The steps of a session with a relay: a process stays in the host's network, the others go on into one of their own,
 //! where each forwarded peer has a listener at its own address.
 //!
-//! The relay is made before the namespace is left, so it needs no descriptor of the host's namespace and no right to join
-//! it, which an ordinary user has not. It takes the line's own steps for identity and rights, and a ruleset and a filter
-//! of its own, and says so; only then does it receive the listeners, and later the connection, over a channel that ends
-//! with the reaper and that the command's exec closes. What it could not do is the session's failure: no command begins
-//! beside a relay that is not confined.
+//! The relay is made before the namespace is left, so it needs no descriptor of the host's namespace and no right to
+//! join it, which an ordinary user has not. It takes the line's own steps for identity and rights, and a ruleset and a
+//! filter of its own, and says so; only then does it receive the listeners, and later the connection, over a channel
+//! that ends with the reaper and that the command's exec closes. What it could not do is the session's failure: no
+//! command begins beside a relay that is not confined.
 
 use super::{CORD, Line, Refused};
 use crate::plan::Step;
@@ -96,10 +96,11 @@ impl Line<'_> {
 
     /// Keeps the channel alone, under a ruleset and a filter of its own.
     fn enclose_relay(&mut self, channel: &mut RawFd) -> Result<(), Refused> {
-        // Also without a PID namespace it ends with its reaper. Nobody was left to end it if that is gone already, but the
-        // channel.
+        // Also without a PID namespace it ends with its reaper. Nobody was left to end it if that is gone already, but
+        // the channel.
         sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (2, errno))?;
-        // A peer that is gone raises SIGPIPE in whoever writes to it. The end of its processor time ends it, and says so.
+        // A peer that is gone raises SIGPIPE in whoever writes to it. The end of its processor time ends it, and says
+        // so.
         sys::signal::set_mask(!(1 << (libc::SIGXCPU - 1))).map_err(|errno| (3, errno))?;
         let Some(prepared) = &self.prepared.relay else { return Err((3, Errno::ENOENT)) };
         if let Some((ruleset, flags)) = &prepared.ruleset {
@@ -153,8 +154,8 @@ impl Line<'_> {
         }
     }
 
-    /// Gives the relay what the command would have as its connection, and the command the other end of a pair. What is no
-    /// socket, or one of UNIX, is of no network and stays: `run` may be given anything.
+    /// Gives the relay what the command would have as its connection, and the command the other end of a pair. What is
+    /// no socket, or one of UNIX, is of no network and stays: `run` may be given anything.
     pub(super) fn exchange_connection(&mut self) -> Result<(), Refused> {
         let Some((_, channel)) = self.relay else { return Err((4, Errno::ENOENT)) };
         let mut inodes = [None; 3];
@@ -194,7 +195,8 @@ fn hear_relay(channel: RawFd) -> Result<(), SetupError> {
     let (mut word, channel) = ([0; report::LENGTH], sys::process::fixed(channel));
     let mut heard = sys::socket::receive(channel, &mut word);
     if heard == Err(Errno::ECONNRESET) {
-        // It ended with a listener unread, which the kernel says before it gives out what was sent: see `Cord::receive`.
+        // It ended with a listener unread, which the kernel says before it gives out what was sent: see
+        // `Cord::receive`.
         heard = sys::socket::receive(channel, &mut word);
     }
     let silent = |errno| SetupError { step: Step::Relay, index: 7, errno };

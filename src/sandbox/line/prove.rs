@@ -98,8 +98,8 @@ impl Line<'_> {
                 Err(errno) => errno as i32,
             };
             let said = sys::process::write(self.cord, &Record::Proof(Seen { item, value }).encode());
-            // A proof that is missing is as good as failed. Whoever tests hears the cord's end, and would wait in vain for
-            // what is lost as long as this process lives.
+            // A proof that is missing is as good as failed. Whoever tests hears the cord's end, and would wait in vain
+            // for what is lost as long as this process lives.
             if said != Ok(report::LENGTH) {
                 sys::process::exit(super::FAILED);
             }

@@ -28,8 +28,8 @@ pub(super) struct Flow {
     heard: Option<Instant>,
 }
 
-/// How long nothing may be heard of the command's side when it has ended: then what still holds it is a process that the
-/// command has left behind. The kernel's own sockets are quicker.
+/// How long nothing may be heard of the command's side when it has ended: then what still holds it is a process that
+/// the command has left behind. The kernel's own sockets are quicker.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// How far the host's side is.
@@ -90,8 +90,8 @@ impl Flow {
         [self.near.as_raw_fd(), self.far.as_raw_fd()]
     }
 
-    /// What to wait for on either, none of it where nothing is to be done there: a socket that both sides have shut would
-    /// be ready for ever.
+    /// What to wait for on either, none of it where nothing is to be done there: a socket that both sides have shut
+    /// would be ready for ever.
     pub(super) fn interests(&self) -> [i16; 2] {
         match self.state {
             Far::Connecting => [0, libc::POLLOUT],
@@ -104,8 +104,8 @@ impl Flow {
 
     /// Carries what is ready, both ways; `events` is what poll(2) has said of either side.
     pub(super) fn carry(&mut self, events: i16) -> Outcome {
-        // Splice(2) stops before an urgent byte and never takes it, while poll(2) says that there is something to read: the
-        // byte would keep a processor busy, and what follows it would be lost. No ordinary client sends one.
+        // Splice(2) stops before an urgent byte and never takes it, while poll(2) says that there is something to read:
+        // the byte would keep a processor busy, and what follows it would be lost. No ordinary client sends one.
         if events & libc::POLLPRI != 0 {
             return self.break_off();
         }
@@ -115,7 +115,8 @@ impl Flow {
         // Whether it has failed is what the first splice says.
         self.state = Far::Connected;
         let (near, far) = (self.near.as_fd(), self.far.as_fd());
-        // First what hears of a connect that failed: the next call on the socket, whichever it is, takes the error away.
+        // First what hears of a connect that failed: the next call on the socket, whichever it is, takes the error
+        // away.
         match self.back.carry(far, near).and_then(|()| self.out.carry(near, far)) {
             Err(_) => self.break_off(),
             Ok(()) if self.out.speaking == Speaking::Told && self.back.speaking == Speaking::Told => Outcome::Over,
@@ -126,8 +127,8 @@ impl Flow {
     /// The command has ended: nobody hears answers any more, and nothing is said behind what is queued.
     pub(super) fn finish(&mut self) -> Outcome {
         if self.pair {
-            // All that was written lies in our own queue. On a TCP socket what is on its way would be lost: where the queue
-            // is empty for a moment, splice(2) takes it for the end.
+            // All that was written lies in our own queue. On a TCP socket what is on its way would be lost: where the
+            // queue is empty for a moment, splice(2) takes it for the end.
             relay::shut(self.near.as_fd(), libc::SHUT_RD);
         }
         self.heard = Some(Instant::now());

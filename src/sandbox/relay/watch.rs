@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a relay waits for, without a gap: poll(2) counts every entry against the limit on open files, also one that stands
-//! for nothing.
+//! What a relay waits for, without a gap: poll(2) counts every entry against the limit on open files, also one that
+//! stands for nothing.
 
 use super::{FLOWS, PEERS, datagrams};
 use crate::sys::relay;

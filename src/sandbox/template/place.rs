@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is made in a root directory that is being filled: directories and files to mount on, and links. The host is still
-//! in reach, and its users may write in what is mounted here already: no link of theirs is followed.
+//! What is made in a root directory that is being filled: directories and files to mount on, and links. The host is
+//! still in reach, and its users may write in what is mounted here already: no link of theirs is followed.
 
 use super::refused;
 use crate::sandbox::HostError;
@@ -57,7 +57,8 @@ impl<'a> Place<'a> {
         let mut directory = rustix::io::fcntl_dupfd_cloexec(root, 3)?;
         for name in names {
             existing(rustix::fs::mkdirat(&directory, name, Mode::from(0o755)))?;
-            // A plan's paths pass no link. One that is there was put into a part of the host, and may lead out of the root.
+            // A plan's paths pass no link. One that is there was put into a part of the host, and may lead out of the
+            // root.
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             directory = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
         }

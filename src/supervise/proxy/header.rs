@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The header of the PROXY protocol, versions 1 and 2, by haproxy's doc/proxy-protocol.txt: who a proxy's client is, said
-//! before the first byte of the conversation. Pure; takes nothing that the text does not allow, and not one byte more
-//! than the header has. A library that is as strict was looked for: those that there are take signs before numbers or
-//! pass over checksums.
+//! The header of the PROXY protocol, versions 1 and 2, by haproxy's doc/proxy-protocol.txt: who a proxy's client is,
+//! said before the first byte of the conversation. Pure; takes nothing that the text does not allow, and not one byte
+//! more than the header has. A library that is as strict was looked for: those that there are take signs before numbers
+//! or pass over checksums.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// The longest header that is taken. Text ends before; what is longer in version 2 are certificates that nobody reads here.
+/// The longest header that is taken. Text ends before; what is longer in version 2 are certificates that nobody reads
+/// here.
 pub(super) const LONGEST: usize = 4096;
 
 /// Version 1 in whole, with its end: section 2.1.

@@ -85,7 +85,8 @@ impl Session {
         Some(Offer { connection: std::mem::take(&mut self.connection), client, began: self.began })
     }
 
-    /// Watches the standard error of a spare that has a client now; where its process is not known, with the rest, later.
+    /// Watches the standard error of a spare that has a client now; where its process is not known, with the rest,
+    /// later.
     pub(in crate::supervise) fn watch_stderr(&self, watch: &Watch) -> Result<(), Errno> {
         match (&self.stderr, &self.first) {
             (Some(stderr), Some(_)) => watch.add(stderr, Token::Stderr(self.id)),

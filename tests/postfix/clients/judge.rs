@@ -24,8 +24,8 @@ pub(super) fn judge(trial: &Trial, postfix: &Postfix, log: &Log, ledgers: &[(Way
     }
     for (way, ledger) in ledgers {
         let (strikes, peak) = seen(way);
-        // On a busy machine many a client waits for an smtpd that a reload does not end before it has begun; and a filter
-        // has each of its own for a tenth of a second.
+        // On a busy machine many a client waits for an smtpd that a reload does not end before it has begun; and a
+        // filter has each of its own for a tenth of a second.
         let least = if trial.passes_on { 2 } else { (trial.clients() as usize).div_ceil(8).max(2) };
         assert!(peak >= least || way.concurrency == 1, "{}: {peak} at once, where {least} should be", way.name);
         arrived(trial, postfix, *way, strikes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How many clients of a service have been accepted and are still being served: what the kernel lists for the network of
-//! this thread. A connection that nobody has accepted yet has no inode.
+//! How many clients of a service have been accepted and are still being served: what the kernel lists for the network
+//! of this thread. A connection that nobody has accepted yet has no inode.
 
 use std::fs;
 

@@ -79,8 +79,8 @@ fn stop_one(postfix: &Postfix, service: &str) -> Option<Watched> {
     all.find_map(stop)
 }
 
-/// Stops a command that goes on: a program that is not ours, whose parent is the first process of a sandbox. By pidfd, so
-/// that a number which is used again is not taken for it.
+/// Stops a command that goes on: a program that is not ours, whose parent is the first process of a sandbox. By pidfd,
+/// so that a number which is used again is not taken for it.
 fn stop(pid: u32) -> Option<Watched> {
     let watched = host::watch(&[pid]);
     let held = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;

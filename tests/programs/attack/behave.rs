@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a command does that its client's judge looks at from outside: stays, runs away, writes into logs, leaves things.
+//! What a command does that its client's judge looks at from outside: stays, runs away, writes into logs, leaves
+//! things.
 
 use crate::kernel::{at, call};
 use crate::world::{World, print};

@@ -43,8 +43,8 @@ pub(crate) fn become_program(words: &[String]) -> ! {
     panic!("cannot execute {}: {}", words[0], command.exec());
 }
 
-/// Holds the other end of the terminal until this process ends: without it the kernel hangs the session up. By a process
-/// that is no child of this one, which may count its children.
+/// Holds the other end of the terminal until this process ends: without it the kernel hangs the session up. By a
+/// process that is no child of this one, which may count its children.
 fn keep(master: PtyMaster) {
     let held = crate::kernel::pidfd(u64::from(std::process::id())).expect("a process can hold itself");
     let held = i32::try_from(held).expect("a descriptor");

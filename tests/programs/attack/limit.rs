@@ -61,8 +61,8 @@ pub(crate) const ALL: &[Attempt] = &[
     }),
     filling("limit: processor time", |world| {
         raise(Resource::RLIMIT_CPU);
-        // More than the limit, which grows with patience too. An emulated processor that is kept waiting makes this time
-        // grow and not what the limit counts: ticks, see cputime_adjust of Linux's kernel/sched/cputime.c.
+        // More than the limit, which grows with patience too. An emulated processor that is kept waiting makes this
+        // time grow and not what the limit counts: ticks, see cputime_adjust of Linux's kernel/sched/cputime.c.
         let seconds = 3 * i64::from(world.patience().pow(2));
         let used = || getrusage(UsageWho::RUSAGE_SELF).expect("usage can be read");
         while used().user_time().tv_sec() + used().system_time().tv_sec() < seconds {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A command that was taken over: tries, one after the other, what a sandbox must withstand, and prints what came of it,
-//! a line each: `NAME | open | WHY`, or `blocked`, or `n/a` where the attack cannot be tried on this connection at all.
+//! A command that was taken over: tries, one after the other, what a sandbox must withstand, and prints what came of
+//! it, a line each: `NAME | open | WHY`, or `blocked`, or `n/a` where the attack cannot be tried on this connection at
+//! all.
 //!
 //! Each attempt is made in a child of its own with an alarm, so that a filter that kills counts as blocked and the rest
 //! goes on. `broken` is a fault of this program and never a result. What an attack aims at is told in the first line of
-//! the connection, since it may not be known before the command is. Knows nothing of what ought to be open: the tests do.
+//! the connection, since it may not be known before the command is. Knows nothing of what ought to be open: the tests
+//! do.
 //!
 //! `attack list` prints every name. `attack burdened PROGRAM...` becomes that program with all that a careless parent
 //! leaves to its children. `attack targets DIRECTORY` makes what is aimed at.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What of the host the attacks aim at, made by root for as long as standard input is open: sockets, System V objects, a
-//! queue, files, and a process of the command's user. Prints one line of `name=value`, and `reached` for each client of
-//! its port that says so.
+//! What of the host the attacks aim at, made by root for as long as standard input is open: sockets, System V objects,
+//! a queue, files, and a process of the command's user. Prints one line of `name=value`, and `reached` for each client
+//! of its port that says so.
 
 use crate::behave::name_of_left;
 use crate::kernel::{Child, at, call};

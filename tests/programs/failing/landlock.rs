@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An older kernel's Landlock: `landlock=3` has the ABI 3 whatever the running kernel has. It says so when it is asked, and
-//! what came later it does not know: a ruleset or a flag that uses it is EINVAL, as it is there.
+//! An older kernel's Landlock: `landlock=3` has the ABI 3 whatever the running kernel has. It says so when it is asked,
+//! and what came later it does not know: a ruleset or a flag that uses it is EINVAL, as it is there.
 
 use nix::libc;
 use std::os::unix::fs::FileExt;

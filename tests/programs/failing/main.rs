@@ -2,9 +2,9 @@
 //! Makes chosen system calls fail, then becomes the program that its other arguments name.
 //!
 //! `failing keyctl=EPERM prctl@0:38=EINVAL -- PROGRAM ARG...`: every keyctl fails with EPERM, and every prctl whose
-//! argument 0 is 38 with EINVAL; `seccomp=done` says that it was done, and does nothing. With `session:` before it, only a
-//! session's own call fails, not those with which the program tried the host before; with `command:`, only those of the
-//! process that becomes the command. So a step of the child meets a real refusal, without a hook in the product.
+//! argument 0 is 38 with EINVAL; `seccomp=done` says that it was done, and does nothing. With `session:` before it,
+//! only a session's own call fails, not those with which the program tried the host before; with `command:`, only those
+//! of the process that becomes the command. So a step of the child meets a real refusal, without a hook in the product.
 //! With `landlock=3` Landlock is that of an older kernel.
 // Test program, never installed: a listener of seccomp(2) has no safe wrapper.
 #![allow(unsafe_code)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A call that is refused, as it is written: `CALL[@ARGUMENT:VALUE]...=ERRNO`. With `=done` it is a lie: the caller hears
-//! that the call succeeded, and it was not made.
+//! A call that is refused, as it is written: `CALL[@ARGUMENT:VALUE]...=ERRNO`. With `=done` it is a lie: the caller
+//! hears that the call succeeded, and it was not made.
 
 use nix::errno::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `each 0 41:2:1`: makes one system call after the other, by number or by number and arguments, each in a process
-//! of its own, and says what came of it: `0=ok`, the errno's name, or the signal that ended the process. One that waits is
-//! ended by SIGALRM, so it was made too.
+//! of its own, and says what came of it: `0=ok`, the errno's name, or the signal that ended the process. One that waits
+//! is ended by SIGALRM, so it was made too.
 
 use super::attempts::number;
 use nix::errno::Errno;

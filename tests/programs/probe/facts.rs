@@ -118,8 +118,8 @@ fn ignored() -> Vec<i32> {
         let result = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
         result == 0 && action.sa_sigaction == libc::SIG_IGN
     };
-    // Rust's own start-up ignores SIGPIPE before main: `pipe` in the environment of the process is no evidence, so 13 is
-    // left to the shell tests.
+    // Rust's own start-up ignores SIGPIPE before main: `pipe` in the environment of the process is no evidence, so 13
+    // is left to the shell tests.
     (1..65).filter(|&signal| signal != libc::SIGPIPE).filter(is_ignored).collect()
 }
 
