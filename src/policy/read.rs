@@ -116,6 +116,11 @@ fn user_account(name: String) -> Result<String, String> {
 /// The name of a user or of a group.
 pub(super) fn account(name: String) -> Result<String, String> {
     variables::check(&name)?;
+    account_name(name)
+}
+
+/// The same, of a name that holds no variables any more: a `${` in it is meant.
+pub(super) fn account_name(name: String) -> Result<String, String> {
     match name {
         name if name.is_empty() => Err("a name or a number is needed".to_owned()),
         name if name.contains(':') => Err("user and group are two keys".to_owned()),

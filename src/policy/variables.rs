@@ -156,7 +156,7 @@ impl Filler<'_> {
     fn account(&mut self, text: &str, origin: &Origin) -> String {
         let became = self.text(text, origin);
         if became != text
-            && let Err(why) = read::account(became.clone())
+            && let Err(why) = read::account_name(became.clone())
         {
             self.mistake(Mistake::new(format!("no account can be `{became}`: {why}")), origin);
         }

@@ -148,6 +148,9 @@ fn what_a_text_becomes_is_looked_at_like_what_is_written() {
     assert!(found[0].contains(": no file can have this name"), "{found:?}");
     let found = lines(written(&["command.group=${service}"]), Known { service: "a b", ..FILE });
     assert_eq!(found, ["no account can be `a b`: no account has this name"]);
+    // No name is looked for in what came of one.
+    let group = written(&["command.group=$${staff}"]).fill(FILE).unwrap().command.group;
+    assert_eq!(group.unwrap().value, "${staff}");
 }
 
 #[test]
