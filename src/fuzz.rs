@@ -24,6 +24,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("host", |bytes| text(bytes, crate::host::laws::files)),
     ("stderr", crate::supervise::stderr_law),
     ("proxy", crate::supervise::proxy_law),
+    ("inherited", |bytes| text(bytes, crate::supervise::inherited_law)),
     ("log", |bytes| text(bytes, crate::log::laws::line)),
 ];
 

@@ -19,6 +19,7 @@ mod complaints;
 mod check;
 mod terminal;
 mod serve;
+mod activation;
 mod startling;
 mod connection;
 mod stderr;

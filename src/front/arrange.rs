@@ -10,7 +10,7 @@ use crate::plan::listen::transport;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve};
 use crate::policy::address::Address;
-use crate::policy::{InputError, Known, Origin, Policy, Sourced, load};
+use crate::policy::{InputError, Known, Mistake, Origin, Policy, Sourced, load};
 use std::path::Path;
 
 /// Why nothing is served.
@@ -68,6 +68,22 @@ impl Arrangement {
         let sourced = addresses.into_iter().map(|address| Sourced::new(address.clone(), Origin::CommandLine));
         self.request.addresses = sourced.collect();
         self
+    }
+
+    /// With the sockets that were passed for it. Where it is also said where to listen, they must be there.
+    pub(super) fn with_passed(self, passed: &[Address]) -> Result<Arrangement, Failure> {
+        let Some(own) = self.addresses().first().cloned() else { return Ok(self.with_addresses(passed)) };
+        let is_own = |one: &Address| self.addresses().iter().any(|own| own.value.is_same_place(one));
+        let Some(other) = passed.iter().find(|one| !is_own(one)) else { return Ok(self) };
+        let mistake =
+            Mistake::new(format!("a socket at {other} was passed for {}, which listens here", self.service()))
+                .help("take out the address, or the unit of the socket");
+        Err(Failure::Input(mistake.quoted(&own.origin, &self.policy.sources).into()))
+    }
+
+    /// The name of the service.
+    pub(super) fn service(&self) -> &str {
+        &self.request.service
     }
 
     /// Looks at the host for what the policy names.

@@ -9,13 +9,22 @@ use crate::host::Facts;
 use crate::plan::Plan;
 use crate::plan::request::{Front, Transport};
 use crate::policy::Mistake;
-use crate::supervise::{Bound, Door, OnSignal, Plain, Supervisor};
+use crate::policy::address::Address;
+use crate::supervise::{Door, Inherited, OnSignal, Plain, Supervisor};
 use nix::sys::stat::{Mode, umask};
 
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
+    let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
+    if let Some(error) = unfit.into_iter().next() {
+        return Err(Failure::Host(error));
+    }
     let arrangement = Arrangement::new(&options.what, Front::Listen)?;
+    // There is one service, so that the names of sockets say nothing.
+    let sockets = sockets.all_for(arrangement.service());
+    let passed: Vec<Address> = sockets.passed().into_values().flatten().collect();
     let arrangement = arrangement.with_concurrency(options.max_sessions).with_addresses(&options.addresses);
+    let arrangement = arrangement.with_passed(&passed)?;
     if arrangement.addresses().is_empty() {
         let mistake = Mistake::new("nowhere to listen");
         return Err(Failure::Input(mistake.help("give an address, or write `listen.addresses` in the policy").into()));
@@ -23,27 +32,33 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let facts = arrangement.observe()?;
     let plans = arrangement.plans(&facts)?;
     plans.iter().take(1).for_each(say_what_is_missing);
-    serve(plans, &facts, options, &mut Plain)
+    serve(plans, &facts, options, (sockets, &mut Plain))
 }
 
 /// Each plan for whoever connects to its addresses.
-pub(super) fn serve(plans: Vec<Plan>, facts: &Facts, options: &Listen, door: &mut dyn Door) -> Result<(), Failure> {
+pub(super) fn serve(
+    plans: Vec<Plan>,
+    facts: &Facts,
+    options: &Listen,
+    (sockets, door): (Inherited, &mut dyn Door),
+) -> Result<(), Failure> {
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
+    supervisor.inherit(sockets);
     let mut told = Vec::new();
     let mut kinds = Vec::new();
     for plan in plans {
         kinds.push(plan.transport);
-        let bound: Result<Vec<Bound>, _> = plan.listen.addresses.iter().map(|it| it.listen(&plan.listen)).collect();
         let mut listeners = Vec::new();
-        for bound in bound.map_err(Failure::Host)? {
+        for bound in supervisor.listen(&plan).map_err(Failure::Host)? {
             told.push((bound.address, bound.port, bound.example));
             listeners.push(bound.listener);
         }
         supervisor.add(plan, listeners).map_err(Failure::Host)?;
     }
+    supervisor.forget_kept();
     for (address, _, example) in &told {
         tracing::info!("listening on {address}: try  {example}");
     }

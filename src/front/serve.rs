@@ -9,10 +9,12 @@ use super::cli::{Serve, What};
 use crate::host::{HostError, Machine};
 use crate::plan::Plan;
 use crate::plan::request::Front;
+use crate::policy::address::Address;
 use crate::policy::load::operators;
 use crate::policy::{InputError, Mistake};
-use crate::supervise::{Door, OnSignal, Supervisor, Wanted};
+use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Wanted};
 use nix::sys::stat::{Mode, umask};
+use std::collections::BTreeMap;
 
 /// What was found in the directory.
 #[derive(Default)]
@@ -22,12 +24,15 @@ struct Found {
     bad: usize,
 }
 
+/// Where sockets were passed for each service.
+type Passed = BTreeMap<String, Vec<Address>>;
+
 /// A door that reads the directory again where that is asked for.
-struct Reloading<'a>(&'a Serve);
+struct Reloading<'a>(&'a Serve, Passed);
 
 impl Door for Reloading<'_> {
     fn reloads(&mut self) -> Option<Wanted> {
-        match find(self.0) {
+        match find(self.0, &self.1) {
             Ok(found) => {
                 if found.bad > 0 {
                     tracing::error!("policies that are wrong: {}; their services go on as they were", found.bad);
@@ -44,7 +49,10 @@ impl Door for Reloading<'_> {
 
 /// Serves until a signal says that it is enough.
 pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
-    let found = find(options)?;
+    let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
+    unfit.into_iter().for_each(|error| tracing::error!("{error}"));
+    let passed = sockets.passed();
+    let found = find(options, &passed)?;
     if found.wanted.plans.is_empty() {
         let directory = options.directory.display();
         let mistake = match found.bad {
@@ -63,16 +71,17 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     umask(Mode::from_bits_truncate(0o077));
     let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
+    supervisor.inherit(sockets);
     supervisor.change(found.wanted);
     if supervisor.served() == 0 {
         let why = "none of its services can listen".to_string();
         return Err(Failure::Host(HostError { doing: format!("serve {}", options.directory.display()), why }));
     }
-    supervisor.run(&mut Reloading(options)).map_err(Failure::Host)
+    supervisor.run(&mut Reloading(options, passed)).map_err(Failure::Host)
 }
 
 /// Reads every policy, and says what is wrong with each. Fails where the directory or the host cannot be looked at.
-fn find(options: &Serve) -> Result<Found, Failure> {
+fn find(options: &Serve, passed: &Passed) -> Result<Found, Failure> {
     let directory = &options.directory;
     // `operators` takes one that cannot be read for an empty one: at a reload, every service would be gone.
     if let Err(error) = std::fs::read_dir(directory) {
@@ -83,7 +92,7 @@ fn find(options: &Serve) -> Result<Found, Failure> {
     let machine = Machine::observe().map_err(Failure::Host)?;
     let mut found = Found::default();
     for name in operators(directory).into_iter().filter(|name| !is_hidden(name)) {
-        match plans(options, &name, &machine).and_then(|plans| apart(plans, &found.wanted.plans)) {
+        match plans((options, passed), &name, &machine).and_then(|plans| apart(plans, &found.wanted.plans)) {
             Ok(plans) => found.wanted.plans.extend(plans),
             Err(failure) => {
                 failure.tell();
@@ -92,7 +101,23 @@ fn find(options: &Serve) -> Result<Found, Failure> {
             }
         }
     }
+    for (name, places) in passed.iter().filter(|(name, _)| !found.knows(name)) {
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        tracing::error!(
+            "sockets were passed for `{name}` ({}), and no policy in {} has that name; their clients wait. \
+             FileDescriptorName= in the socket's unit says for which service it is",
+            places.join(" "),
+            directory.display()
+        );
+    }
     Ok(found)
+}
+
+impl Found {
+    /// Whether there is such a service, for better or worse.
+    fn knows(&self, name: &str) -> bool {
+        self.wanted.kept.contains(name) || self.wanted.plans.iter().any(|plan| plan.service == name)
+    }
 }
 
 /// Editors keep such files while they write.
@@ -100,11 +125,13 @@ fn is_hidden(name: &str) -> bool {
     name.is_empty() || name.starts_with('.')
 }
 
-/// The plans of one policy: none where it says nowhere to listen.
-fn plans(options: &Serve, name: &str, machine: &Machine) -> Result<Vec<Plan>, Failure> {
+/// The plans of one policy: none where it says nowhere to listen, and no socket was passed for it.
+fn plans((options, passed): (&Serve, &Passed), name: &str, machine: &Machine) -> Result<Vec<Plan>, Failure> {
     let policy = options.directory.join(format!("{name}.toml"));
     let what = What { policy: policy.display().to_string(), set: Vec::new(), service: None, command: Vec::new() };
+    let passed = passed.get(name).map(Vec::as_slice).unwrap_or_default();
     let arrangement = Arrangement::new(&what, Front::Listen)?.with_concurrency(options.max_sessions);
+    let arrangement = arrangement.with_passed(passed)?;
     if arrangement.addresses().is_empty() {
         return Ok(Vec::new());
     }

@@ -34,6 +34,7 @@ use crate::plan::listen::transport;
 use crate::plan::model::{Ids, Plan};
 use crate::plan::request::Front;
 use crate::plan::traced;
+use crate::supervise::Inherited;
 use crate::sys::process::{self, Side};
 use door::Passing;
 use judge::Manner;
@@ -107,7 +108,7 @@ fn supervise(
                 drain_limit: None,
                 what: options.what.clone(),
             };
-            listen::serve(vec![plan], facts, &like, &mut door)?;
+            listen::serve(vec![plan], facts, &like, (Inherited::default(), &mut door))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A socket of a UNIX name is its owner's alone unless more is asked for.
-const DEFAULT_MODE: u32 = 0o600;
+pub const DEFAULT_MODE: u32 = 0o600;
 
 /// The longest path of a UNIX socket, and one byte more than the longest abstract name: see unix(7).
 pub(super) const LONGEST_PATH: usize = 107;

@@ -4,6 +4,7 @@
 //! takes over the listening sockets when a sandbox of its own was made and proven; until then the old one serves.
 //! Running sessions, and those that wait for a launcher, keep the plan that they came under.
 
+use super::inherited::Inherited;
 use super::listener::Listener;
 use super::service::Service;
 use super::slices;
@@ -11,6 +12,7 @@ use super::socket::{Bound, adjust};
 use super::supervisor::{Phase, Supervisor};
 use crate::host::HostError;
 use crate::plan::Plan;
+use crate::policy::address::Address;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -64,6 +66,7 @@ impl Supervisor {
                 }
             }
         }
+        self.inherited.forget_kept(&wanted.kept);
         let Tally { same, changed, new, gone } = tally;
         tracing::info!("services: unchanged {same}, changed {changed}, new {new}, gone {gone}");
     }
@@ -74,13 +77,28 @@ impl Supervisor {
     }
 
     fn begin_new(&mut self, plan: Plan) {
-        match plan.listen.addresses.iter().map(|address| address.listen(&plan.listen)).collect::<Result<Vec<_>, _>>() {
+        match self.listen(&plan) {
             Ok(bound) => {
                 bound.iter().for_each(|bound| tell(&plan, bound));
                 self.begin_service(plan, bound.into_iter().map(|bound| bound.listener).collect(), None);
             }
             Err(error) => tracing::error!("{}: {error}; not served until the next reload", plan.service),
         }
+    }
+
+    /// A listener for each address of a plan, in their order.
+    pub fn listen(&mut self, plan: &Plan) -> Result<Vec<Bound>, HostError> {
+        let mut bound = Vec::new();
+        for address in &plan.listen.addresses {
+            match listen(plan, address, &mut self.inherited) {
+                Ok(one) => bound.push(one),
+                Err(error) => {
+                    self.inherited.give_back(&plan.service, bound.into_iter().map(|one| one.listener));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(bound)
     }
 
     /// Begins a service, which accepts nobody before its sandbox is proven.
@@ -107,8 +125,9 @@ impl Supervisor {
         // It was closed meanwhile, as at the end.
         let Some(old) = self.services.get_mut(before).filter(|old| !old.admission.is_closed()) else { return };
         let mut there = old.take_listeners(&self.watch);
-        match places(&plan, &mut there) {
+        match places(&plan, &mut there, &mut self.inherited) {
             Ok(listeners) => {
+                self.inherited.give_back(&plan.service, there);
                 tracing::info!(
                     "{}: its new policy is in force: {}",
                     plan.service,
@@ -140,6 +159,8 @@ impl Supervisor {
     /// Accepts nobody more, and ends with its last session.
     fn let_go(&mut self, number: usize) {
         if let Some(service) = self.services.get_mut(number) {
+            let listeners = service.take_listeners(&self.watch);
+            self.inherited.give_back(&service.plan.service, listeners);
             service.close(&self.watch);
         }
         self.discard_spares(number);
@@ -191,11 +212,11 @@ fn left_as(before: Option<usize>) -> &'static str {
 
 /// The listeners of a plan: those that are there already, and new ones. What is not needed any more stays behind; where
 /// one cannot be had, all do.
-fn places(plan: &Plan, there: &mut Vec<Listener>) -> Result<Vec<Listener>, HostError> {
+fn places(plan: &Plan, there: &mut Vec<Listener>, inherited: &mut Inherited) -> Result<Vec<Listener>, HostError> {
     let mut new = Vec::new();
     for address in &plan.listen.addresses {
         if !there.iter().any(|listener| listener.is_at(address)) {
-            new.push(address.listen(&plan.listen)?);
+            new.push(listen(plan, address, inherited)?);
         }
     }
     let mut listeners = Vec::new();
@@ -210,6 +231,15 @@ fn places(plan: &Plan, there: &mut Vec<Listener>) -> Result<Vec<Listener>, HostE
     new.iter().for_each(|bound| tell(plan, bound));
     listeners.extend(new.into_iter().map(|bound| bound.listener));
     Ok(listeners)
+}
+
+/// A listener at this address: one that was there before us, or a new one.
+fn listen(plan: &Plan, address: &Address, inherited: &mut Inherited) -> Result<Bound, HostError> {
+    let Some(mut listener) = inherited.claim(&plan.service, address) else { return address.listen(&plan.listen) };
+    if let Err(error) = adjust(&mut listener, address, &plan.listen) {
+        tracing::error!("{}: {error}; clients find it as it was", plan.service);
+    }
+    Bound::of(listener, address)
 }
 
 fn tell(plan: &Plan, bound: &Bound) {

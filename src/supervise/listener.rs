@@ -129,6 +129,13 @@ impl Listener {
     }
 }
 
+/// Without its name in the file system, if that is ours.
+impl From<Listener> for OwnedFd {
+    fn from(listener: Listener) -> OwnedFd {
+        listener.fd
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

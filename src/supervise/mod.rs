@@ -37,6 +37,7 @@ mod proxy;
 mod idle;
 mod listener;
 mod socket;
+pub mod inherited;
 pub mod connection;
 mod passer;
 pub mod client;
@@ -47,6 +48,9 @@ pub use admit::Tell;
 pub use change::Wanted;
 pub use client::Client;
 pub use door::{Advice, Door, Ended, NotAccepted, Plain};
+pub use inherited::Inherited;
+#[cfg(any(test, fuzzing))]
+pub(crate) use inherited::law as inherited_law;
 pub use listener::{Arrival, Listener};
 pub use outcome::{Limit, Outcome, Usage};
 pub use passer::{PassError, Passer};

@@ -37,16 +37,43 @@ pub struct Bound {
 impl Address {
     /// Opens, binds and listens, as this says; its addresses are not looked at.
     pub fn listen(&self, how: &Listen) -> Result<Bound, HostError> {
-        let bound = match self {
+        let listener = match self {
             Address::Tcp(address) => listen_tcp(*address, how),
             Address::Unix(address) => listen_unix(address, how),
             Address::Abstract(name) => listen_abstract(name, how),
         }?;
-        Ok(Bound { listener: bound.listener.at(self.clone()), ..bound })
+        Bound::of(listener.at(self.clone()), self)
     }
 }
 
-fn listen_tcp(address: SocketAddr, how: &Listen) -> Result<Bound, HostError> {
+impl Bound {
+    /// What listens at this address already; of a port of the kernel's choice it is asked.
+    pub(super) fn of(listener: Listener, address: &Address) -> Result<Bound, HostError> {
+        let (address, port, example) = match address {
+            Address::Tcp(address) => {
+                let failed = |error: rustix::io::Errno| HostError::new(format!("ask where {address} is"), errno(error));
+                let bound = rustix::net::getsockname(&listener).map_err(failed)?;
+                let bound = SocketAddr::try_from(bound).map_err(failed)?;
+                let host = match (bound.ip().is_unspecified(), bound.is_ipv4()) {
+                    (true, true) => "127.0.0.1".to_string(),
+                    (true, false) => "::1".to_string(),
+                    (false, _) => bound.ip().to_string(),
+                };
+                (bound.to_string(), bound.port().to_string(), format!("nc {host} {}", bound.port()))
+            }
+            Address::Unix(UnixAddress { path, .. }) => {
+                let path = path.display().to_string();
+                (format!("unix:{path}"), path.clone(), format!("nc -U {path}"))
+            }
+            Address::Abstract(name) => {
+                (format!("unix:@{name}"), format!("@{name}"), format!("socat - ABSTRACT-CONNECT:{name}"))
+            }
+        };
+        Ok(Bound { listener, address, port, example })
+    }
+}
+
+fn listen_tcp(address: SocketAddr, how: &Listen) -> Result<Listener, HostError> {
     let doing = || format!("listen on {address}");
     let failed = |error: rustix::io::Errno| HostError::new(doing(), errno(error));
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -65,19 +92,7 @@ fn listen_tcp(address: SocketAddr, how: &Listen) -> Result<Bound, HostError> {
         (Some(way_out), failed) => HostError { why: format!("{}; {way_out}", failed.why), ..failed },
         (None, failed) => failed,
     })?;
-    let bound = rustix::net::getsockname(&socket).map_err(failed)?;
-    let bound = SocketAddr::try_from(bound).map_err(failed)?;
-    let host = match (bound.ip().is_unspecified(), bound.is_ipv4()) {
-        (true, true) => "127.0.0.1".to_string(),
-        (true, false) => "::1".to_string(),
-        (false, _) => bound.ip().to_string(),
-    };
-    Ok(Bound {
-        listener: Listener::new(socket, Transport::Tcp),
-        address: bound.to_string(),
-        port: bound.port().to_string(),
-        example: format!("nc {host} {}", bound.port()),
-    })
+    Ok(Listener::new(socket, Transport::Tcp))
 }
 
 /// What an operator can do about an address that cannot be had.
@@ -93,22 +108,17 @@ fn way_out(error: rustix::io::Errno, address: SocketAddr) -> Option<String> {
     }
 }
 
-fn listen_abstract(name: &str, how: &Listen) -> Result<Bound, HostError> {
+fn listen_abstract(name: &str, how: &Listen) -> Result<Listener, HostError> {
     let failed = |error: rustix::io::Errno| HostError::new(format!("listen on unix:@{name}"), errno(error));
     let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None).map_err(failed)?;
     rustix::net::bind(&socket, &address).map_err(failed)?;
     refuse_descriptors(socket.as_fd())?;
     rustix::net::listen(&socket, how.backlog).map_err(failed)?;
-    Ok(Bound {
-        listener: Listener::new(socket, Transport::Unix),
-        address: format!("unix:@{name}"),
-        port: format!("@{name}"),
-        example: format!("socat - ABSTRACT-CONNECT:{name}"),
-    })
+    Ok(Listener::new(socket, Transport::Unix))
 }
 
-fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Bound, HostError> {
+fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Listener, HostError> {
     let path = &address.path;
     let failed = |error: rustix::io::Errno| HostError::new(format!("listen on {}", path.display()), errno(error));
     let owner = owner(address)?;
@@ -129,8 +139,7 @@ fn listen_unix(address: &UnixAddress, how: &Listen) -> Result<Bound, HostError> 
     refuse_descriptors(listener.as_fd())?;
     // Nobody can connect before this, so nobody has who would not be let in now.
     rustix::net::listen(&listener, how.backlog).map_err(failed)?;
-    let text = path.display().to_string();
-    Ok(Bound { listener, address: format!("unix:{text}"), port: text.clone(), example: format!("nc -U {text}") })
+    Ok(listener)
 }
 
 /// Gives the socket its owner. By a descriptor that was looked at: whoever may write in the directory could have put

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::door::{Advice, Door};
 use super::farewell::Farewells;
 use super::files::OpenFiles;
+use super::inherited::Inherited;
 use super::listener::Listener;
 use super::pass::Passing;
 use super::proxy::Heralds;
@@ -26,7 +27,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ pub struct Supervisor {
     pub(super) farewells: Farewells,
     pub(super) slice: Option<Slice>,
     pub(super) files: OpenFiles,
+    /// Sockets that were open before, and that no service has.
+    pub(super) inherited: Inherited,
     pub(super) rights: Rights,
     pub(super) strays: Strays,
     pub(super) strays_at: Option<Instant>,
@@ -113,6 +116,7 @@ impl Supervisor {
             farewells: Farewells::default(),
             slice: slices::shared(place)?,
             files: OpenFiles::raise()?,
+            inherited: Inherited::default(),
             rights: Rights::Own,
             strays: Strays::default(),
             strays_at: None,
@@ -148,6 +152,16 @@ impl Supervisor {
         self.services.insert(service);
         self.expect_spares(number);
         Ok(number)
+    }
+
+    /// Takes these where a service is to listen at their places.
+    pub fn inherit(&mut self, sockets: Inherited) {
+        self.inherited = sockets;
+    }
+
+    /// Closes what a spawnbox before this one has listened on and no service has taken.
+    pub fn forget_kept(&mut self) {
+        self.inherited.forget_kept(&BTreeSet::new());
     }
 
     /// Waits no longer than this for sessions after the first signal, and ends them then.

@@ -46,15 +46,20 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts the program without waiting for anything but its first line in the log.
-    pub(crate) fn start_silent(mut command: Command) -> Server {
+    /// Starts `serve`, which prints nothing, and waits until it has said what it serves.
+    pub(crate) fn start_silent(command: Command) -> Server {
+        Server::start_logging(command, "services: ")
+    }
+
+    /// Starts the program and waits for this text in its log.
+    pub(crate) fn start_logging(mut command: Command, text: &str) -> Server {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let log = Arc::new(Log::default());
         let stderr = child.stderr.take().expect("standard error is a pipe");
         let keeper = Arc::clone(&log);
         std::thread::spawn(move || keeper.keep(stderr));
         let server = Server { child, address: String::new(), log };
-        server.logs("services: ");
+        server.logs(text);
         server
     }
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sockets that whoever started the program has opened for it, and what it tells a service manager. A shell stands in for
+//! the service manager: it gives descriptors their numbers and says for which process they are.
+
+use crate::scene::{Client, Server, arguments, host, stage};
+use nix::sys::signal::Signal;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+/// Its standard input and output are the descriptors to be passed.
+const PASS: &str = "LISTEN_PID=$$ exec \"$@\" 3<&0 4<&1 0</dev/null 1>/dev/null";
+
+/// A directory of policies, and the sockets that a service manager has there.
+struct Unit {
+    room: stage::Room,
+}
+
+impl Unit {
+    fn new() -> Unit {
+        Unit { room: stage::room() }
+    }
+
+    /// Writes a service whose command is a script; `listen` may be nothing.
+    fn service(&self, name: &str, listen: &str, script: &str) {
+        let user = if host::is_root() { "user = \"nobody\"\n" } else { "" };
+        let text = format!(
+            "version = 1\nextends = [\"shell\"]\n{listen}\n[command]\n{user}argv = [\"/bin/sh\", \"-c\", \"{script}\"]\n"
+        );
+        self.room.file(&format!("{name}.toml"), &text);
+    }
+
+    fn address(&self, name: &str) -> String {
+        format!("unix:{}", self.room.path(name).display())
+    }
+
+    /// What the service manager listens on, open there as long as the test runs.
+    fn socket(&self, name: &str) -> UnixListener {
+        let path = self.room.path(name);
+        let listener = UnixListener::bind(&path).expect("the name is free");
+        stage::mode(&path, 0o666);
+        listener
+    }
+
+    /// The program with what it is passed, by these names.
+    fn start(&self, words: &[&str], names: &str, [three, four]: [&dyn Passed; 2]) -> Command {
+        let count = names.split(':').count().to_string();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", PASS, "sh"]).arg(stage::program("spawnbox")).args(words);
+        command.current_dir("/").env_clear().envs([("PATH", "/usr/bin:/bin"), ("LISTEN_FDNAMES", names)]);
+        command.env("LISTEN_FDS", count).stdin(three.open()).stdout(four.open()).stderr(Stdio::piped());
+        command
+    }
+
+    fn serve(&self, names: &str, passed: [&dyn Passed; 2]) -> Server {
+        let directory = self.room.whole().display().to_string();
+        Server::start_silent(self.start(&["serve", &directory], names, passed))
+    }
+}
+
+/// Something that can be passed any number of times.
+trait Passed {
+    fn open(&self) -> Stdio;
+}
+
+impl Passed for UnixListener {
+    fn open(&self) -> Stdio {
+        OwnedFd::from(self.try_clone().expect("a descriptor is left")).into()
+    }
+}
+
+/// /dev/null, which no service can have.
+struct Nothing;
+
+impl Passed for Nothing {
+    fn open(&self) -> Stdio {
+        Stdio::null()
+    }
+}
+
+#[test]
+fn a_sockets_name_chooses_its_service_and_one_that_nobody_has_is_told() {
+    let unit = Unit::new();
+    unit.service("web", "", "echo web; set");
+    unit.service("own", &format!("listen.addresses = [\"{}\"]", unit.address("own.sock")), "echo own");
+    let (web, other) = (unit.socket("web.sock"), unit.socket("other.sock"));
+    let server = unit.serve("web:other", [&web, &other]);
+    server.logs("services: unchanged 0, changed 0, new 2, gone 0");
+    let answer = Client::connect(&unit.address("web.sock")).rest();
+    assert!(answer.starts_with("web\n") && !answer.contains("LISTEN"), "{answer}");
+    assert_eq!(Client::connect(&unit.address("own.sock")).rest(), "own\n");
+    server.logs("no policy in");
+    let line = server.logs("sockets were passed for `other`");
+    assert!(line.contains("other.sock") && line.contains("FileDescriptorName="), "{line}");
+    assert!(server.stop().0.success());
+    assert!(unit.room.path("web.sock").exists(), "the service manager's");
+    assert!(!unit.room.path("own.sock").exists());
+}
+
+#[test]
+fn clients_of_a_passed_socket_wait_while_no_service_has_it() {
+    let unit = Unit::new();
+    unit.service("web", "", "echo one");
+    unit.service("rest", &format!("listen.addresses = [\"{}\"]", unit.address("rest.sock")), "echo rest");
+    let web = unit.socket("web.sock");
+    let server = unit.serve("web", [&web, &Nothing]);
+    assert_eq!(Client::connect(&unit.address("web.sock")).rest(), "one\n");
+    std::fs::remove_file(unit.room.path("web.toml")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.logs("services: unchanged 1, changed 0, new 0, gone 1");
+    server.logs("sockets were passed for `web`");
+    let waiting = Client::connect(&unit.address("web.sock"));
+    unit.service("web", "", "echo two");
+    server.signal(Signal::SIGHUP);
+    assert_eq!(waiting.rest(), "two\n");
+    unit.service("web", "", "echo three");
+    server.signal(Signal::SIGHUP);
+    server.logs("web: its new policy is in force");
+    assert_eq!(Client::connect(&unit.address("web.sock")).rest(), "three\n");
+}
+
+#[test]
+fn a_service_that_listens_itself_is_passed_the_same_place_or_none() {
+    let unit = Unit::new();
+    let listens = |name: &str| format!("listen.addresses = [\"{}\"]", unit.address(&format!("{name}.sock")));
+    unit.service("same", &listens("same"), "echo same");
+    unit.service("else", &listens("else"), "echo else");
+    let (same, other) = (unit.socket("same.sock"), unit.socket("other.sock"));
+    let server = unit.serve("same:else", [&same, &other]);
+    assert_eq!(Client::connect(&unit.address("same.sock")).rest(), "same\n");
+    let line = server.logs("was passed for else, which listens here");
+    assert!(line.contains("else.toml:3:") && line.contains("other.sock"), "{line}");
+    server.logs("policies that are wrong and not served: 1");
+}
+
+#[test]
+fn what_was_kept_of_a_service_is_listened_on_as_its_policy_says_by_now() {
+    use std::os::unix::fs::PermissionsExt;
+    let unit = Unit::new();
+    unit.service("a", &format!("listen.addresses = [\"{},mode=0606\"]", unit.address("a.sock")), "echo one");
+    let (kept, forgotten) = (unit.socket("a.sock"), unit.socket("b.sock"));
+    let waiting = Client::connect(&unit.address("a.sock"));
+    let server = unit.serve("listen/a/1:listen/b/2", [&kept, &forgotten]);
+    assert_eq!(waiting.rest(), "one\n");
+    let mode = unit.room.path("a.sock").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o606);
+    assert!(server.stop().0.success());
+    assert!(!unit.room.path("a.sock").exists());
+}
+
+#[test]
+fn the_one_service_of_listen_has_every_socket_whatever_its_name() {
+    let unit = Unit::new();
+    let (one, two) = (unit.socket("one.sock"), unit.socket("two.sock"));
+    let words = ["listen", "--", "sh", "-c", "echo hello; set"];
+    let server = Server::start_logging(unit.start(&words, "spawnbox.socket:unknown", [&one, &two]), "listening on");
+    server.logs_times("listening on", 2);
+    for name in ["one.sock", "two.sock"] {
+        let answer = Client::connect(&unit.address(name)).rest();
+        assert!(answer.starts_with("hello\n") && !answer.contains("LISTEN"), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_passed_wrongly_is_refused_in_words() {
+    let unit = Unit::new();
+    let one = unit.socket("one.sock");
+    let listen = ["listen", "--", "sh"];
+    let refused = |mut command: Command| {
+        let output = command.output().expect("a shell is there");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, said) = refused(unit.start(&listen, "a", [&Nothing, &Nothing]));
+    assert_eq!(status, Some(1));
+    assert!(said.contains("fatal: cannot take the socket `a` (descriptor 3): it is no socket"), "{said}");
+    let mut command = unit.start(&listen, "a:b", [&one, &Nothing]);
+    let (status, said) = refused({
+        command.env("LISTEN_FDS", "1");
+        command
+    });
+    assert_eq!(status, Some(1));
+    assert!(said.contains("LISTEN_FDS is 1, and LISTEN_FDNAMES has 2 names"), "{said}");
+    let (status, said) = refused(unit.start(&["listen", "127.0.0.1:0", "--", "sh"], "a", [&one, &Nothing]));
+    assert_eq!(status, Some(2));
+    assert!(said.contains("was passed for sh, which listens here"), "{said}");
+    // Not for us: as if there was nothing.
+    arguments(&["listen", "--", "sh"]).run().says("nowhere to listen").exits(2);
+}
