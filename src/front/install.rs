@@ -23,6 +23,8 @@ use units::Units;
 /// By this a program in the daemon directory is known as one of ours, of whatever version.
 const PROGRAM_MARK: &[u8] = b"# spawnbox install-postfix wrote this file";
 const ELF: &[u8] = b"\x7fELF";
+/// Where a package has a link to the program in the daemon directory, which is the package's then.
+const LINK: &str = "/usr/sbin/spawnbox";
 
 /// Where everything is.
 struct Places {
@@ -100,8 +102,10 @@ impl Places {
 
     /// What is missing or not as it should be.
     fn changes(&self) -> Result<Vec<Change>, HostError> {
-        let mut files =
-            vec![NewFile { path: self.daemon.clone(), bytes: own_bytes()?, mode: 0o755, kind: Kind::Program }];
+        let mut files = Vec::new();
+        if !self.packaged() {
+            files.push(NewFile { path: self.daemon.clone(), bytes: own_bytes()?, mode: 0o755, kind: Kind::Program });
+        }
         files.extend(self.units.iter().flat_map(Units::files));
         let mut changes = Vec::new();
         for file in files {
@@ -121,6 +125,12 @@ impl Places {
             changes.extend(units.start(written));
         }
         Ok(changes)
+    }
+
+    /// Whether the program there came with a package, which replaces and removes it.
+    fn packaged(&self) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        Path::new(LINK).is_symlink() && real(Path::new(LINK)).is_some_and(|path| Some(path) == real(&self.daemon))
     }
 
     /// What the administrator has to do.

@@ -30,7 +30,9 @@ pub(super) fn changes(places: &Places) -> Result<Vec<Change>, HostError> {
     if let Some(units) = &places.units {
         changes.extend(of_units(units)?);
     }
-    changes.extend(removal(&places.daemon, Kind::Program)?);
+    if !places.packaged() {
+        changes.extend(removal(&places.daemon, Kind::Program)?);
+    }
     Ok(changes)
 }
 
@@ -49,7 +51,9 @@ fn of_units(units: &Units) -> Result<Vec<Change>, HostError> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut changes = units.stop();
+    // A package's unit goes on.
+    let sessions = files.iter().any(|(path, _)| *path == units.sessions());
+    let mut changes = if sessions { units.stop() } else { Vec::new() };
     for (path, change) in files {
         changes.push(change);
         // Only a directory that is there for drop-ins of one unit.

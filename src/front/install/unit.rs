@@ -30,25 +30,10 @@ const CALLS: [&str; 7] = [
     "landlock_restrict_self",
 ];
 
-/// A group that holds processes can give those below it no controllers, see cgroups(7): so the one process without
-/// which systemd would remove the group moves into another below it. systemd 254 could do that (DelegateSubgroup=),
-/// Debian 12 has 252.
-const SESSIONS_TEXT: &str = "\
-[Unit]
-Description=Control groups of spawnbox sessions
-
-[Service]
-Type=forking
-GuessMainPID=no
-# Sessions have control groups below this unit's own, made by the daemons that Postfix starts.
-Delegate=yes
-NoNewPrivileges=yes
-# systemd removes the control group of a unit without processes. This one waits in a group of its own, since a group
-# that holds processes can have no limits for those below it.
-ExecStart=/bin/sh -ec 'group=$$(sed -n s/^0:://p /proc/self/cgroup); root=/sys/fs/cgroup; \\
-    [ ! -d \"$$root/unified$$group\" ] || root=$$root/unified; mkdir -p \"$$root$$group/keeper\"; \\
-    echo $$$$ >\"$$root$$group/keeper/cgroup.procs\"; sleep infinity &'
-";
+/// The unit, as the package has it too.
+const SESSIONS_TEXT: &str = include_str!("spawnbox-sessions.service");
+/// What the drop-in of each unit begins with, which is the package's whole one.
+const WANTS_TEXT: &str = include_str!("spawnbox.conf");
 
 /// The text of [`SESSIONS`].
 pub(super) fn sessions() -> String {
@@ -157,7 +142,7 @@ impl Settings {
 
 /// The drop-in for a unit that says this.
 pub(super) fn drop_in(settings: &Settings) -> String {
-    let mut text = format!("{MARK}[Unit]\n# Has the control groups of sessions.\nWants={SESSIONS}\nAfter={SESSIONS}\n");
+    let mut text = format!("{MARK}{WANTS_TEXT}");
     let withheld = settings.withheld();
     if !withheld.is_empty() {
         text.push_str("\n[Service]\n");

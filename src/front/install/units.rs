@@ -56,14 +56,26 @@ impl Units {
         }
     }
 
-    /// Every file of ours.
+    /// Every file of ours that is not there already, below the administrator's units, as a package has them.
     pub(super) fn files(&self) -> Vec<NewFile> {
         let text = |path, text: String| NewFile { path, bytes: text.into_bytes(), mode: 0o644, kind: Kind::Text };
-        let mut files = vec![text(self.sessions(), unit::sessions())];
+        let mut files = Vec::new();
+        if !self.packaged(SESSIONS) {
+            files.push(text(self.sessions(), unit::sessions()));
+        }
         for name in self.postfix() {
-            files.push(text(self.drop_in(name), unit::drop_in(&self.settings(name, Ours::LeftOut))));
+            let settings = self.settings(name, Ours::LeftOut);
+            // The package's allows nothing: what Postfix is allowed is for who runs this to say.
+            if !self.packaged(&format!("{name}.d/{DROP_IN}")) || !settings.withheld().is_empty() {
+                files.push(text(self.drop_in(name), unit::drop_in(&settings)));
+            }
         }
         files
+    }
+
+    /// Whether a file of this name is below the administrator's.
+    fn packaged(&self, name: &str) -> bool {
+        self.search.iter().filter(|place| **place != self.directory).any(|place| place.join(name).is_file())
     }
 
     /// Every place where a file of ours may be.
@@ -160,7 +172,8 @@ impl Units {
         Settings::read([&unit].into_iter().chain(drop_ins.values()).map(String::as_str))
     }
 
-    fn sessions(&self) -> PathBuf {
+    /// Where our unit is, if it is there.
+    pub(super) fn sessions(&self) -> PathBuf {
         self.directory.join(SESSIONS)
     }
 
