@@ -2,9 +2,10 @@
 //! Landlock, ABI by ABI: every older kernel's, up to the one that runs, is used as far as it goes; and what the newest
 //! ones have is enforced where they have it.
 
-use crate::scene::{Scene, needs, scene, stage};
+use crate::scene::{Scene, arguments, needs, scene, stage};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 /// On a kernel whose Landlock is no newer than this.
 fn older(abi: u32, scene: Scene) -> Scene {
@@ -65,6 +66,27 @@ fn a_udp_port_that_is_not_granted_is_out_of_reach() {
     };
     assert_eq!(send("[1]".to_string()), "EACCES");
     assert_eq!(send(format!("[{}]", address.port())), "ok");
+}
+
+/// What `check` says of a TCP connection, which such a command could make one of its own of.
+#[test]
+fn where_nothing_holds_connect_the_start_is_refused_in_the_words_of_check() {
+    needs!(root);
+    let room = stage::room();
+    let text = "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"nobody\"\nargv = [\"/bin/true\"]\n\
+                [syscalls]\nallow = [\"unix-client\"]\n";
+    let policy = room.file("own.toml", text).display().to_string();
+    let refusal = |words: &[&str]| {
+        let outcome = older(3, arguments(words)).run().exits(2);
+        let said = outcome.stderr.find("the system call connect is allowed, and nothing keeps it from ");
+        let said = &outcome.stderr[said.unwrap_or_else(|| panic!("{outcome}"))..];
+        said.split([';', '\n']).next().unwrap_or_default().to_string()
+    };
+    let checked = refusal(&["check", &policy]);
+    assert_eq!(refusal(&["listen", "127.0.0.1:0", "--policy", &policy]), checked);
+    // It has none where clients come over UNIX sockets alone, and is served.
+    let address = format!("unix:{}", room.path("socket").display());
+    older(3, scene("default").policy_file(Path::new(&policy))).listen_on(&address).connect().rest();
 }
 
 /// Before ABI 9 nothing keeps the command from it, and `explain` says so.

@@ -4,7 +4,7 @@
 //! nowhere.
 
 use crate::scene::stage::{mode, program, room};
-use crate::scene::{Outcome, host, patience, scene};
+use crate::scene::{Outcome, a_second, host, patience, scene};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
@@ -306,13 +306,18 @@ fn a_private_directory_that_is_full_is_named_with_twice_the_room() {
 /// A trace of a command that never ends, and which has begun.
 fn endless(mark: u32) -> Child {
     let script = format!("trap '' INT TERM; echo ready; (setsid sleep {mark} &); while :; do sleep {mark}; done");
+    begun(&[], &script)
+}
+
+/// A trace with these options of a script that has said that it is ready.
+fn begun(options: &[&str], script: &str) -> Child {
     let mut line = Command::new(program("spawnbox"));
-    line.args(["trace"]);
+    line.args(["trace"]).args(options);
     if host::is_root() {
         line.arg("-scommand.user=\"nobody\"");
     }
     let mut child = line
-        .args(["--", "/bin/sh", "-c", &script])
+        .args(["--", "/bin/sh", "-c", script])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -343,6 +348,24 @@ fn a_signal_ends_it_and_what_was_denied_is_summed_up() {
         assert!(said.contains("calls"), "{said}");
         nothing_is_left(mark);
     }
+}
+
+/// Nobody answers a call of the command then, and the supervisor, which asks the tracer nothing, ends it in its time.
+#[test]
+fn a_session_ends_in_its_time_though_its_tracer_is_stopped_and_that_is_told() {
+    // The tracer, which lives on, has the script among its own arguments.
+    let script = "(setsid sleep $((7000 + 43)) &); echo ready; while :; do read x </etc/hostname; done";
+    let limit = format!("{}s", 3 * a_second().as_secs());
+    let mut child = begun(&[&format!("-slimits.time=\"{limit}\"")], script);
+    let tracer = Pid::from_raw(child.id() as i32);
+    kill(tracer, Signal::SIGSTOP).unwrap();
+    // The tracer has the other end too, so that what is read does not end with the supervisor.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    let line = lines.find(|line| line.contains("outcome=")).unwrap();
+    assert!(line.contains(&format!("outcome=time-limit limit={limit}")), "{line}");
+    nothing_is_left(7043);
+    kill(tracer, Signal::SIGCONT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(124), "{:?}", lines.collect::<Vec<_>>());
 }
 
 #[test]

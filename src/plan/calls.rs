@@ -274,7 +274,7 @@ impl CallError {
 
     fn unknown(word: &Sourced<String>) -> Self {
         let (name, origin) = (word.value.clone(), word.origin.clone());
-        let suggestion = words::nearest(&name).map(str::to_string);
+        let suggestion = words::nearest(&name);
         CallError { name, reason: None, suggestion, origin }
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Every key that a policy file can have, asked of the types that read it. For tests of what is written about them.
+//! Every key that a policy file can have, asked of the types that read it.
 
 use super::file::File;
+use std::sync::LazyLock;
 
 /// A key that there is not, so that serde answers with those that there are.
 const NONE: &str = "no-such-key";
@@ -18,6 +19,16 @@ pub(crate) fn all() -> Vec<String> {
         }
     }
     found
+}
+
+/// The keys of this name in tables, for whoever has written it elsewhere: `command.user`. Those of an entry of a list
+/// are nobody's slip.
+pub(super) fn called(name: &str) -> Vec<&'static str> {
+    static ALL: LazyLock<Vec<String>> = LazyLock::new(all);
+    let is_called = |key: &&str| matches!(key.split_once('.'), Some((_, rest)) if rest == name);
+    let mut called: Vec<&str> = ALL.iter().map(String::as_str).filter(is_called).collect();
+    called.sort();
+    called
 }
 
 /// The keys of a table, or of the tables in a list. A value that is no table has none.

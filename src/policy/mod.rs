@@ -19,7 +19,6 @@ mod search;
 mod shipped;
 mod trust;
 mod file;
-#[cfg(test)]
 pub(crate) mod keys;
 #[cfg(test)]
 mod schema;

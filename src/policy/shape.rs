@@ -4,6 +4,7 @@
 
 use super::diagnose::{InputError, MOST_MISTAKES, Mistake};
 use super::file::File;
+use super::keys;
 use super::source::Source;
 use serde::Deserialize;
 use std::ops::Range;
@@ -136,7 +137,11 @@ fn in_our_words(source: &Source, document: Option<&Spanned<DeTable<'_>>>, error:
     let mistake = if let Some(rest) = message.strip_prefix("unknown field `") {
         // The last: a key may hold any character, the names that are known do not.
         let (key, known) = rest.rsplit_once("`, expected ").unwrap_or((rest, ""));
-        let mistake = Mistake::new(format!("unknown key `{key}`")).suggest(key, quoted(known));
+        let mistake = Mistake::new(format!("unknown key `{key}`"));
+        let mistake = match keys::called(key).as_slice() {
+            [] => mistake.suggest(key, quoted(known)),
+            elsewhere => mistake.help(format!("did you mean `{}`?", elsewhere.join("` or `"))),
+        };
         match &found {
             Some(found) if is_header(source, &found.table) => {
                 mistake.label("not a key of this table").see(found.table.clone(), "in this table")

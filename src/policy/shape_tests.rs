@@ -69,6 +69,11 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
             "[files]\nread = [{ path = \"/a\", wy = \"\" }]",
             "3:24: unknown key `wy`: not a key here (did you mean `why`?)",
         ),
+        ("user = \"x\"", "2:1: unknown key `user`: not a key here (did you mean `command.user`?)"),
+        (
+            "[files]\nallow = [\"x\"]",
+            "3:1: unknown key `allow`: not a key of this table (did you mean `clients.allow` or `syscalls.allow`?)",
+        ),
         ("[limit]\n", "2:2: unknown key `limit`: not a key here (did you mean `limits`?)"),
         (
             "[connection]\n\"x`, expected `\\u0000\" = 1",

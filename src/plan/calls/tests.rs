@@ -50,6 +50,7 @@ fn a_wrong_word_is_refused_in_words() {
         ("netwrok-client", "", "no system call or group is called netwrok-client; did you mean network-client?"),
         ("@netwrk-io", "", "no system call or group is called @netwrk-io; did you mean @network-io?"),
         ("opneat", "", "no system call or group is called opneat; did you mean openat?"),
+        ("net", "", "no system call or group is called net; did you mean network-client or network-server?"),
         ("xyzzy", "", "no system call or group is called xyzzy"),
         ("io io-uring", "", "io-uring is refused: what io_uring does passes by every system call filter"),
         ("@aio", "", "@aio is refused: what io_uring does passes by every system call filter"),

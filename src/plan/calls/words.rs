@@ -45,13 +45,19 @@ fn first_few(names: &[&str]) -> String {
     }
 }
 
-/// The nearest group or call, if one is near.
-pub(super) fn nearest(word: &str) -> Option<&'static str> {
+/// The nearest group or call, if one is near; of our own groups those that begin so, which are what is meant by `net`.
+pub(super) fn nearest(word: &str) -> Option<String> {
     const NEAR: f64 = 0.8;
+    const SHORTEST: usize = 3;
+    let begins = groups::GROUPS.iter().map(|group| group.name).filter(|name| name.starts_with(word));
+    let begins: Vec<&str> = begins.filter(|_| word.len() >= SHORTEST).collect();
+    if !begins.is_empty() {
+        return Some(begins.join(" or "));
+    }
     let groups = groups::GROUPS.iter().chain(systemd::SETS).map(|group| group.name);
     let names = groups.chain(["all"]).chain(Sysno::iter().map(|call| call.name()));
     let scored = names.map(|name| (strsim::jaro_winkler(word, name), name)).filter(|(score, _)| *score > NEAR);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name.to_string())
 }
 
 /// Our own groups that the filter grants as a whole and that add something to those before them; and their calls.
