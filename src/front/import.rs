@@ -39,10 +39,8 @@ pub(super) fn import(options: &Import) -> Result<ExitCode, Failure> {
 }
 
 fn read(file: &std::path::Path) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| {
-        let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or_default());
-        Failure::Host(HostError::new(format!("read {}", file.display()), errno))
-    };
+    let failed =
+        |error: std::io::Error| Failure::Host(HostError::of_library(format!("read {}", file.display()), &error));
     let mut bytes = Vec::new();
     match file.as_os_str() == "-" {
         true => std::io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes),

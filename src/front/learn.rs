@@ -210,23 +210,32 @@ fn write(
     Ok(draft.idle)
 }
 
-/// What no call shows, for whoever reads the policy, with what getrusage(2) has of all runs together.
+/// What no call shows, for whoever reads the policy, with what getrusage(2) has of all runs together; and, to be taken
+/// over by who knows whether the runs were usual ones, limits of `HEADROOM` times that. How many tasks, open files and
+/// how much time there were says nothing of the next client, so no limit is proposed for these.
 fn unlearnt() -> String {
     let limits = "# Not learnt: limits, which are those of what this extends, and whether it needs the host's name.\n";
     let used = getrusage(UsageWho::RUSAGE_CHILDREN).map_or_else(
         |_| String::new(),
         |usage| {
             let (user, system) = (usage.user_time(), usage.system_time());
-            let milliseconds = (user + system).num_milliseconds();
-            let memory = usage.max_rss() / 1024;
-            format!(
-                "# It took {}.{:03} s of processor time and {memory} MiB in its largest process.\n",
-                milliseconds / 1000,
-                milliseconds % 1000
-            )
+            used((user + system).num_milliseconds().unsigned_abs(), usage.max_rss().unsigned_abs() / 1024)
         },
     );
     format!("\n{limits}{used}")
+}
+
+/// How many times what was seen once is enough for a long while.
+const HEADROOM: u64 = 4;
+
+fn used(milliseconds: u64, mebibytes: u64) -> String {
+    let (seconds, memory) = ((HEADROOM * milliseconds).div_ceil(1000).max(1), HEADROOM * mebibytes.max(1));
+    format!(
+        "# It took {}.{:03} s of processor time and {mebibytes} MiB in its largest process.\n\
+         # With four times as much: limits = {{ memory = \"{memory}M\", processor-time = \"{seconds}s\" }}\n",
+        milliseconds / 1000,
+        milliseconds % 1000
+    )
 }
 
 /// Whether `spawnbox check` has nothing to say.

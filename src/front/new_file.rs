@@ -4,7 +4,6 @@
 use super::arrange::Failure;
 use crate::host::HostError;
 use crate::policy::Mistake;
-use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,9 +20,6 @@ pub(super) fn new_file(path: &Path, way_out: &str) -> Result<File, Failure> {
             let mistake = Mistake::new("this file is there already").in_file(path);
             Err(Failure::Input(mistake.help(way_out).into()))
         }
-        Err(error) => {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            Err(Failure::Host(HostError::new(format!("make {}", path.display()), errno)))
-        }
+        Err(error) => Err(Failure::Host(HostError::of_library(format!("make {}", path.display()), &error))),
     }
 }

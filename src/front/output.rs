@@ -3,7 +3,6 @@
 
 use super::arrange::Failure;
 use crate::host::HostError;
-use nix::errno::Errno;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
@@ -38,8 +37,7 @@ pub(super) fn judged(written: std::io::Result<()>) -> Result<(), HostError> {
     match written {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            Err(HostError::new("write to standard output", errno))
+            Err(HostError::of_library("write to standard output", &error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

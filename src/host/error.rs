@@ -18,6 +18,12 @@ impl HostError {
     pub fn new(doing: impl Into<String>, errno: Errno) -> Self {
         HostError { doing: doing.into(), why: errno_text(errno) }
     }
+
+    /// Something that the standard library does by several calls, or refuses by itself without any.
+    pub fn of_library(doing: impl Into<String>, error: &std::io::Error) -> Self {
+        let why = error.raw_os_error().map_or_else(|| error.to_string(), |errno| errno_text(Errno::from_raw(errno)));
+        HostError { doing: doing.into(), why }
+    }
 }
 
 /// The errno in the C library's words, which are those that operators know and search for; nix has words of its own
@@ -43,5 +49,12 @@ mod tests {
     fn an_errno_has_the_words_of_the_c_library() {
         assert_eq!(errno_text(Errno::EAGAIN), "Resource temporarily unavailable");
         assert_eq!(errno_text(Errno::EBADF), "Bad file descriptor");
+    }
+
+    #[test]
+    fn what_the_library_refuses_by_itself_is_no_success() {
+        let said = |error| HostError::of_library("read x", &error).to_string();
+        assert_eq!(said(std::io::Error::from_raw_os_error(2)), "cannot read x: No such file or directory");
+        assert_eq!(said(std::io::Error::other("it is no text")), "cannot read x: it is no text");
     }
 }

@@ -45,7 +45,7 @@ impl Supervisor {
             return;
         }
         self.leaving = false;
-        for service in &mut self.services {
+        for service in self.services.iter_mut() {
             service.lose_launcher(&self.watch);
         }
         match process::fork() {

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How long a header may take. A proxy sends it with the first segment, which may have to be sent again: section 2.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What is said of one that took longer.
+const LATE: &str = "its header did not come within 5 s";
 
 /// Connections whose header has not come yet.
 #[derive(Debug, Default)]
@@ -108,7 +110,7 @@ impl Supervisor {
 
     /// A header has taken too long.
     pub(super) fn lose_header(&mut self, id: u64, door: &mut dyn Door) {
-        self.heralded(id, Err("its header did not come within 5 s"), door);
+        self.heralded(id, Err(LATE), door);
     }
 
     /// Its place is its client's, or another's.

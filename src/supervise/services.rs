@@ -49,12 +49,3 @@ impl Services {
         self.all.values_mut()
     }
 }
-
-impl<'a> IntoIterator for &'a mut Services {
-    type Item = &'a mut Service;
-    type IntoIter = std::collections::btree_map::ValuesMut<'a, usize, Service>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.all.values_mut()
-    }
-}

@@ -250,7 +250,7 @@ impl Supervisor {
     }
 
     fn leave(mut self) -> Result<(), HostError> {
-        for service in &mut self.services {
+        for service in self.services.iter_mut() {
             service.lose_launcher(&self.watch);
         }
         if !self.sessions.is_empty() {

@@ -11,7 +11,6 @@ use crate::policy::address::Address;
 use crate::supervise::Bound;
 use crate::sys::errno;
 use crate::sys::socket::tcp_traffic;
-use nix::errno::Errno;
 use nix::unistd::Pid;
 use rustix::fs::FileType;
 use rustix::net::SocketFlags;
@@ -157,10 +156,7 @@ fn sandboxed(word: &str, stdio: &[OwnedFd; 3]) -> Result<(Pid, OwnedFd), HostErr
     command.stdin(Stdio::from(copy(&stdio[0])?)).stdout(Stdio::from(copy(&stdio[1])?)).stderr(Stdio::from(say));
     match command.spawn() {
         Ok(child) => Ok((Pid::from_raw(child.id() as i32), said)),
-        Err(error) => {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            Err(HostError::new("run spawnbox itself", errno))
-        }
+        Err(error) => Err(HostError::of_library("run spawnbox itself", &error)),
     }
 }
 
@@ -189,8 +185,7 @@ fn high(descriptor: OwnedFd) -> Result<OwnedFd, HostError> {
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), HostError> {
     let made = std::io::pipe();
-    let (read, write) =
-        made.map_err(|error| HostError::new("make a pipe", Errno::from_raw(error.raw_os_error().unwrap_or_default())))?;
+    let (read, write) = made.map_err(|error| HostError::of_library("make a pipe", &error))?;
     Ok((high(read.into())?, high(write.into())?))
 }
 

@@ -6,7 +6,6 @@ use crate::front::check::looked_at;
 use crate::front::new_file::{MODE, new_file};
 use crate::host::HostError;
 use crate::policy::{Policy, load};
-use nix::errno::Errno;
 use rustix::fs::{Gid, Uid};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -102,6 +101,5 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn failed(doing: &str, path: &Path, error: &std::io::Error) -> Failure {
-    let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-    Failure::Host(HostError::new(format!("{doing} {}", path.display()), errno))
+    Failure::Host(HostError::of_library(format!("{doing} {}", path.display()), error))
 }

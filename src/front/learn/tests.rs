@@ -5,6 +5,7 @@ use super::cover::Cover;
 use super::draft::{Draft, Ports};
 use super::journal::Journal;
 use super::needs::Needs;
+use super::used;
 use crate::observe::{About, Event, Found, Using};
 use crate::policy::builtin;
 use nix::libc;
@@ -179,4 +180,17 @@ fn code_that_is_written_needs_the_word_for_it_and_code_that_is_mapped_does_not()
     assert!(draft(vec![map(libc::PROT_READ | libc::PROT_EXEC)], 10).allow.is_empty());
     let written = draft(vec![map(libc::PROT_WRITE | libc::PROT_EXEC)], 10);
     assert_eq!(written.allow.keys().collect::<Vec<_>>(), [&"jit"]);
+}
+
+#[test]
+fn limits_are_proposed_that_a_policy_can_have_and_none_is_zero() {
+    assert_eq!(
+        used(1300, 12),
+        "# It took 1.300 s of processor time and 12 MiB in its largest process.\n\
+         # With four times as much: limits = { memory = \"48M\", processor-time = \"6s\" }\n"
+    );
+    let proposed = used(0, 0);
+    let (_, limits) = proposed.split_once("times as much: ").unwrap();
+    let text = format!("version = 1\nextends = [\"strict\"]\n{limits}");
+    assert!(crate::policy::laws::policy(&text).is_ok(), "{text}");
 }
