@@ -77,8 +77,9 @@
 //!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
 //!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;
 //!   where the policy has denied calls named (`on-deny = "report"`), also to take them from their listener, to look
-//!   into the command's memory, to refuse them and to kill. It answers with errors alone. One that was taken over could
-//!   let such a call of its own session pass, which the namespaces, Landlock and the lack of rights still hold; a
+//!   into the command's memory, to refuse them and to kill. It answers with errors alone; with `"report-all"` it also
+//!   lets calls be made, by their numbers, that the filter of the plan makes. One that was taken over could let any
+//!   call of its own session pass that it hears of, which the namespaces, Landlock and the lack of rights still hold; a
 //!   listener without a reaper is an error for whoever calls. Another process of that user on the host could stop it,
 //!   but neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it. One
 //!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.

@@ -134,3 +134,63 @@ fn the_descriptors_that_it_takes_are_asked_for_before_the_first_session() {
     files(11).exits(2).says("needs limits.open-files of at least 12");
     files(12).exits(0);
 }
+
+fn told_all(policy: &str) -> Scene {
+    scene(policy).set("syscalls.on-deny=report-all")
+}
+
+#[test]
+fn what_an_allowed_call_asks_for_is_named_with_its_line_and_meets_what_it_would_otherwise() {
+    let script = "print -e '/etc/hostname' ? 'seen ' : $!+0, ' '; for (1..3) { open(F, '<', '/usr/lib/none'); print $!+0, ' ' } \
+                  open(F, '>', '/tmp/x') or die; print -s '/usr/bin/perl' ? 'there ' : ''; chown 1, 1, '/tmp/x'; print $!+0";
+    let outcome = told_all("strict").perl(script).run().stdout("2 2 2 2 there 1").exits(0);
+    let line = |call: &str, allow: &str| format!("session=1 denied call={call} {allow}\n");
+    let outcome = outcome
+        .says(&line(
+            "newfstatat",
+            "path=\"/etc/hostname\": No such file or directory; to allow it: files.read = [\"/etc/hostname\"]",
+        ))
+        .says(&line("chown", "path=\"/tmp/x\": Operation not permitted; to allow it: syscalls.allow = [\"chown\"]"));
+    assert!(
+        !["/usr/lib/none", "/usr/bin/perl", "openat path=\"/tmp"].iter().any(|path| outcome.stderr.contains(path)),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_thing_that_is_asked_for_again_and_again_is_named_once_and_a_flood_is_a_few_lines() {
+    let again = told_all("strict").perl("for (1..500) { -e '/etc/hostname' } print 'done'").run().stdout("done");
+    assert_eq!(again.stderr.matches("denied call=newfstatat path=\"/etc/hostname\"").count(), 1, "{again}");
+    let hidden = told_all("strict").perl("for (1..500) { -e \"/srv/none/$_\" } chown 1, 1, '/x'; print 'done'").run();
+    assert_eq!(hidden.stderr.matches("denied call=newfstatat path=\"/srv/none/").count(), 4, "{hidden}");
+    assert!(hidden.stdout("done").stderr.contains("denials-left-out="));
+    let server = told_all("strict").perl("$| = 1; for (1..5000) { -e \"/x$_\" } print 'done'").listen();
+    assert_eq!(server.connect().rest(), "done");
+    server.logs("outcome=exited");
+    let lines = server.log().lines().filter(|line| line.contains(" denied call=")).count();
+    assert!((20..60).contains(&lines), "{lines} lines: {}", server.log());
+    assert!(server.log().contains("denials-left-out="), "{}", server.log());
+}
+
+#[test]
+fn a_peer_that_is_not_forwarded_and_a_socket_that_is_not_shown_are_named() {
+    needs!(landlock 4);
+    let script = "use Socket; socket(my $s, AF_INET, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_in(9, inet_aton('127.0.0.1'))); \
+                  socket(my $u, AF_UNIX, SOCK_STREAM, 0) or die; connect($u, pack_sockaddr_un('/run/none.sock')); print $!+0";
+    let scene = told_all("strict").set("syscalls.allow=[\"default\",\"network-client\",\"unix-client\"]");
+    scene
+        .perl(script)
+        .run()
+        .stdout("2")
+        .says(
+            "denied call=connect address=127.0.0.1 port=9: there is no way to it; \
+             to allow it: network.forward = [\"127.0.0.1:9\"]\n",
+        )
+        .says("denied call=connect path=\"/run/none.sock\": No such file or directory; to allow it: files.write = ");
+}
+
+#[test]
+fn a_call_of_an_attack_ends_its_process_though_others_are_made() {
+    let outcome = told_all("strict").perl("-e '/none'; syscall(101, 0, 0, 0, 0); print 'alive'").run().stdout("");
+    outcome.says("denied call=ptrace arguments=0x0,0x0,0x0: its process is killed; to allow it: ");
+}

@@ -19,7 +19,6 @@
 mod door;
 mod tracer;
 mod judge;
-mod sight;
 mod space;
 mod denial;
 mod tally;

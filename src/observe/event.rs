@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One call, and what it was about. Values only.
 
+use crate::plan::calls::Using;
 use nix::unistd::Pid;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,27 +53,6 @@ pub enum About {
     Foreign,
     /// What the call is about could not be read.
     Unread,
-}
-
-/// What is done with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Using {
-    /// Whether it is there, and what it is.
-    Look,
-    /// To be in it: chdir(2).
-    Enter,
-    /// Its content, or the names in a directory.
-    Read,
-    /// Its content, to be changed.
-    Write,
-    /// The directory that holds it, in which a name is made or removed.
-    Change,
-    /// To run it.
-    Execute,
-    /// To run code in it: a library.
-    Map,
-    /// A UNIX socket, to connect to.
-    Connect,
 }
 
 /// What is at a path, for the user of the command.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Takes one call from a listener, tells what it is about, and lets it be made.
 
-use super::event::{About, Event, Found, Using};
-use super::paths::{self, Argument, Way};
-use super::sockets::{self, Address};
+use super::event::{About, Event, Found};
+use super::paths;
+use super::sockets;
+use crate::plan::calls::{self, Argument, Name, Using, Way};
 use crate::sys::notify::{self, Notice};
 use nix::errno::Errno;
 use nix::libc;
@@ -107,7 +108,7 @@ fn program(thread: Pid) -> String {
 }
 
 fn about(thread: Pid, call: u32, arguments: [u64; 6]) -> Vec<About> {
-    let paths = paths::arguments(call);
+    let paths = calls::paths(call);
     if !paths.is_empty() {
         return paths.iter().flat_map(|path| of_path(thread, *path, arguments)).collect();
     }
@@ -136,8 +137,8 @@ fn of_path(thread: Pid, Argument { directory, path, way }: Argument, arguments: 
     let (wanted, follow): (Vec<Using>, bool) = match way {
         Way::Using(using) => (vec![using], true),
         Way::Link => (vec![Using::Look], false),
-        Way::Open(argument) => (paths::opened(flags(argument)).into_iter().collect(), true),
-        Way::OpenHow(argument) => (paths::opened(how(argument)).into_iter().collect(), true),
+        Way::Open(argument) => (calls::opened(flags(argument)).collect(), true),
+        Way::OpenHow(argument) => (calls::opened(how(argument)).collect(), true),
         Way::LookAt(argument) => (vec![Using::Look], flags(argument) & libc::AT_SYMLINK_NOFOLLOW == 0),
         Way::Access(_) => (vec![Using::Look], true),
     };
@@ -167,12 +168,13 @@ fn of_address(thread: Pid, descriptor: i32, bind: bool, place: u64, length: u32)
     // Longer ones are refused by the kernel too.
     let mut bytes = vec![0; (length as usize).min(LONGEST_ADDRESS)];
     let read = notify::read_memory(thread, place, &mut bytes).unwrap_or(0);
-    match sockets::parse(&bytes[..read]) {
+    match calls::name(&bytes[..read]) {
         None => vec![About::Unread],
-        Some(Address::Other) => Vec::new(),
-        Some(Address::Internet(address)) => vec![sockets::internet(thread, descriptor, bind, address)],
-        Some(Address::Abstract(name)) => vec![About::Abstract { bind, name }],
-        Some(Address::File(path)) => {
+        Some(Name::Other(_)) => Vec::new(),
+        Some(Name::Internet(address)) => vec![sockets::internet(thread, descriptor, bind, address)],
+        Some(Name::Abstract(name)) => vec![About::Abstract { bind, name: name.to_vec() }],
+        Some(Name::File(path)) => {
+            let path = Path::new(OsStr::from_bytes(path));
             let base = if path.is_absolute() { Some(PathBuf::new()) } else { paths::directory(thread, None) };
             let using = if bind { Using::Change } else { Using::Connect };
             base.map(|base| paths::resolve(thread, &base.join(path), using, true)).into_iter().collect()

@@ -21,9 +21,9 @@ mod end;
 #[cfg(test)]
 mod tests;
 
+pub use crate::plan::calls::Using;
 pub use end::end_all;
-pub use event::{About, Event, Found, Using};
+pub use event::{About, Event, Found};
 pub use hearer::{Answer, Heard, Hearer};
-pub use sockets::{internet_address, is_mostly_a_stream};
 pub use start::{Opening, Started, become_user, become_yourself, start};
 pub use watch::watch;

@@ -2,8 +2,8 @@
 //! Which calls are handed to us. All of them would make a command many times slower, so what a policy grants anyway and
 //! has no path or address among its arguments is made unseen: a notice costs two switches of process.
 
-use super::{paths, sockets};
-use crate::plan::calls::deny_write_execute;
+use super::sockets;
+use crate::plan::calls::{deny_write_execute, with_paths};
 use crate::plan::model::{Condition, Denial, Filter, Verdict};
 use crate::sandbox::HostError;
 use crate::sandbox::filter::{Program, watching};
@@ -23,7 +23,7 @@ pub fn watch(base: &Filter, channel: u32) -> Result<Program, HostError> {
             Verdict::AllowIf(_, denial) | Verdict::Deny(denial) => *denial = HAND_OVER,
         }
     }
-    for call in paths::calls() {
+    for call in with_paths() {
         filter.calls.insert(call, Verdict::Deny(HAND_OVER));
     }
     for call in sockets::CALLS {

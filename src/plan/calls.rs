@@ -7,6 +7,8 @@
 //! commands that were never looked at.
 
 mod answer;
+mod paths;
+mod address;
 mod death;
 mod foreign;
 mod groups;
@@ -21,14 +23,16 @@ mod grant;
 mod tests;
 mod words;
 
+pub use address::{Name, family, is_mostly_a_stream, name};
 pub use answer::{Pointer, denial, goes_on, is_told, pointer};
 pub use death::keep_death_signal;
 pub use foreign::{refused, shared, undeniable};
 pub use grant::{Grant, Value};
 pub use list::{Allowed, allowed, list};
 pub use memory::{denies_write_execute, deny_write_execute};
+pub use paths::{Argument, Using, Way, is_of_process, opened, paths, wanted, with_paths};
 pub use remedy::{Aim, missing, said, ways, word};
-pub use watched::watched;
+pub use watched::{sought, watched};
 pub use words::{allows, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};
@@ -90,7 +94,7 @@ pub fn resolve(syscalls: &Syscalls) -> Result<Filter, CallError> {
         grants.insert(call, Vec::new());
     }
     let soft = match syscalls.on_deny.as_ref().map(|on_deny| on_deny.value) {
-        None | Some(OnDeny::Errno | OnDeny::Report) => Denial::Errno(libc::EPERM),
+        None | Some(OnDeny::Errno | OnDeny::Report | OnDeny::ReportAll) => Denial::Errno(libc::EPERM),
         Some(OnDeny::Kill) => Denial::Kill,
     };
     let filter = if all { open(grants, soft) } else { closed(grants, &withheld, soft) };

@@ -272,6 +272,7 @@ fn changes(old: &Plan, new: &Plan) -> Vec<String> {
     };
     let named = |plan: &Plan| match plan.filter.as_ref().map(|filter| filter.denials) {
         Some(Denials::Told | Denials::Traced) => "yes".to_string(),
+        Some(Denials::Named) => "yes, and what is looked up and reached".to_string(),
         Some(Denials::Silent) | None => "no".to_string(),
     };
     let names = |plan: &Plan| plan.command.client_environment.unwrap_or(ClientNames::Tcpserver).word().to_string();

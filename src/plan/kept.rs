@@ -54,7 +54,7 @@ fn has_none(filter: &Filter) -> bool {
     let heard = match filter.denials {
         Denials::Silent | Denials::Told => false,
         // Calls are let through by another process then.
-        Denials::Traced => true,
+        Denials::Named | Denials::Traced => true,
     };
     !heard && !CALLS.iter().any(granted)
 }

@@ -11,7 +11,9 @@ mod identity;
 mod command;
 mod files;
 mod view;
+pub mod place;
 pub mod calls;
+pub mod sought;
 mod network;
 mod kept;
 mod forward;
@@ -38,6 +40,7 @@ pub(crate) mod laws;
 #[cfg(test)]
 mod tests;
 
+pub use landlock::AUDIT_ABI;
 pub use model::Plan;
 pub use network::{TCP_ABI, UDP_ABI};
 pub use refuse::Refusal;

@@ -147,20 +147,22 @@ pub(super) const OPEN_FILES: u64 = 12;
 /// Who hears of denied calls. Where nobody can, they are denied all the same, and that is said.
 fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> Result<Denials, Refusal> {
     let Some(on_deny) = &policy.syscalls.on_deny else { return Ok(Denials::Silent) };
-    match (on_deny.value, first) {
-        (OnDeny::Errno | OnDeny::Kill, _) => Ok(Denials::Silent),
+    let (key, denials) = match on_deny.value {
+        OnDeny::Errno | OnDeny::Kill => return Ok(Denials::Silent),
+        OnDeny::Report => ("syscalls.on-deny = \"report\"", Denials::Told),
+        OnDeny::ReportAll => ("syscalls.on-deny = \"report-all\"", Denials::Named),
+    };
+    match first {
         // The command does not hear itself.
-        (OnDeny::Report, First::Command) => {
-            let slip = Slip::Needs { key: "syscalls.on-deny = \"report\"", needs: "isolation.init = true" };
+        First::Command => {
+            let slip = Slip::Needs { key, needs: "isolation.init = true" };
             Err(Refusal::new(slip, &on_deny.origin))
         }
-        (OnDeny::Report, First::Reaper)
-            if policy.limits.open_files.as_ref().is_some_and(|limit| limit.value < OPEN_FILES) =>
-        {
-            let slip = Slip::Needs { key: "syscalls.on-deny = \"report\"", needs: "limits.open-files of at least 12" };
+        First::Reaper if policy.limits.open_files.as_ref().is_some_and(|limit| limit.value < OPEN_FILES) => {
+            let slip = Slip::Needs { key, needs: "limits.open-files of at least 12" };
             Err(Refusal::new(slip, &on_deny.origin))
         }
-        (OnDeny::Report, First::Reaper) if !facts.listener.works() => {
+        First::Reaper if !facts.listener.works() => {
             let why = match facts.listener {
                 Trial::Refused(libc::EBUSY) => "a filter around spawnbox is listened to already".to_string(),
                 trial => trial.to_string(),
@@ -168,7 +170,7 @@ fn denials(policy: &Policy, facts: &Facts, first: First, off: &mut Vec<Off>) -> 
             off.push(Off::new(UNTOLD, format!("{why}: denied calls fail, and are not named")));
             Ok(Denials::Silent)
         }
-        (OnDeny::Report, First::Reaper) => Ok(Denials::Told),
+        First::Reaper => Ok(denials),
     }
 }
 

@@ -55,6 +55,8 @@ pub enum OnDeny {
     Kill,
     /// As with `Errno`, and the call is named in the log.
     Report,
+    /// As with `Report`, and so is each path and each peer that the policy does not show or open.
+    ReportAll,
 }
 
 /// Whether a layer is there.

@@ -40,7 +40,7 @@ words! {
     Root { "empty" = Empty, "host" = Host }
     Proc { "none" = None, "subset" = Subset, "full" = Full }
     NetworkMode { "none" = None, "loopback" = Loopback, "host" = Host }
-    OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report }
+    OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report, "report-all" = ReportAll }
     Layer { "required" = Required, "off" = Off }
     Ends { "command" = Command, "tree" = Tree }
     ClientNames { "tcpserver" = Tcpserver, "xinetd" = Xinetd, "systemd" = Systemd }
@@ -101,7 +101,7 @@ mod tests {
         check::<Root>(&["empty", "host"]);
         check::<Proc>(&["none", "subset", "full"]);
         check::<NetworkMode>(&["none", "loopback", "host"]);
-        check::<OnDeny>(&["errno", "kill", "report"]);
+        check::<OnDeny>(&["errno", "kill", "report", "report-all"]);
         check::<Layer>(&["required", "off"]);
         check::<Ends>(&["command", "tree"]);
         check::<ClientNames>(&["tcpserver", "xinetd", "systemd"]);

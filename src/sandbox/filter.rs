@@ -81,6 +81,7 @@ pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
     match filter.denials {
         // As it is answered where nobody hears.
         Denials::Silent | Denials::Traced => Ok(vec![program(filter)?]),
+        Denials::Named => compile(&calls::sought(filter)),
         Denials::Told if denied.is_empty() => Ok(vec![program(filter)?]),
         Denials::Told => {
             let mut first = filter.clone();
@@ -108,7 +109,7 @@ pub fn reaper(denials: Denials) -> Result<Program, HostError> {
     let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
     match denials {
         Denials::Silent | Denials::Traced => {}
-        Denials::Told => {
+        Denials::Told | Denials::Named => {
             calls.extend(HEARER.iter().map(|call| (*call as u32, Verdict::Allow)));
             let is = |argument, value: u32| {
                 let (mask, value) = (u64::from(u32::MAX), u64::from(value));

@@ -2,19 +2,25 @@
 //! The reaper's part in naming what is denied: it takes each call that the command's filter hands out, tells of it up
 //! the cord, and answers as the policy does. Here and not in the supervisor: to read a command's memory may take as
 //! long as the command likes, and here it keeps its own session waiting alone, by a process without any right.
-//! It only ever refuses, so nothing that changes meanwhile can let a call pass, and it answers every call as long as
-//! there is a process that makes some: a call that ends a command ends it after any number of others. What that takes
-//! is time of the session's, in its control group and under its limits. Nothing here allocates.
+//! What the plan's filter denies it refuses, by the numbers of the call alone, so nothing that changes meanwhile can
+//! let such a call pass; where it hears of what granted calls look up and reach as well, it lets those be made,
+//! whatever it saw there: mounts and Landlock hold them. It answers every call as long as there is a process that makes
+//! some: a call that ends a command ends it after any number of others. What that takes is time of the session's, in
+//! its control group and under its limits. Nothing here allocates.
 
 use super::denied::{self, Denied};
 use crate::log::Rate;
-use crate::plan::calls::{self, Pointer};
+use crate::plan::calls::{self, Name, Pointer, Using};
 use crate::plan::model::{Denial, Filter};
+use crate::plan::sought::Shown;
 use crate::sys::notify::{self, Notice};
 use crate::sys::{process, socket};
 use nix::errno::Errno;
 use nix::libc;
+use std::ffi::OsStr;
 use std::os::fd::{IntoRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What hears for one session.
@@ -25,7 +31,25 @@ pub(super) struct Hearer<'a> {
     reports: Rate,
     deaths: Rate,
     untold: u32,
+    sought: Option<Sought<'a>>,
 }
+
+/// What granted calls look up and reach.
+struct Sought<'a> {
+    shown: &'a Shown,
+    reports: Rate,
+    /// Marks of what was told last. Two things with one mark are told as one.
+    told: [u64; REMEMBERED],
+    /// Those of the hidden directories that it lies below.
+    below: [u64; REMEMBERED],
+    next: usize,
+}
+
+/// A program looks for the same file again and again.
+const REMEMBERED: usize = 128;
+/// How many files are told of one hidden directory. Interpreters look for each of their modules in places that most
+/// hosts do not have either.
+const MOST_BELOW: usize = 4;
 
 #[derive(Clone, Copy)]
 enum State {
@@ -38,9 +62,11 @@ enum State {
 }
 
 impl<'a> Hearer<'a> {
-    /// For the command of `filter`, which sends its listener over `channel`.
-    pub(super) fn new(filter: &'a Filter, channel: RawFd) -> Hearer<'a> {
+    /// For the command of `filter`, which sends its listener over `channel`, and hears of granted calls as well where
+    /// it is known what is shown.
+    pub(super) fn new(filter: &'a Filter, shown: Option<&'a Shown>, channel: RawFd) -> Hearer<'a> {
         let now = Instant::now();
+        let reports = Rate::new(100, Duration::from_secs(1), now);
         Hearer {
             filter,
             state: State::Awaiting(channel),
@@ -49,6 +75,13 @@ impl<'a> Hearer<'a> {
             reports: Rate::new(50, Duration::from_secs(1), now),
             deaths: Rate::new(10, Duration::from_secs(2), now),
             untold: 0,
+            sought: shown.map(|shown| Sought {
+                shown,
+                reports,
+                told: [0; REMEMBERED],
+                below: [0; REMEMBERED],
+                next: 0,
+            }),
         }
     }
 
@@ -96,8 +129,23 @@ impl<'a> Hearer<'a> {
     }
 
     fn answer(&mut self, cord: RawFd, listener: RawFd, notice: &Notice) -> Result<(), Errno> {
-        // The program and the plan say the same; nothing that was handed out may pass.
-        let denial = calls::denial(self.filter, notice.call, notice.arguments).unwrap_or(Denial::Errno(libc::EPERM));
+        // The program and the plan say the same; nothing that was handed out for being denied may pass.
+        let denial = match (calls::denial(self.filter, notice.call, notice.arguments), &mut self.sought) {
+            (Some(denial), _) => denial,
+            (None, None) => Denial::Errno(libc::EPERM),
+            (None, Some(sought)) => {
+                let seen = named(Denied::new(notice.call, notice.arguments, self.untold), listener, notice);
+                match sought.look(&seen, Instant::now()) {
+                    Look::Told => {
+                        self.untold = 0;
+                        let _ = process::write(cord, seen.encode(&mut [0; denied::LONGEST]));
+                    }
+                    Look::Untold => self.untold = self.untold.saturating_add(1),
+                    Look::Nothing => {}
+                }
+                return answered(notify::resume(process::fixed(listener), notice.id));
+            }
+        };
         let rate = match denial {
             Denial::Errno(_) => &mut self.reports,
             Denial::Kill => &mut self.deaths,
@@ -120,12 +168,67 @@ impl<'a> Hearer<'a> {
                 Err(errno) => return Err(errno),
             },
         };
-        match notify::refuse(process::fixed(listener), notice.id, errno) {
-            // ENOENT: nobody waits for it any more.
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        answered(notify::refuse(process::fixed(listener), notice.id, errno))
     }
+}
+
+fn answered(answered: Result<(), Errno>) -> Result<(), Errno> {
+    match answered {
+        // ENOENT: nobody waits for it any more.
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// What becomes of a call that is made.
+enum Look {
+    /// It is told.
+    Told,
+    /// It would be, but for how many are.
+    Untold,
+    /// It comes to nothing that a policy could allow, or was told already.
+    Nothing,
+}
+
+impl Sought<'_> {
+    fn look(&mut self, seen: &Denied, now: Instant) -> Look {
+        let path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        let (using, hidden) = match calls::pointer(seen.call) {
+            _ if seen.name().is_empty() => return Look::Nothing,
+            None => return Look::Nothing,
+            Some((_, Pointer::Path)) => match calls::wanted(seen.call, seen.arguments) {
+                None => return Look::Nothing,
+                // Where a relative one begins is not known here.
+                Some(using) if !path(seen.name()).is_absolute() || self.shown.holds(path(seen.name()), using) => {
+                    return Look::Nothing;
+                }
+                Some(using) => (using, self.shown.hidden(path(seen.name()))),
+            },
+            Some((_, Pointer::Address(_))) => match calls::name(seen.name()) {
+                None | Some(Name::Abstract(_) | Name::Other(_)) => return Look::Nothing,
+                Some(Name::File(file)) if self.shown.holds(path(file), Using::Connect) => return Look::Nothing,
+                Some(Name::File(file)) => (Using::Connect, self.shown.hidden(path(file))),
+                // Each peer is one of its own.
+                Some(Name::Internet(_)) => (Using::Connect, path(seen.name())),
+            },
+        };
+        let (mark, below) = (mark(seen.name(), using), mark(hidden.as_os_str().as_bytes(), Using::Look));
+        if self.told.contains(&mark) {
+            return Look::Nothing;
+        }
+        if self.below.iter().filter(|known| **known == below).count() >= MOST_BELOW || !self.reports.take(now) {
+            return Look::Untold;
+        }
+        (self.told[self.next], self.below[self.next]) = (mark, below);
+        self.next = (self.next + 1) % REMEMBERED;
+        Look::Told
+    }
+}
+
+/// FNV-1a, which needs no room. A command that makes two names of one mark hides one of them from its own log.
+fn mark(name: &[u8], using: Using) -> u64 {
+    let step = |mark: u64, byte: u8| (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    step(name.iter().fold(0xcbf2_9ce4_8422_2325, |mark, byte| step(mark, *byte)), using as u8)
 }
 
 /// With the name of what the call is about, if that can be read and is still this call's.

@@ -59,7 +59,7 @@ mod tests {
         fn every_choice_of_calls_can_be_compiled(
             allow in subsequence(ALLOWED, 0..=ALLOWED.len()),
             deny in subsequence(DENIED, 0..=DENIED.len()),
-            on_deny in select(&["errno", "kill", "report"][..]),
+            on_deny in select(&["errno", "kill", "report", "report-all"][..]),
         ) {
             let text = format!(
                 "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"nobody\"\n\

@@ -257,7 +257,8 @@ impl Line<'_> {
         sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
         self.prove(Station::Reaper);
         let told = self.prepared.told.as_ref();
-        let hearer = told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, ours));
+        let hearer =
+            told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, self.prepared.shown.as_ref(), ours));
         let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
         reaper::run((self.cord, self.kill), signals, wards, hearer)
     }
@@ -265,9 +266,10 @@ impl Line<'_> {
     /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy
     /// costs the client time. It does not see the cord's end meanwhile. The end of the supervisor or of the PID
     /// namespace kills it all the same, also where the command hangs in exec or was stopped; but one that has to kill
-    /// its control group must be awake. What a self-test makes has no program to execute.
+    /// its control group must be awake, and so must one that hears of the exec. What a self-test makes has no program
+    /// to execute.
     fn suspends(&self) -> bool {
-        !self.prepared.kills_cgroup && self.test.is_none()
+        !self.prepared.kills_cgroup && self.prepared.shown.is_none() && self.test.is_none()
     }
 
     /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the

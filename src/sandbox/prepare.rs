@@ -10,6 +10,7 @@ use crate::host::facts::Resource;
 use crate::plan::Step;
 use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
 use crate::plan::request::Front;
+use crate::plan::sought::Shown;
 use crate::plan::steps::Place;
 use crate::sys::exec::Vector;
 use crate::sys::process::Stack;
@@ -60,6 +61,8 @@ pub(super) struct Prepared {
     pub(super) reaper_filter: filter::Program,
     /// What PID 1 answers by, where it hears of what is denied.
     pub(super) told: Option<Filter>,
+    /// What it tells others from, where it hears of what granted calls look up and reach as well.
+    pub(super) shown: Option<Shown>,
     /// PID 1 is a reaper, not the command itself.
     pub(super) init: bool,
     /// No PID namespace ends with the first process: it is the subreaper, and kills its cgroup when it ends.
@@ -132,7 +135,10 @@ impl Prepared {
     pub(super) fn new(plan: &Plan, proc: OwnedFd, host_root: (u64, u64)) -> Result<Prepared, HostError> {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
         let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
-        let told = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Told).cloned();
+        let hears = |filter: &&Filter| matches!(filter.denials, Denials::Told | Denials::Named);
+        let told = plan.filter.as_ref().filter(hears).cloned();
+        let named = told.as_ref().filter(|filter| filter.denials == Denials::Named);
+        let shown = named.map(|_| Shown::new(plan));
         let traced = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Traced);
         let traced = traced.map(filter::traced).transpose()?;
         let steps = plan.steps.iter().copied().filter(|&step| plan.place(step) != Place::Launcher).collect();
@@ -165,6 +171,7 @@ impl Prepared {
             traced,
             reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials))?,
             told,
+            shown,
             init: plan.init,
             kills_cgroup: !plan.namespaces.contains(&Namespace::Pid),
             ends: plan.ends,

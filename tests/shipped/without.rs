@@ -10,8 +10,8 @@ use crate::scene::{Server, a_second};
 use std::time::{Duration, Instant};
 use toml::{Table, Value};
 
-/// So that the log names what is denied.
-const TOLD: &str = "-ssyscalls.on-deny=report";
+/// So that the log names what is denied, and what is not shown or opened.
+const TOLD: &str = "-ssyscalls.on-deny=report-all";
 
 /// Lists of which each entry is a grant. What is `optional` is not always there, so nothing fails without it.
 const LISTS: &[&[&str]] = &[

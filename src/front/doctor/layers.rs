@@ -5,6 +5,7 @@
 use super::{Finding, State, fixes};
 use crate::host::Causes;
 use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
+use crate::plan::AUDIT_ABI;
 use nix::libc;
 use std::collections::BTreeSet;
 
@@ -94,7 +95,17 @@ fn landlock(facts: &Facts, causes: &Causes) -> Finding {
     // From 6 on it holds all that the shipped policies ask of it.
     let state = if abi < 6 { State::Less } else { State::Good };
     let finding = Finding::new("Landlock", state, format!("ABI {abi}: {}", known.join(", ")));
-    if missing.is_empty() { finding } else { finding.note(format!("not held: {}", missing.join(", "))) }
+    let finding = match missing.is_empty() {
+        true => finding,
+        false => finding.note(format!("not held: {}", missing.join(", "))),
+    };
+    match abi >= AUDIT_ABI {
+        true => finding.note(
+            "what it denies is not told to the audit log, which a command could fill so: syscalls.on-deny = \
+             \"report-all\" has our own log name it",
+        ),
+        false => finding,
+    }
 }
 
 fn lack((abi, what, release): &(u32, &str, Option<&str>)) -> String {

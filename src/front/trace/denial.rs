@@ -2,6 +2,7 @@
 //! One thing that a sandbox does not let a command do, and the lines of a policy that would. Values and words only.
 
 use crate::plan::calls::Grant;
+use crate::plan::sought::End;
 use crate::policy::quote;
 use nix::errno::Errno;
 use std::path::PathBuf;
@@ -27,27 +28,6 @@ pub(super) enum What {
     Path { call: String, path: PathBuf },
     /// A peer or a port.
     Address { call: String, address: String },
-}
-
-/// What the command sees of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum End {
-    /// The call fails so.
-    Fails(i32),
-    /// The process is killed.
-    Killed,
-    /// Nobody answers: there is no way to the peer.
-    Unreachable,
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            End::Fails(errno) => f.write_str(&crate::host::errno_text(Errno::from_raw(*errno))),
-            End::Killed => f.write_str("its process is killed"),
-            End::Unreachable => f.write_str("there is no way to it"),
-        }
-    }
 }
 
 impl What {

@@ -3,11 +3,12 @@
 //! That nothing more could be written there is seen from outside, when a path is told or a process ends. Room that is
 //! given back before the next of those is not.
 
-use super::denial::{Denial, End, What};
-use super::sight;
+use super::denial::{Denial, What};
 use crate::plan::Plan;
 use crate::plan::calls::{Grant, Value};
 use crate::plan::model::Scratch;
+use crate::plan::place::in_root;
+use crate::plan::sought::End;
 use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
@@ -17,7 +18,7 @@ use std::path::Path;
 pub(super) fn full(plan: &Plan, thread: Pid) -> Vec<Denial> {
     let root = format!("/proc/{thread}/root");
     let is_full = |scratch: &&Scratch| {
-        let found = statvfs(&Path::new(&root).join(sight::in_root(plan, scratch, Path::new(""))));
+        let found = statvfs(&Path::new(&root).join(in_root(plan, scratch, Path::new(""))));
         found.is_ok_and(|found| nothing_left(found.blocks_available(), found.files_free()))
     };
     plan.scratch.iter().filter(is_full).map(denial).collect()

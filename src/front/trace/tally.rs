@@ -7,7 +7,6 @@ use crate::front::arrange::Failure;
 use crate::front::new_file::new_file;
 use crate::host::HostError;
 use crate::plan::calls::{Grant, Value};
-use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -104,8 +103,7 @@ impl Tally {
     fn line(&mut self, line: &str) {
         // One write, so that lines of several processes do not mix.
         if let Err(error) = self.out.write_all(format!("{line}\n").as_bytes()) {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            self.lost.get_or_insert(HostError::new("write what is denied", errno));
+            self.lost.get_or_insert(HostError::of_library("write what is denied", &error));
         }
     }
 }
@@ -163,8 +161,9 @@ fn beside_host(grant: &Grant) -> Grant {
 
 #[cfg(test)]
 mod tests {
-    use super::super::denial::{End, What};
+    use super::super::denial::What;
     use super::*;
+    use crate::plan::sought::End;
 
     fn denial(name: &str, grants: &[Grant]) -> Denial {
         let what = What::Call { name: name.into(), about: None };

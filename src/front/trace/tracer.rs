@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Hears the calls of every session until the supervisor has ended, passes signals on to it, and has its exit status.
 
-use super::judge::{Manner, judge};
+use super::judge::{Manner, judge, place};
 use super::tally::Tally;
-use super::{door, sight, space};
+use super::{door, space};
 use crate::front::run::UNABLE;
 use crate::host::HostError;
 use crate::observe::{About, Event, Found, Heard, Hearer, Using, become_user, become_yourself};
 use crate::plan::Plan;
+use crate::plan::place::Place;
 use crate::sys::socket;
 use nix::errno::Errno;
 use nix::libc;
@@ -152,7 +153,7 @@ fn first(plan: &Plan, event: &Event) -> Option<Event> {
         let written = directory.join(path_of(program));
         let real = std::fs::canonicalize(&written).ok()?;
         // In a file system of its own it is another one.
-        let private = matches!(sight::place(plan, &written), sight::Place::Scratch(..));
+        let private = matches!(place(plan, &written), Place::Scratch(..));
         (!private).then_some(About::Path { written, using: Using::Execute, found: Found::File { real } })
     });
     Some(Event { about: about.into_iter().collect(), ..event.clone() })

@@ -2,6 +2,7 @@
 //! What a filter makes of one call, and which of its arguments points at a name. Asked by a reaper that may not
 //! allocate: looks up, and makes nothing.
 
+use super::paths;
 use crate::plan::model::{Denial, Denials, Filter, Verdict};
 use nix::libc;
 
@@ -34,8 +35,9 @@ pub fn denial(filter: &Filter, call: u32, arguments: [u64; 6]) -> Option<Denial>
 pub fn is_told(denials: Denials, denial: Denial) -> bool {
     match (denials, denial) {
         // A filter that is traced has a program of its own, see [`super::watched`].
-        (Denials::Silent | Denials::Traced, _) | (Denials::Told, Denial::Errno(libc::ENOSYS)) => false,
-        (Denials::Told, Denial::Errno(_) | Denial::Kill) => true,
+        (Denials::Silent | Denials::Traced, _) => false,
+        (Denials::Told | Denials::Named, Denial::Errno(libc::ENOSYS)) => false,
+        (Denials::Told | Denials::Named, Denial::Errno(_) | Denial::Kill) => true,
     }
 }
 
@@ -53,31 +55,10 @@ pub fn goes_on(filter: &Filter) -> bool {
 /// Which argument of a call points at the name of what it is about.
 pub fn pointer(call: u32) -> Option<(usize, Pointer)> {
     match libc::c_long::from(call) {
-        libc::SYS_open | libc::SYS_creat | libc::SYS_access | libc::SYS_stat | libc::SYS_lstat => path(0),
-        libc::SYS_statfs | libc::SYS_readlink | libc::SYS_chdir | libc::SYS_mkdir | libc::SYS_rmdir => path(0),
-        libc::SYS_unlink | libc::SYS_rename | libc::SYS_chmod | libc::SYS_chown | libc::SYS_lchown => path(0),
-        libc::SYS_mknod | libc::SYS_truncate | libc::SYS_utime | libc::SYS_utimes | libc::SYS_execve => path(0),
-        libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_removexattr | libc::SYS_lremovexattr => path(0),
-        libc::SYS_getxattr | libc::SYS_lgetxattr | libc::SYS_listxattr | libc::SYS_llistxattr => path(0),
-        libc::SYS_umount2 | libc::SYS_pivot_root | libc::SYS_chroot | libc::SYS_swapon => path(0),
-        libc::SYS_swapoff | libc::SYS_acct => path(0),
-        libc::SYS_openat | libc::SYS_openat2 | libc::SYS_newfstatat | libc::SYS_statx => path(1),
-        libc::SYS_faccessat | libc::SYS_faccessat2 | libc::SYS_readlinkat | libc::SYS_mkdirat => path(1),
-        libc::SYS_unlinkat | libc::SYS_renameat | libc::SYS_renameat2 | libc::SYS_fchmodat => path(1),
-        libc::SYS_fchmodat2 | libc::SYS_fchownat | libc::SYS_mknodat | libc::SYS_utimensat => path(1),
-        libc::SYS_futimesat | libc::SYS_execveat | libc::SYS_inotify_add_watch => path(1),
-        libc::SYS_name_to_handle_at | libc::SYS_open_tree | libc::SYS_mount | libc::SYS_link => path(1),
-        libc::SYS_symlink => path(1),
-        libc::SYS_symlinkat => path(2),
-        libc::SYS_linkat => path(3),
         libc::SYS_connect | libc::SYS_bind => Some((1, Pointer::Address(2))),
         libc::SYS_sendto => Some((4, Pointer::Address(5))),
-        _ => None,
+        _ => paths::path(call).map(|argument| (argument, Pointer::Path)),
     }
-}
-
-fn path(argument: usize) -> Option<(usize, Pointer)> {
-    Some((argument, Pointer::Path))
 }
 
 #[cfg(test)]

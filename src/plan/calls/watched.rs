@@ -39,6 +39,16 @@ pub fn watched(filter: &Filter) -> Filter {
     watched
 }
 
+/// The same for a reaper, which has no /proc to find a library or a directory by, and no end to look at.
+pub fn sought(filter: &Filter) -> Filter {
+    let mut sought = watched(filter);
+    for call in [libc::SYS_mmap, libc::SYS_exit_group].map(|call| call as u32) {
+        sought.calls.remove(&call);
+        sought.calls.extend(filter.calls.get_key_value(&call).map(|(call, verdict)| (*call, verdict.clone())));
+    }
+    sought
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,9 +57,12 @@ mod tests {
 
     #[test]
     fn what_is_not_handed_over_is_answered_as_the_filter_answers_it() {
-        for policy in [strict(), compatible()] {
+        for (policy, hand_over) in [strict(), compatible()]
+            .into_iter()
+            .flat_map(|policy| [(policy.clone(), watched as fn(&Filter) -> Filter), (policy, sought)])
+        {
             let filter = resolve(&policy.syscalls).unwrap();
-            let watched = watched(&filter);
+            let watched = hand_over(&filter);
             let interesting = [0, 1, 2, 4, 7, 0x800, u64::from(u32::MAX), u64::MAX];
             for call in 0..500 {
                 for value in interesting {
@@ -87,5 +100,9 @@ mod tests {
         ] {
             assert!(!heard(call, arguments), "{call}");
         }
+        let sought = sought(&resolve(&strict().syscalls).unwrap());
+        let heard = |call: libc::c_long, arguments| denial(&sought, call as u32, arguments) == Some(HAND_OVER);
+        assert!(heard(libc::SYS_openat, [0; 6]) && heard(libc::SYS_chown, [0; 6]));
+        assert!(!heard(libc::SYS_exit_group, [0; 6]) && !heard(libc::SYS_mmap, map(libc::PROT_EXEC, 3)));
     }
 }

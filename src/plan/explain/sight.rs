@@ -142,6 +142,7 @@ pub(super) fn calls(plan: &Plan, page: &mut Page) {
     let others = match filter.denials {
         Denials::Silent => others,
         Denials::Told => format!("{others}; each is named in the log"),
+        Denials::Named => format!("{others}; each is named in the log, and so is what is not shown or opened here"),
         Denials::Traced => format!("{others}; each is named to whoever traces"),
     };
     page.row("", others, written(plan, "syscalls.on-deny"));

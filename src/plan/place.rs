@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a path leads in a sandbox, by its plan and by the links that the host has in what is shown. What comes of it
-//! is not decided here.
+//! Where a path leads in a sandbox, by its plan and by the links that whoever asks finds in what is shown. What comes
+//! of it is not decided here.
 
+use super::Plan;
+use super::model::{Bind, PROC, Proc, Root, SCRATCH, Scratch};
 use crate::host::paths::MOST_LINKS;
-use crate::plan::Plan;
-use crate::plan::model::{Bind, PROC, Proc, Root, SCRATCH, Scratch};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub enum Place<'a> {
     /// The host's own tree.
     Host,
     /// A part of the host that is shown.
@@ -28,8 +28,8 @@ pub(super) enum Place<'a> {
     Nowhere,
 }
 
-/// Follows an absolute path.
-pub(super) fn place<'a>(plan: &'a Plan, path: &Path) -> Place<'a> {
+/// Follows an absolute path. `link` reads one of the host's links, where there is one.
+pub fn place<'a>(plan: &'a Plan, path: &Path, link: &dyn Fn(&Path) -> Option<PathBuf>) -> Place<'a> {
     if path.starts_with("/proc") || path.starts_with(PROC) {
         return if plan.proc == Proc::None { Place::Nowhere } else { Place::Proc };
     }
@@ -51,7 +51,7 @@ pub(super) fn place<'a>(plan: &'a Plan, path: &Path) -> Place<'a> {
         }
         let shown = binds.iter().rev().find(|bind| so_far.starts_with(&bind.path));
         // A link that was made, or one of the host's in what is shown.
-        let link = links.get(&so_far).cloned().or_else(|| shown.and_then(|_| std::fs::read_link(&so_far).ok()));
+        let link = links.get(&so_far).cloned().or_else(|| shown.and_then(|_| link(&so_far)));
         if let Some(link) = link {
             followed += 1;
             if followed > MOST_LINKS {
@@ -106,7 +106,7 @@ fn own<'a>(plan: &'a Plan, so_far: &Path, rest: &VecDeque<OsString>) -> Option<P
 }
 
 /// Where `path` of a scratch file system is below the root directory.
-pub(super) fn in_root(plan: &Plan, scratch: &Scratch, below: &Path) -> PathBuf {
+pub fn in_root(plan: &Plan, scratch: &Scratch, below: &Path) -> PathBuf {
     match &plan.root {
         Root::Host => scratch.path.strip_prefix("/").unwrap_or(&scratch.path).join(below),
         Root::Empty { .. } => {
@@ -131,14 +131,14 @@ fn names(path: &Path) -> VecDeque<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hosts::{listen, root_on_618, strict};
+    use super::super::resolve;
     use super::*;
-    use crate::plan::hosts::{listen, root_on_618, strict};
-    use crate::plan::resolve;
 
     #[test]
     fn a_path_leads_where_the_sandbox_has_it() {
         let plan = resolve(&listen(&["sh"]), &strict(), &root_on_618()).unwrap();
-        let at = |path: &str| place(&plan, Path::new(path));
+        let at = |path: &str| place(&plan, Path::new(path), &|_| None);
         assert!(matches!(at("/usr/bin/env"), Place::Shown(bind) if bind.path == Path::new("/usr")));
         assert!(matches!(at("/bin/sh"), Place::Shown(_)), "{:?}", at("/bin/sh"));
         assert!(matches!(at("/usr/../usr/bin"), Place::Shown(_)));
