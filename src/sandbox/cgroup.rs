@@ -200,26 +200,28 @@ impl Cgroup {
 
     /// What the kernel counted. A directory above that has no controller has no file of it here.
     pub fn counted(&self) -> Counted {
-        let read = |file| self.directory.read(file).unwrap_or_default();
+        let processor = self.directory.record("cpu.stat", |text| value(text, "usage_usec"));
+        let peak = || self.directory.record("memory.peak", |text| text.trim().parse().ok());
         Counted {
-            processor: value(&read("cpu.stat"), "usage_usec").map(Duration::from_micros),
-            memory_peak: self.counts_memory.then(|| read("memory.peak").trim().parse().ok()).flatten(),
+            processor: processor.ok().flatten().map(Duration::from_micros),
+            memory_peak: self.counts_memory.then(|| peak().ok().flatten()).flatten(),
             out_of_memory: self.counts_memory.then(|| self.out_of_memory()).flatten(),
         }
     }
 
     /// The event `oom` is counted where the limit is, `oom_kill` where the process was: see cgroup-v2.rst.
     fn out_of_memory(&self) -> Option<OutOf> {
-        let own = self.directory.read("memory.events").unwrap_or_default();
         let counted = |text: &str, event| value(text, event).is_some_and(|count| count > 0);
-        if !counted(&own, "oom_kill") {
+        let events = |text: &str| (counted(text, "oom_kill"), counted(text, "oom"));
+        let (killed, own) = self.directory.record("memory.events", events).ok()?;
+        if !killed {
             return None;
         }
-        let service = self.service.as_ref().and_then(|service| service.directory.read("memory.events").ok());
-        Some(match service {
-            _ if counted(&own, "oom") => OutOf::Session,
-            Some(service) if counted(&service, "oom") => OutOf::Service,
-            Some(_) | None => OutOf::Host,
+        let service = || self.service.as_ref().and_then(|above| above.directory.record("memory.events", events).ok());
+        Some(match own {
+            true => OutOf::Session,
+            false if service().is_some_and(|(_, reached)| reached) => OutOf::Service,
+            false => OutOf::Host,
         })
     }
 

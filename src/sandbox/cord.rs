@@ -29,11 +29,11 @@ pub enum Message {
 }
 
 impl Cord {
-    /// Makes a cord; the second descriptor is the child's end. Both are close-on-exec, ours is non-blocking.
+    /// Makes a cord; the second descriptor is the child's end. Both are close-on-exec. The child's waits; nothing here
+    /// does, and says so in each call: to set it for one end of a pair is a call more.
     pub fn pair() -> Result<(Cord, OwnedFd), Errno> {
         use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
         Ok((Cord(ours), theirs))
     }
 
@@ -42,7 +42,7 @@ impl Cord {
     /// [`super::ENVIRONMENT_SLOTS`] of them and [`super::ENVIRONMENT_BYTES`] in all.
     pub fn hand_over(&self, stdio: &[BorrowedFd<'_>], environment: &[u8]) -> Result<(), Errno> {
         assert!(matches!(stdio.len(), 1 | 3), "one connection, or three descriptors");
-        socket::send_descriptors(self.0.as_fd(), environment, stdio)
+        socket::send_descriptors_if_ready(self.0.as_fd(), environment, stdio)
     }
 
     /// Takes the listener of a traced command, which comes before all other messages; `None` where the next one is
@@ -63,11 +63,11 @@ impl Cord {
     /// Takes the next message; `None` while there is none.
     pub fn receive(&self) -> Result<Option<Message>, Errno> {
         let mut bytes = [0; denied::LONGEST + 1];
-        let mut received = socket::receive(self.0.as_fd(), &mut bytes);
+        let mut received = socket::receive_if_ready(self.0.as_fd(), &mut bytes);
         if received == Err(Errno::ECONNRESET) {
             // The far end was closed with a connection unread in it. The kernel says so once, and before it gives out
             // what was sent up the cord earlier: `sock_error` in `__skb_try_recv_datagram`, net/core/datagram.c.
-            received = socket::receive(self.0.as_fd(), &mut bytes);
+            received = socket::receive_if_ready(self.0.as_fd(), &mut bytes);
         }
         match received {
             Ok(0) => Ok(Some(Message::Closed)),

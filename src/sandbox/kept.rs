@@ -78,9 +78,7 @@ impl Networks {
     }
 
     /// Notes that a session has it, by the pidfd of its first process.
-    pub(super) fn lend(&mut self, network: Network, pidfd: BorrowedFd<'_>) {
-        // Where there is no room for a copy, the session takes it with it.
-        let Ok(pidfd) = pidfd.try_clone_to_owned() else { return };
+    pub(super) fn lend(&mut self, network: Network, pidfd: OwnedFd) {
         if self.free.len() + self.lent.len() >= MOST {
             self.lent.pop_front();
         }

@@ -40,7 +40,7 @@ impl Scene {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
-        self.networks.lend(network, pidfd.as_fd());
+        self.networks.lend(network, pidfd);
         (left, child, own)
     }
 

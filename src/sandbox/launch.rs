@@ -2,7 +2,7 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
-use super::kept::Networks;
+use super::kept::{Network, Networks};
 use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
@@ -170,12 +170,20 @@ fn serve(plan: &Plan, prepared: &mut Prepared, networks: &mut Option<Networks>) 
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user, purpose) = wire::decode_request(bytes);
+                let network = networks.as_mut().and_then(|networks| networks.enter(prepared.proc.as_fd()));
                 let given = prepared.give(plan, user);
-                let made = given.and_then(|()| clone((prepared, networks), &cord, cgroup.as_ref(), purpose));
-                answer(session, made);
+                let made = given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), network.as_ref(), purpose));
+                let pidfd = answer(session, made);
+                match (networks.as_mut(), network, pidfd, purpose) {
+                    (Some(networks), Some(network), Some(pidfd), Purpose::Session | Purpose::Spare) => {
+                        networks.lend(network, pidfd)
+                    }
+                    // Proofs make sockets.
+                    (_, _, _, Purpose::SelfTest) | (_, None, _, _) | (_, _, None, _) | (None, _, _, _) => {}
+                }
             }
             // What it needs did not fit under the limit on open files: this one is refused, those behind it are not.
-            Err(Errno::EMFILE) => answer(wire::decode_request(bytes).0, Err(Errno::EMFILE)),
+            Err(Errno::EMFILE) => drop(answer(wire::decode_request(bytes).0, Err(Errno::EMFILE))),
             Err(Errno::EINTR) => {}
             // The request stays in the socket.
             Err(Errno::ENOMEM | Errno::ENOBUFS) => std::thread::sleep(PAUSE),
@@ -190,17 +198,18 @@ fn serve(plan: &Plan, prepared: &mut Prepared, networks: &mut Option<Networks>) 
 }
 
 /// Answers a request. Where the kernel is short of memory or of descriptors in flight, that is waited for: a supervisor
-/// that hears nothing loses a session, and one without its launcher every session that waits for it.
-fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
+/// that hears nothing loses a session, and one without its launcher every session that waits for it. The pidfd comes
+/// back.
+fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) -> Option<OwnedFd> {
     let (outcome, pidfd) = match made {
         Ok((pid, pidfd)) => (Ok(pid), Some(pidfd)),
         Err(errno) => (Err(errno), None),
     };
     let reply = wire::encode_reply(session, outcome);
-    let descriptors: &[_] = &pidfd.as_ref().map(AsFd::as_fd).into_iter().collect::<Vec<_>>();
+    let descriptor = pidfd.as_ref().map(AsFd::as_fd);
     for _ in 0..ATTEMPTS {
-        match socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptors) {
-            Ok(()) => return,
+        match socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptor.as_slice()) {
+            Ok(()) => return pidfd,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOMEM | Errno::ENOBUFS | Errno::EAGAIN | Errno::ETOOMANYREFS) => std::thread::sleep(PAUSE),
             Err(_) => break,
@@ -214,9 +223,10 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) {
 /// as large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that
 /// fills its scratch file system would end the others' sessions.
 fn clone(
-    (prepared, networks): (&mut Prepared, &mut Option<Networks>),
+    prepared: &mut Prepared,
     cord: &OwnedFd,
     cgroup: Option<&OwnedFd>,
+    network: Option<&Network>,
     purpose: Purpose,
 ) -> Result<(Pid, OwnedFd), Errno> {
     // Here, while the rights are there: the reaper has none when it needs it.
@@ -224,21 +234,11 @@ fn clone(
         Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
-    let network = networks.as_mut().and_then(|networks| networks.enter(prepared.proc.as_fd()));
     // The child is where we are. Else it gets one of its own by the clone.
     let made_before = if network.is_some() { libc::CLONE_NEWNET as u64 } else { 0 };
     match process::clone_sibling(prepared.namespaces & !made_before, cgroup.map(AsFd::as_fd))? {
         Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd), purpose),
-        Side::Parent(made) => {
-            match (networks, network, purpose) {
-                (Some(networks), Some(network), Purpose::Session | Purpose::Spare) => {
-                    networks.lend(network, made.1.as_fd())
-                }
-                // Proofs make sockets.
-                (_, _, Purpose::SelfTest) | (_, None, _) | (None, _, _) => {}
-            }
-            Ok(made)
-        }
+        Side::Parent(made) => Ok(made),
     }
 }
 

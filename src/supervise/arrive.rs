@@ -21,41 +21,38 @@ use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-/// How many connections one listener may bring before the others are looked at.
-const TURN: usize = 32;
-
 impl Supervisor {
-    /// Accepts from one listener of a service, as far as its limit allows.
+    /// Accepts one client of a service, if its limit allows. Who comes next is looked for with everything else that is
+    /// ready: to look at once would be a call more wherever nobody does, and they are the most.
     pub(super) fn accept(&mut self, number: usize, index: usize, door: &mut dyn Door) {
-        for _ in 0..TURN {
-            let Some(service) = self.services.get_mut(number) else { return };
-            // Before the client is accepted: as long as there is no id for it, it waits as at any other limit.
-            // A spare has its own.
-            if service.spares.is_empty() && !service.has_user(self.rights, &mut self.watch) {
-                break;
-            }
-            if !service.may_accept(&mut self.watch, Instant::now()) {
-                break;
-            }
-            let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { break };
-            match listener.accept() {
-                Ok(Some(Arrival::Client(connection, client))) => self.arrived(number, connection, client, door),
-                Ok(Some(Arrival::Passer(passer))) => self.expect_client(number, passer, door),
-                Ok(Some(Arrival::Nobody(errno))) => {
-                    let why = NotAccepted::Locked(HostError::new("ask who the client is", errno));
-                    self.not_accepted(number, &why, door);
-                }
-                Ok(None) => break,
-                Err(errno) => {
-                    self.not_accepted(number, &NotAccepted::Errno(errno), door);
-                    break;
-                }
-            }
-        }
+        self.accept_one(number, index, door);
         if let Some(users) = self.services.get_mut(number).and_then(|service| service.users.as_mut()) {
             users.let_go();
         }
         self.set_listening(number);
+    }
+
+    fn accept_one(&mut self, number: usize, index: usize, door: &mut dyn Door) {
+        let Some(service) = self.services.get_mut(number) else { return };
+        // Before the client is accepted: as long as there is no id for it, it waits as at any other limit.
+        // A spare has its own.
+        if service.spares.is_empty() && !service.has_user(self.rights, &mut self.watch) {
+            return;
+        }
+        if !service.may_accept(&mut self.watch, Instant::now()) {
+            return;
+        }
+        let Some(listener) = service.listeners.get(index).filter(|_| service.admission.is_open()) else { return };
+        match listener.accept() {
+            Ok(Some(Arrival::Client(connection, client))) => self.arrived(number, connection, client, door),
+            Ok(Some(Arrival::Passer(passer))) => self.expect_client(number, passer, door),
+            Ok(Some(Arrival::Nobody(errno))) => {
+                let why = NotAccepted::Locked(HostError::new("ask who the client is", errno));
+                self.not_accepted(number, &why, door);
+            }
+            Ok(None) => {}
+            Err(errno) => self.not_accepted(number, &NotAccepted::Errno(errno), door),
+        }
     }
 
     /// A client is there.
@@ -193,6 +190,10 @@ impl Supervisor {
                     crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno_text(errno)));
                     return self.lose_launcher(number);
                 }
+            }
+            // It says nothing unasked; its end is an event of its own.
+            if self.services.get(number).is_none_or(|service| service.unanswered.is_empty()) {
+                break;
             }
         }
         let now = Instant::now();

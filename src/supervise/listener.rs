@@ -9,7 +9,7 @@ use crate::plan::request::Transport;
 use crate::policy::address::Address;
 use crate::sys::errno;
 use nix::errno::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{SocketFlags, sockopt};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -19,6 +19,9 @@ pub struct Listener {
     fd: OwnedFd,
     transport: Transport,
     brings: Brings,
+    /// It was told to keep connections alive, and whatever it accepts has been: `tcp_create_openreq_child`,
+    /// net/ipv4/tcp_minisocks.c. Ours is told before it listens, and nobody tells it later: clients may wait there.
+    keeps_alive: bool,
     /// Where it listens, if we have made it.
     address: Option<Address>,
     /// Held for its end only.
@@ -58,24 +61,20 @@ struct SocketFile {
 impl Listener {
     /// A listener that somebody else made, and unlinks if need be.
     pub fn new(fd: OwnedFd, transport: Transport) -> Listener {
-        Listener { fd, transport, brings: Brings::Clients, address: None, _file: None }
+        let keeps_alive = transport == Transport::Tcp && sockopt::socket_keepalive(&fd).unwrap_or(false);
+        Listener { fd, transport, brings: Brings::Clients, keeps_alive, address: None, _file: None }
     }
 
     /// A UNIX listener of somebody else's on which clients are handed over.
     pub fn passing(fd: OwnedFd) -> Listener {
-        Listener { fd, transport: Transport::Unix, brings: Brings::Passers, address: None, _file: None }
+        Listener { brings: Brings::Passers, ..Listener::new(fd, Transport::Unix) }
     }
 
     /// A UNIX listener whose name goes when it goes.
     pub fn with_file(fd: OwnedFd, path: PathBuf) -> Listener {
         let identity = identity(&path);
-        Listener {
-            fd,
-            transport: Transport::Unix,
-            brings: Brings::Clients,
-            address: None,
-            _file: Some(SocketFile { path, identity, owner: std::process::id() }),
-        }
+        let file = SocketFile { path, identity, owner: std::process::id() };
+        Listener { _file: Some(file), ..Listener::new(fd, Transport::Unix) }
     }
 
     /// With the address that it was made for.
@@ -122,8 +121,8 @@ impl Listener {
         };
         match self.transport {
             // A peer that has left already is the command's to notice.
-            Transport::Tcp => drop(keep_alive(&connection)),
-            Transport::Unix | Transport::Stdio => {}
+            Transport::Tcp if !self.keeps_alive => drop(keep_alive(&connection)),
+            Transport::Tcp | Transport::Unix | Transport::Stdio => {}
         }
         Ok(Some(Arrival::Client(connection, client)))
     }

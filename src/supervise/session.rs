@@ -257,7 +257,8 @@ impl Session {
         self.first.as_ref().map(|first| first.pid)
     }
 
-    /// Watches process and cord, where that is not cut, from now on.
+    /// Watches process and cord, where that is not cut, from now on. The cord's next event is watched for by
+    /// [`Session::listen_on`].
     pub(super) fn watch(&self, watch: &Watch) -> Result<(), Errno> {
         if let Some(first) = &self.first {
             watch.add(&first.pidfd, Token::First(self.id))?;
@@ -266,9 +267,14 @@ impl Session {
             watch.add(stderr, Token::Stderr(self.id))?;
         }
         match &self.cord {
-            Some(cord) => watch.add(cord, Token::Cord(self.id)),
+            Some(cord) => watch.add_once(cord, Token::Cord(self.id)),
             None => Ok(()),
         }
+    }
+
+    /// Watches for what comes up the cord next.
+    pub(super) fn listen_on(&self, watch: &Watch) -> Result<(), Errno> {
+        self.cord.as_ref().map_or(Ok(()), |cord| watch.go_on(cord, Token::Cord(self.id)))
     }
 
     /// Lets go of our copy of the connection.

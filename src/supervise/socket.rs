@@ -2,6 +2,7 @@
 //! From an address to a listening socket, with the name, mode and owner it should have.
 //! A name in the file system is only taken over from a socket that nobody listens on.
 
+use super::client::keep_alive;
 use super::connection::refuse_descriptors;
 use super::listener::Listener;
 use crate::host::{HostError, errno_text};
@@ -86,6 +87,8 @@ fn listen_tcp(address: SocketAddr, how: &Listen) -> Result<Listener, HostError> 
     if how.reuse_port {
         sockopt::set_socket_reuseport(&socket, true).map_err(failed)?;
     }
+    // Whatever it accepts has it from here.
+    keep_alive(&socket).map_err(|errno| HostError::new(doing(), errno))?;
     // A port that others listen on is refused by either call, see tcp(7) on SO_REUSEADDR.
     let bound = rustix::net::bind(&socket, &address).and_then(|()| rustix::net::listen(&socket, how.backlog));
     bound.map_err(|error| match (way_out(error, address), failed(error)) {
@@ -241,6 +244,7 @@ fn owner(address: &UnixAddress) -> Result<Owner, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervise::Arrival;
     use std::os::unix::net::UnixStream;
 
     fn unix(path: &Path) -> Address {
@@ -337,6 +341,15 @@ mod tests {
         let taken = bound.address.parse::<Address>().unwrap().listen(&Listen::NOWHERE).err().unwrap().to_string();
         let by_whom = format!("ss -ltnp sport = :{} says by whom", bound.port);
         assert_eq!(taken, format!("cannot listen on {}: Address already in use; {by_whom}", bound.address));
+    }
+
+    #[test]
+    fn a_client_who_waited_is_missed_too_when_it_is_gone() {
+        let bound = "127.0.0.1:0".parse::<Address>().unwrap().listen(&Listen::NOWHERE).unwrap();
+        let _client = std::net::TcpStream::connect(&bound.address).unwrap();
+        let arrival = bound.listener.accept().unwrap().unwrap();
+        let Arrival::Client(connection, _) = arrival else { panic!("{arrival:?}") };
+        assert!(sockopt::socket_keepalive(&connection).unwrap());
     }
 
     #[test]

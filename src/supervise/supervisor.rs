@@ -19,7 +19,8 @@ use super::stderr::{Pace, Voice};
 use super::strays::Strays;
 use super::turn::Event;
 use super::watch::{Timer, Token, Watch};
-use crate::host::facts;
+use crate::host::{errno_text, facts};
+use crate::plan::model::Ends;
 use crate::plan::{Plan, UNTOLD};
 use crate::sandbox::{HostError, Slice};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -283,7 +284,10 @@ impl Supervisor {
             Token::Passer(id) => self.hear_passer(id, door),
             Token::Header(id) => self.hear_header(id, door),
             Token::Farewell(id) => self.hear_farewell(id),
-            Token::Cord(id) => self.hear_session(id, door),
+            Token::Cord(id) => {
+                self.hear_session(id, door);
+                self.listen_on(id);
+            }
             Token::Stderr(id) => self.hear_stderr(id),
             Token::First(id) => {
                 // What came up the cord came before the death.
@@ -306,6 +310,21 @@ impl Supervisor {
                 session.denials.tell(&service.plan, &mut voice, Instant::now());
                 session.relay.tell(&voice);
             }
+        }
+    }
+
+    /// Watches a session's cord for more, but where the session ends with its command and that has ended: what may come
+    /// yet is heard with the death of its first process, which comes next, and to hear that the cord is closed would be
+    /// one more turn of this loop for every session.
+    fn listen_on(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let ends = self.services.get(session.service).is_some_and(|service| service.rules.ends == Ends::Command);
+        if ends && self.events.iter().any(|event| matches!(event, (of, Event::Status(_)) if *of == id)) {
+            return;
+        }
+        if let Err(errno) = session.listen_on(&self.watch) {
+            tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
+            self.events.push_back((id, Event::Stop));
         }
     }
 

@@ -90,6 +90,17 @@ impl Watch {
         self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.encode()))
     }
 
+    /// Watches a descriptor for one event; then not before [`Watch::go_on`].
+    pub(super) fn add_once(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, token.encode()))
+    }
+
+    /// Watches it for another one.
+    pub(super) fn go_on(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT;
+        self.epoll.modify(fd, &mut EpollEvent::new(flags, token.encode()))
+    }
+
     /// Watches a descriptor for room to write as well, or no longer.
     pub(super) fn set_output(&self, fd: impl AsFd, token: Token, wanted: Output) -> Result<(), Errno> {
         let flags = match wanted {

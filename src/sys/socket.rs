@@ -91,6 +91,13 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno>
     Errno::result(got).map(|length| length as usize)
 }
 
+/// The same, and never waits. EAGAIN: there is none.
+pub fn receive_if_ready(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is alive and as long as we say.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
+    Errno::result(got).map(|length| length as usize)
+}
+
 /// Receives one message and up to [`MAX_DESCRIPTORS`] descriptors, close-on-exec. EMFILE where not all of them fit
 /// under the limit on open files: the kernel delivers the rest and says so in a flag alone, see recvmsg(2). The bytes
 /// are there then, so that whoever is meant by them can be told.

@@ -11,6 +11,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// More than a file of one record has: `cpu.stat` is the longest, of half a kilobyte.
+const RECORD: usize = 4096;
+
 /// An open cgroup directory and its path, for messages.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -43,6 +46,15 @@ impl Directory {
     pub(super) fn write(&self, file: &str, text: &str) -> Result<(), Errno> {
         let fd = rustix::fs::openat(&self.fd, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
         rustix::io::write(&fd, text.as_bytes()).map(drop).map_err(errno)
+    }
+
+    /// Reads a file of one record, such as a flat keyed one: what one read(2) gives, see `seq_read_iter` in
+    /// fs/seq_file.c.
+    pub(super) fn record<T>(&self, file: &str, parse: impl FnOnce(&str) -> T) -> Result<T, Errno> {
+        let fd = rustix::fs::openat(&self.fd, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+        let mut bytes = [0; RECORD];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut bytes)).map_err(errno)?;
+        std::str::from_utf8(&bytes[..length]).map(parse).map_err(|_| Errno::EILSEQ)
     }
 
     /// Reads a whole file of cgroupfs; they are short.
@@ -99,7 +111,7 @@ impl Directory {
     }
 
     pub(super) fn is_empty(&self) -> Result<bool, Errno> {
-        Ok(value(&self.read("cgroup.events")?, "populated") == Some(0))
+        Ok(self.record("cgroup.events", |text| value(text, "populated"))? == Some(0))
     }
 
     /// Kills every process in it and below it.
