@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use rustix::fs::{AtFlags, Mode};
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub use place::{Swept, sweep};
 pub use service::name as service_name;
 
 use crate::sys::errno;
-use directory::{Directory, io_errno, value};
+use directory::{Directory, io_errno, is_unpopulated, value};
 use place::Place;
 use service::ServiceDirectory;
 
@@ -46,11 +46,11 @@ pub struct Slice {
     removed: bool,
 }
 
-/// The cgroup of one session.
+/// The cgroup of one session. It holds no descriptor: there may be thousands of sessions, and no more descriptors than
+/// the host's limit.
 #[derive(Debug)]
 pub struct Cgroup {
-    directory: Directory,
-    // Shared, not duplicated: a duplicate would be one more descriptor for each session.
+    /// Shared, not duplicated, and ours alone to write in: a name below it is what we have made.
     parent: Rc<Directory>,
     service: Option<Rc<ServiceDirectory>>,
     /// Whether the kernel counts its memory.
@@ -138,8 +138,8 @@ impl Slice {
         Ok(())
     }
 
-    /// Makes the cgroup of a session, its limits written.
-    pub fn session(&self, session: u64, limits: &CgroupLimits) -> Result<Cgroup, HostError> {
+    /// Makes the cgroup of a session, its limits written. The descriptor is for whoever clones into it.
+    pub fn session(&self, session: u64, limits: &CgroupLimits) -> Result<(Cgroup, OwnedFd), HostError> {
         let name = session.to_string();
         rustix::fs::mkdirat(&self.directory.fd, &name, Mode::from_raw_mode(0o755))
             .map_err(|error| self.directory.error("create cgroup", &name, errno(error)))?;
@@ -151,7 +151,7 @@ impl Slice {
             Ok(directory) => {
                 let (parent, service) = (Rc::clone(&self.directory), self.service.clone());
                 let counts_memory = self.enabled.contains(&Controller::Memory);
-                Ok(Cgroup { directory, parent, service, counts_memory, name })
+                Ok((Cgroup { parent, service, counts_memory, name }, directory.fd))
             }
             Err(error) => {
                 // Empty and ours: if it cannot be removed, the next sweep does it.
@@ -184,24 +184,24 @@ impl Cgroup {
     /// Kills every process in it. Succeeds on an empty one too, and kills nobody who comes later on older kernels:
     /// a session whose process is not known yet cannot be killed so.
     pub fn kill(&self) -> Result<(), Errno> {
-        self.directory.write("cgroup.kill", "1")
+        self.parent.write(&self.file("cgroup.kill"), "1")
     }
 
     /// Whether no process is left in it or below it.
     pub fn is_empty(&self) -> Result<bool, Errno> {
-        self.directory.is_empty()
+        self.parent.record(&self.file("cgroup.events"), is_unpopulated)
     }
 
     /// Whether this process is in it.
     pub fn holds(&self, pid: Pid) -> Result<bool, Errno> {
-        let text = self.directory.read("cgroup.procs")?;
+        let text = self.parent.read(&self.file("cgroup.procs"))?;
         Ok(text.lines().any(|line| line.parse() == Ok(pid.as_raw())))
     }
 
     /// What the kernel counted. A directory above that has no controller has no file of it here.
     pub fn counted(&self) -> Counted {
-        let processor = self.directory.record("cpu.stat", |text| value(text, "usage_usec"));
-        let peak = || self.directory.record("memory.peak", |text| text.trim().parse().ok());
+        let processor = self.parent.record(&self.file("cpu.stat"), |text| value(text, "usage_usec"));
+        let peak = || self.parent.record(&self.file("memory.peak"), |text| text.trim().parse().ok());
         Counted {
             processor: processor.ok().flatten().map(Duration::from_micros),
             memory_peak: self.counts_memory.then(|| peak().ok().flatten()).flatten(),
@@ -213,7 +213,7 @@ impl Cgroup {
     fn out_of_memory(&self) -> Option<OutOf> {
         let counted = |text: &str, event| value(text, event).is_some_and(|count| count > 0);
         let events = |text: &str| (counted(text, "oom_kill"), counted(text, "oom"));
-        let (killed, own) = self.directory.record("memory.events", events).ok()?;
+        let (killed, own) = self.parent.record(&self.file("memory.events"), events).ok()?;
         if !killed {
             return None;
         }
@@ -230,7 +230,8 @@ impl Cgroup {
         let remove = || rustix::fs::unlinkat(&self.parent.fd, &self.name, AtFlags::REMOVEDIR).map_err(errno);
         match remove() {
             Err(Errno::EBUSY) if self.is_empty()? => {
-                self.directory.remove_children(DEPTH).map_err(|_| Errno::EBUSY)?;
+                let directory = self.parent.child(&self.name).map_err(|_| Errno::EBUSY)?;
+                directory.remove_children(DEPTH).map_err(|_| Errno::EBUSY)?;
                 remove()
             }
             other => other,
@@ -238,14 +239,12 @@ impl Cgroup {
     }
 
     /// Where it is, for messages.
-    pub fn path(&self) -> &Path {
-        &self.directory.path
+    pub fn path(&self) -> PathBuf {
+        self.parent.path.join(&self.name)
     }
-}
 
-impl AsFd for Cgroup {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.directory.fd.as_fd()
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.name)
     }
 }
 

@@ -50,7 +50,7 @@ fn sleeper(cgroup: &Cgroup) -> Child {
 fn a_session_is_killed_found_empty_and_removed() {
     let Some(scene) = Scene::new("session") else { return };
     let slice = Slice::make(&scene.0).unwrap();
-    let cgroup = slice.session(7, &CgroupLimits::default()).unwrap();
+    let (cgroup, _) = slice.session(7, &CgroupLimits::default()).unwrap();
     let mut child = sleeper(&cgroup);
     assert!(cgroup.holds(Pid::from_raw(child.id() as i32)).unwrap());
     assert_eq!(cgroup.remove(), Err(Errno::EBUSY));
@@ -92,7 +92,7 @@ fn what_stands_under_a_name_of_ours_already_is_not_entered() {
     std::fs::create_dir(slice.directory.path.join("7")).unwrap();
     let error = slice.session(7, &CgroupLimits::default()).unwrap_err().to_string();
     assert!(error.ends_with("/7: File exists"), "{error}");
-    let next = slice.session(8, &CgroupLimits::default()).unwrap();
+    let (next, _) = slice.session(8, &CgroupLimits::default()).unwrap();
     assert_eq!(next.remove(), Ok(()));
     std::fs::remove_dir(slice.directory.path.join("7")).unwrap();
     slice.remove().unwrap();
@@ -104,7 +104,7 @@ fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
     let Some(scene) = Scene::new("sweep") else { return };
     let living = Slice::make(&scene.0).unwrap();
     let dead = Slice::make(&scene.0).unwrap();
-    let left = dead.session(1, &CgroupLimits::default()).unwrap();
+    let (left, _) = dead.session(1, &CgroupLimits::default()).unwrap();
     let mut child = sleeper(&left);
     let dead_path = dead.directory.path.clone();
     drop((left, dead));
@@ -197,7 +197,7 @@ fn a_service_has_one_directory_however_many_supervisors_it_has() {
     first.remove().unwrap();
     assert!(path.exists());
     // What a session still holds is there until the session is over.
-    let cgroup = second.session(1, &limits).unwrap();
+    let (cgroup, _) = second.session(1, &limits).unwrap();
     let made = second.directory.path.clone();
     drop(second);
     assert!(made.exists());
@@ -216,7 +216,7 @@ fn a_sweep_looks_into_the_directories_of_services() {
     let [living, dead] = ["living", "dead"].map(|name| format!("{}{name}", service::PREFIX));
     let kept = place.of_service(&living, &limits).unwrap();
     let left = place.of_service(&dead, &limits).unwrap();
-    let session = left.session(1, &limits).unwrap();
+    let (session, _) = left.session(1, &limits).unwrap();
     // As after SIGKILL: the lock is gone, the directories are not.
     drop((left, session));
     std::fs::create_dir(scene.0.join("service-of-others")).unwrap();

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 /// How long a service pauses after the process or the host ran out of something.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How many sessions may wait for their launcher until it is behind, and nobody else is accepted: each of them has more
+/// descriptors than one that runs, and who is not accepted waits as well in the kernel.
+pub(super) const BEHIND: usize = 64;
+/// How few may wait when it is behind no longer.
+const CAUGHT_UP: usize = 32;
 /// How long nothing is said about a trouble that goes on.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -23,6 +28,8 @@ pub(super) struct Admission {
     slowed: bool,
     /// Its sandbox was not proven yet.
     unproven: bool,
+    /// Its launcher is behind.
+    behind: bool,
     closed: bool,
 }
 
@@ -70,13 +77,15 @@ impl Admission {
             held: false,
             slowed: false,
             unproven: false,
+            behind: false,
             closed: false,
         }
     }
 
     /// Whether a connection may be accepted now.
     pub(super) fn is_open(&self) -> bool {
-        !self.closed && !self.held && !self.slowed && !self.unproven && self.paused.is_none() && self.live < self.limit
+        let kept_out = self.closed || self.held || self.slowed || self.unproven || self.behind;
+        !kept_out && self.paused.is_none() && self.live < self.limit
     }
 
     /// Whether it will never be again.
@@ -132,6 +141,11 @@ impl Admission {
     /// Whether that is still to be done.
     pub(super) fn is_unproven(&self) -> bool {
         self.unproven
+    }
+
+    /// So many sessions wait for the launcher now.
+    pub(super) fn wait(&mut self, sessions: usize) {
+        self.behind = sessions >= BEHIND || self.behind && sessions > CAUGHT_UP;
     }
 
     /// The service accepts nobody until its rate allows it.
@@ -193,6 +207,16 @@ mod tests {
         assert!(admission.is_open());
         admission.close();
         assert!(!admission.is_open());
+    }
+
+    #[test]
+    fn nobody_is_accepted_while_the_launcher_is_behind() {
+        let mut admission = Admission::new(usize::MAX);
+        let open = [0, 63, 64, 63, 33, 32, 63].map(|waiting| {
+            admission.wait(waiting);
+            admission.is_open()
+        });
+        assert_eq!(open, [true, true, false, false, false, true, true]);
     }
 
     #[test]

@@ -200,6 +200,7 @@ impl Supervisor {
         let renewal = self.services.get_mut(number).map(|service| service.take_over(&mut self.watch, now));
         self.renewed(number, renewal.unwrap_or(Renewal::Kept));
         self.ask(number);
+        self.set_listening(number);
     }
 
     /// Takes what a service's next launcher has to say.

@@ -2,19 +2,20 @@
 //! The supervisor's own limit on open files: raised as far as the host allows, for many sessions at once.
 //! A launcher gets the old one back, since its children inherit it: nothing of ours may leak into a session.
 
+use super::admit::BEHIND;
 use super::farewell;
 use crate::plan::Plan;
-use crate::plan::model::StandardError;
+use crate::plan::model::{Ids, StandardError};
 use crate::sandbox::HostError;
 use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Descriptors that are not a session's.
 const OWN: u64 = 64;
-/// Descriptors of a session at most: connection, cord, far end, pidfd, cgroup, claim of a user id.
-const SESSION: u64 = 6;
-/// And the pipe of its standard error, where that goes to the log.
-const STDERR: u64 = 1;
+/// Descriptors of a session: its cord and the pidfd of its first process.
+const SESSION: u64 = 2;
+/// And of one that waits for its launcher: the connection, and what the launcher is to have, far end and cgroup.
+const BEGINNING: u64 = 3;
 
 /// The limit as it was and as it is.
 #[derive(Debug, Clone)]
@@ -52,11 +53,40 @@ impl OpenFiles {
     /// How many sessions fit.
     pub(super) fn sessions(&self, plan: &Plan) -> usize {
         let refused = if plan.clients.busy.is_empty() { 0 } else { farewell::MOST as u64 };
-        let each = match plan.stderr {
-            StandardError::Connection | StandardError::None => SESSION,
-            StandardError::Log => SESSION + STDERR,
-        };
-        let fit = self.now.map_or(u64::MAX, |files| files.saturating_sub(OWN + refused + self.taken) / each);
+        let fit = self.now.map_or(u64::MAX, |files| fit(files.saturating_sub(OWN + refused + self.taken), each(plan)));
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// Descriptors of a session that has begun.
+fn each(plan: &Plan) -> u64 {
+    let connection = u64::from(plan.hold);
+    let claim = match plan.identity.ids {
+        Ids::One { .. } => 0,
+        Ids::Each { .. } => 1,
+    };
+    let stderr = match plan.stderr {
+        StandardError::Connection | StandardError::None => 0,
+        StandardError::Log => 1,
+    };
+    SESSION + connection + claim + stderr
+}
+
+/// How many sessions have room in so many descriptors. All may be beginning at once where they are few; of many, no
+/// more than an admission allows.
+fn fit(room: u64, each: u64) -> u64 {
+    let few = room / (each + BEGINNING);
+    few.min(BEHIND as u64).max(room.saturating_sub(BEHIND as u64 * BEGINNING) / each)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_sessions_may_all_begin_at_once_and_of_many_a_part() {
+        for (room, expected) in [(0, 0), (4, 0), (10, 2), (320, 64), (330, 69), (20_000, 9904)] {
+            assert_eq!(fit(room, SESSION), expected, "{room}");
+        }
     }
 }

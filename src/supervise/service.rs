@@ -160,6 +160,7 @@ impl Service {
 
     /// Puts the listeners into the watch or takes them out, as the admission says.
     pub(super) fn set_listening(&mut self, watch: &Watch) -> Result<(), Errno> {
+        self.admission.wait(self.queue.len() + self.unanswered.len());
         let wanted = self.admission.is_open();
         if wanted == self.listening {
             return Ok(());

@@ -50,8 +50,8 @@ pub(super) struct Session {
     /// Our copies of the connection: until the process is there, or, where they are held, to the end.
     connection: Vec<OwnedFd>,
     cord: Option<Cord>,
-    /// The child's end, until the launcher has it.
-    far: Option<OwnedFd>,
+    /// What the launcher is to have, until it has.
+    far: Option<Far>,
     cgroup: Option<Cgroup>,
     /// Its user id, where it has one of its own.
     user: Option<Claim>,
@@ -68,6 +68,15 @@ pub(super) struct Session {
     pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
     refused: Option<Errno>,
+}
+
+/// What the first process is made with.
+#[derive(Debug)]
+struct Far {
+    /// The child's end of the cord.
+    cord: OwnedFd,
+    /// What it is cloned into.
+    cgroup: Option<OwnedFd>,
 }
 
 /// The sandbox's first process.
@@ -155,18 +164,20 @@ impl Session {
             Ids::One { uid, .. } => Some(uid),
             Ids::Each { .. } => self.uid(),
         };
-        let (cord, far) = Cord::pair().map_err(|errno| {
+        let (ours, cord) = Cord::pair().map_err(|errno| {
             self.trouble = Some(format!("cannot make a socket pair: {}", errno_text(errno)));
             failed(Step::Clone, errno)
         })?;
-        (self.cord, self.far) = (Some(cord), Some(far));
+        self.cord = Some(ours);
+        let mut far = Far { cord, cgroup: None };
         if let Some(slice) = slice {
-            let cgroup = slice.session(self.id, &plan.cgroup).map_err(|error| {
+            let (cgroup, directory) = slice.session(self.id, &plan.cgroup).map_err(|error| {
                 self.trouble = Some(error.to_string());
                 failed(Step::Clone, Errno::EIO)
             })?;
-            self.cgroup = Some(cgroup);
+            (self.cgroup, far.cgroup) = (Some(cgroup), Some(directory));
         }
+        self.far = Some(far);
         Ok(())
     }
 
@@ -194,7 +205,8 @@ impl Session {
     /// Asks the launcher for the first process. EAGAIN: the launcher is behind.
     pub(super) fn ask(&mut self, launcher: &Launcher) -> Result<(), Errno> {
         let Some(far) = &self.far else { return Err(Errno::EBADF) };
-        launcher.request((self.id, self.uid(), self.purpose), far.as_fd(), self.cgroup.as_ref().map(AsFd::as_fd))?;
+        let cgroup = far.cgroup.as_ref().map(AsFd::as_fd);
+        launcher.request((self.id, self.uid(), self.purpose), far.cord.as_fd(), cgroup)?;
         self.far = None;
         Ok(())
     }

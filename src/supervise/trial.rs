@@ -88,10 +88,12 @@ fn make(
 ) -> Result<Proofs, HostError> {
     let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
     let connection = connection(&cord)?;
-    let cgroup = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
-    let asked = launcher.request((SELF_TEST, user, Purpose::SelfTest), far.as_fd(), cgroup.as_ref().map(AsFd::as_fd));
+    let made = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
+    let (cgroup, directory) = made.unzip();
+    let into = directory.as_ref().map(AsFd::as_fd);
+    let asked = launcher.request((SELF_TEST, user, Purpose::SelfTest), far.as_fd(), into);
     asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
-    drop(far);
+    drop((far, directory));
     let (pid, pidfd) = first(plan, launcher, deadline)?;
     let mut proofs: Proofs =
         proofs::needed(plan, cgroup.is_some()).into_iter().map(|item| (item, Some(Doubt::Missing))).collect();

@@ -111,7 +111,7 @@ impl Directory {
     }
 
     pub(super) fn is_empty(&self) -> Result<bool, Errno> {
-        Ok(self.record("cgroup.events", |text| value(text, "populated"))? == Some(0))
+        self.record("cgroup.events", is_unpopulated)
     }
 
     /// Kills every process in it and below it.
@@ -155,6 +155,11 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Whether `cgroup.events` says that no process is there.
+pub(super) fn is_unpopulated(events: &str) -> bool {
+    value(events, "populated") == Some(0)
 }
 
 /// The number after `key` in a flat keyed file.
