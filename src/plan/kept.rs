@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network namespace of another after it: where nothing can be left in it, and no file
-//! is shown that counts what went through it. Everything that is not known to be so is a reason against it.
+//! Whether one session may have the network namespace of another after it, or its control group: where nothing can be
+//! left in it, and no file is shown that counts what went through it. Everything that is not known to be so is a reason
+//! against it.
 
-use super::model::{Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
+use super::model::{CgroupLimits, Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
 use super::request::{Front, Transport};
 use nix::libc;
 
@@ -23,6 +24,18 @@ const CALLS: [libc::c_long; 11] = [
 ];
 
 impl Plan {
+    /// Whether the supervisor may keep the control groups of sessions that are over. Their directories are its own
+    /// user's alone to enter, whatever is mounted in a sandbox: who has another may change nothing there.
+    pub fn keeps_cgroups(&self) -> bool {
+        let served = match self.front {
+            Front::Master | Front::Listen => true,
+            Front::Run => false,
+        };
+        // The kernel has ended all others then when the first process is dead, see pid_namespaces(7).
+        let ends = self.namespaces.contains(&Namespace::Pid);
+        served && ends && self.identity.change && self.cgroup == CgroupLimits::default()
+    }
+
     /// Whether the launcher may keep the network namespaces of sessions that are over.
     pub fn keeps_networks(&self) -> bool {
         let served = match self.front {
@@ -81,6 +94,19 @@ mod tests {
         }
         assert!(!kept(&Request { front: Front::Run, ..request.clone() }, &strict()));
         assert!(!kept(&master("policyd-spf", &["sh"]), &compatible()));
+    }
+
+    #[test]
+    fn a_control_group_is_kept_where_the_command_has_another_user_and_no_limit_of_its_own() {
+        let kept =
+            |request: &Request, policy: &Policy, facts| resolve(request, policy, &facts).unwrap().keeps_cgroups();
+        let request = listen(&["sh"]);
+        assert!(kept(&request, &strict(), root_on_618()));
+        assert!(kept(&master("policyd-spf", &["sh"]), &compatible(), root_on_618()));
+        assert!(!kept(&Request { front: Front::Run, ..request.clone() }, &strict(), root_on_618()));
+        let mut policy = strict();
+        policy.limits.memory = Some(on(1, 1 << 30));
+        assert!(!kept(&request, &policy, root_on_618()));
     }
 
     #[test]

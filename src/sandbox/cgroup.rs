@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Session cgroups: a locked directory for this supervisor, one below it for each session.
 //! Knows directories and files of cgroup2 only; never a policy, and a process id only to look for it.
-//! A directory that was killed is never used again: Linux 6.18 kills whatever is cloned into it later.
+//! A directory that was killed is never used again: Linux 6.18 kills whatever is cloned into it later. Others may be:
+//! [`kept`].
 
 use super::HostError;
 use crate::host::facts::Controller;
@@ -9,6 +10,7 @@ use crate::plan::model::CgroupLimits;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use rustix::fs::{AtFlags, Mode};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod directory;
+mod kept;
 mod place;
 mod service;
 
@@ -24,6 +27,7 @@ pub use service::name as service_name;
 
 use crate::sys::errno;
 use directory::{Directory, io_errno, is_unpopulated, value};
+use kept::{Kept, Store};
 use place::Place;
 use service::ServiceDirectory;
 
@@ -39,11 +43,18 @@ const DEPTH: u32 = 8;
 #[derive(Debug)]
 pub struct Slice {
     place: Directory,
-    directory: Rc<Directory>,
+    directory: Rc<Sessions>,
     /// The service's directory, where it has one: the place of this one.
     service: Option<Rc<ServiceDirectory>>,
     enabled: BTreeSet<Controller>,
     removed: bool,
+}
+
+/// The directory below which sessions have theirs.
+#[derive(Debug)]
+struct Sessions {
+    directory: Directory,
+    kept: Store,
 }
 
 /// The cgroup of one session. It holds no descriptor: there may be thousands of sessions, and no more descriptors than
@@ -51,11 +62,19 @@ pub struct Slice {
 #[derive(Debug)]
 pub struct Cgroup {
     /// Shared, not duplicated, and ours alone to write in: a name below it is what we have made.
-    parent: Rc<Directory>,
+    parent: Rc<Sessions>,
     service: Option<Rc<ServiceDirectory>>,
-    /// Whether the kernel counts its memory.
-    counts_memory: bool,
+    /// What the kernel counts of it.
+    counts: BTreeSet<Controller>,
     name: String,
+    /// The processor time of those who had it before.
+    before: Duration,
+    /// That of all when it was last asked for.
+    used: Cell<Option<Duration>>,
+    /// Nobody was in it when that was last asked, and it was not frozen.
+    rests: Cell<bool>,
+    /// We have asked for it to be killed.
+    killed: Cell<bool>,
 }
 
 /// What the kernel counted for a session; absent where the controller is.
@@ -115,7 +134,7 @@ impl Slice {
             if let Some(directory) = place.lock(&name)? {
                 return Ok(Slice {
                     place: place.0,
-                    directory: Rc::new(directory),
+                    directory: Rc::new(Sessions { directory, kept: Store::default() }),
                     service,
                     enabled: BTreeSet::new(),
                     removed: false,
@@ -130,7 +149,7 @@ impl Slice {
         let missing: Vec<_> = controllers.difference(&self.enabled).copied().collect();
         for controller in missing {
             self.place.obtain(controller.name())?;
-            for directory in [&self.place, &*self.directory] {
+            for directory in [&self.place, &self.directory.directory] {
                 directory.enable(controller.name())?;
             }
             self.enabled.insert(controller);
@@ -140,24 +159,46 @@ impl Slice {
 
     /// Makes the cgroup of a session, its limits written. The descriptor is for whoever clones into it.
     pub fn session(&self, session: u64, limits: &CgroupLimits) -> Result<(Cgroup, OwnedFd), HostError> {
-        let name = session.to_string();
-        rustix::fs::mkdirat(&self.directory.fd, &name, Mode::from_raw_mode(0o755))
-            .map_err(|error| self.directory.error("create cgroup", &name, errno(error)))?;
-        let opened = self.directory.child(&name).and_then(|directory| {
+        let (name, above) = (session.to_string(), &self.directory.directory);
+        rustix::fs::mkdirat(&above.fd, &name, Mode::from_raw_mode(0o755))
+            .map_err(|error| above.error("create cgroup", &name, errno(error)))?;
+        let opened = above.child(&name).and_then(|directory| {
             directory.limit(limits)?;
             Ok(directory)
         });
         match opened {
-            Ok(directory) => {
-                let (parent, service) = (Rc::clone(&self.directory), self.service.clone());
-                let counts_memory = self.enabled.contains(&Controller::Memory);
-                Ok((Cgroup { parent, service, counts_memory, name }, directory.fd))
-            }
+            Ok(directory) => Ok((self.cgroup(Kept { name, used: Duration::ZERO }), directory.fd)),
             Err(error) => {
                 // Empty and ours: if it cannot be removed, the next sweep does it.
-                let _ = rustix::fs::unlinkat(&self.directory.fd, &name, AtFlags::REMOVEDIR);
+                let _ = rustix::fs::unlinkat(&above.fd, &name, AtFlags::REMOVEDIR);
                 Err(error)
             }
+        }
+    }
+
+    /// The cgroup of a session that is over, where one was kept: without limits, and nobody is in it.
+    pub fn kept(&self) -> Option<(Cgroup, OwnedFd)> {
+        let above = &self.directory.directory;
+        if !self.enabled.is_empty() {
+            // They count what is charged there.
+            self.directory.kept.clear(above);
+        }
+        let kept = self.directory.kept.take(above)?;
+        // One that was removed by somebody else is none.
+        let directory = above.child(&kept.name).ok()?;
+        Some((self.cgroup(kept), directory.fd))
+    }
+
+    fn cgroup(&self, Kept { name, used }: Kept) -> Cgroup {
+        Cgroup {
+            parent: Rc::clone(&self.directory),
+            service: self.service.clone(),
+            counts: self.enabled.clone(),
+            name,
+            before: used,
+            used: Cell::new(None),
+            rests: Cell::new(false),
+            killed: Cell::new(false),
         }
     }
 
@@ -165,8 +206,9 @@ impl Slice {
     pub fn remove(mut self) -> Result<(), HostError> {
         // Once only: the name may be another supervisor's afterwards.
         self.removed = true;
-        std::fs::remove_dir(&self.directory.path)
-            .map_err(|error| self.directory.error("remove cgroup", "", io_errno(&error)))
+        let Sessions { directory, kept } = &*self.directory;
+        kept.clear(directory);
+        std::fs::remove_dir(&directory.path).map_err(|error| directory.error("remove cgroup", "", io_errno(&error)))
     }
 }
 
@@ -174,8 +216,10 @@ impl Slice {
 impl Drop for Slice {
     fn drop(&mut self) {
         if !self.removed {
+            let Sessions { directory, kept } = &*self.directory;
+            kept.clear(directory);
             // With a session left in it, it stays, and the next start sweeps it.
-            let _ = std::fs::remove_dir(&self.directory.path);
+            let _ = std::fs::remove_dir(&directory.path);
         }
     }
 }
@@ -184,28 +228,36 @@ impl Cgroup {
     /// Kills every process in it. Succeeds on an empty one too, and kills nobody who comes later on older kernels:
     /// a session whose process is not known yet cannot be killed so.
     pub fn kill(&self) -> Result<(), Errno> {
-        self.parent.write(&self.file("cgroup.kill"), "1")
+        // Refused or not.
+        self.killed.set(true);
+        self.above().write(&self.file("cgroup.kill"), "1")
     }
 
     /// Whether no process is left in it or below it.
     pub fn is_empty(&self) -> Result<bool, Errno> {
-        self.parent.record(&self.file("cgroup.events"), is_unpopulated)
+        let (empty, rests) = self.above().record(&self.file("cgroup.events"), |events| {
+            (is_unpopulated(events), events == "populated 0\nfrozen 0\n")
+        })?;
+        self.rests.set(rests);
+        Ok(empty)
     }
 
     /// Whether this process is in it.
     pub fn holds(&self, pid: Pid) -> Result<bool, Errno> {
-        let text = self.parent.read(&self.file("cgroup.procs"))?;
+        let text = self.above().read(&self.file("cgroup.procs"))?;
         Ok(text.lines().any(|line| line.parse() == Ok(pid.as_raw())))
     }
 
     /// What the kernel counted. A directory above that has no controller has no file of it here.
     pub fn counted(&self) -> Counted {
-        let processor = self.parent.record(&self.file("cpu.stat"), |text| value(text, "usage_usec"));
-        let peak = || self.parent.record(&self.file("memory.peak"), |text| text.trim().parse().ok());
+        let used = self.above().record(&self.file("cpu.stat"), |text| value(text, "usage_usec"));
+        let peak = || self.above().record(&self.file("memory.peak"), |text| text.trim().parse().ok());
+        let memory = self.counts.contains(&Controller::Memory);
+        self.used.set(used.ok().flatten().map(Duration::from_micros));
         Counted {
-            processor: processor.ok().flatten().map(Duration::from_micros),
-            memory_peak: self.counts_memory.then(|| peak().ok().flatten()).flatten(),
-            out_of_memory: self.counts_memory.then(|| self.out_of_memory()).flatten(),
+            processor: self.used.get().map(|used| used.saturating_sub(self.before)),
+            memory_peak: memory.then(|| peak().ok().flatten()).flatten(),
+            out_of_memory: memory.then(|| self.out_of_memory()).flatten(),
         }
     }
 
@@ -213,7 +265,7 @@ impl Cgroup {
     fn out_of_memory(&self) -> Option<OutOf> {
         let counted = |text: &str, event| value(text, event).is_some_and(|count| count > 0);
         let events = |text: &str| (counted(text, "oom_kill"), counted(text, "oom"));
-        let (killed, own) = self.parent.record(&self.file("memory.events"), events).ok()?;
+        let (killed, own) = self.above().record(&self.file("memory.events"), events).ok()?;
         if !killed {
             return None;
         }
@@ -225,12 +277,27 @@ impl Cgroup {
         })
     }
 
+    /// Keeps it for another session, where it was found empty and counted. False: it is to be removed.
+    pub fn keep(&self) -> bool {
+        let fit = self.rests.get() && !self.killed.get() && self.counts.is_empty();
+        let used = self.used.get().filter(|_| fit);
+        used.is_some_and(|used| self.parent.kept.keep(Kept { name: self.name.clone(), used }))
+    }
+
+    /// Its first process was killed. Whoever did that may have had all killed that are kept beside it, and they are
+    /// removed; not where it was us.
+    pub fn distrust(&self) {
+        if !self.killed.get() {
+            self.parent.kept.clear(self.above());
+        }
+    }
+
     /// Removes it, with whatever cgroups the command made below. EBUSY while a process is left.
     pub fn remove(&self) -> Result<(), Errno> {
-        let remove = || rustix::fs::unlinkat(&self.parent.fd, &self.name, AtFlags::REMOVEDIR).map_err(errno);
+        let remove = || rustix::fs::unlinkat(&self.above().fd, &self.name, AtFlags::REMOVEDIR).map_err(errno);
         match remove() {
             Err(Errno::EBUSY) if self.is_empty()? => {
-                let directory = self.parent.child(&self.name).map_err(|_| Errno::EBUSY)?;
+                let directory = self.above().child(&self.name).map_err(|_| Errno::EBUSY)?;
                 directory.remove_children(DEPTH).map_err(|_| Errno::EBUSY)?;
                 remove()
             }
@@ -240,7 +307,11 @@ impl Cgroup {
 
     /// Where it is, for messages.
     pub fn path(&self) -> PathBuf {
-        self.parent.path.join(&self.name)
+        self.above().path.join(&self.name)
+    }
+
+    fn above(&self) -> &Directory {
+        &self.parent.directory
     }
 
     fn file(&self, name: &str) -> String {

@@ -88,13 +88,13 @@ fn what_stands_under_a_name_of_ours_already_is_not_entered() {
     let standing = (0..3).map(|number| scene.0.join(format!("{PREFIX}{}-{number}", std::process::id())));
     let standing: Vec<_> = standing.inspect(|path| std::fs::create_dir(path).unwrap()).collect();
     let slice = Slice::make(&scene.0).unwrap();
-    assert!(!standing.contains(&slice.directory.path));
-    std::fs::create_dir(slice.directory.path.join("7")).unwrap();
+    assert!(!standing.contains(&slice.directory.directory.path));
+    std::fs::create_dir(slice.directory.directory.path.join("7")).unwrap();
     let error = slice.session(7, &CgroupLimits::default()).unwrap_err().to_string();
     assert!(error.ends_with("/7: File exists"), "{error}");
     let (next, _) = slice.session(8, &CgroupLimits::default()).unwrap();
     assert_eq!(next.remove(), Ok(()));
-    std::fs::remove_dir(slice.directory.path.join("7")).unwrap();
+    std::fs::remove_dir(slice.directory.directory.path.join("7")).unwrap();
     slice.remove().unwrap();
     standing.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
 }
@@ -106,7 +106,7 @@ fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
     let dead = Slice::make(&scene.0).unwrap();
     let (left, _) = dead.session(1, &CgroupLimits::default()).unwrap();
     let mut child = sleeper(&left);
-    let dead_path = dead.directory.path.clone();
+    let dead_path = dead.directory.directory.path.clone();
     drop((left, dead));
     // What does not carry our name is not ours.
     std::fs::create_dir(scene.0.join("foreign")).unwrap();
@@ -116,7 +116,7 @@ fn a_sweep_spares_the_living_and_removes_what_the_dead_left() {
     while sweep(&scene.0).unwrap().removed == 0 && std::time::Instant::now() < deadline {}
     reaper.join().unwrap();
     assert!(!dead_path.exists());
-    assert!(living.directory.path.exists());
+    assert!(living.directory.directory.path.exists());
     std::fs::remove_dir(scene.0.join("foreign")).unwrap();
     living.remove().unwrap();
 }
@@ -153,7 +153,7 @@ fn a_name_that_somebody_has_made_before_is_not_used() {
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
     std::fs::write(taken.join("cgroup.procs"), child.id().to_string()).unwrap();
     let slice = Slice::make(&scene.0).unwrap();
-    assert_eq!(slice.directory.path, name(1));
+    assert_eq!(slice.directory.directory.path, name(1));
     assert_eq!(child.try_wait().unwrap(), None, "a process that is not ours was ended");
     // By its name it is a dead supervisor's, so the next start has it ended and removed.
     let reaper = std::thread::spawn(move || child.wait().unwrap());
@@ -167,7 +167,7 @@ fn a_directory_of_ours_is_nobody_elses_to_lock() {
     use std::os::unix::fs::PermissionsExt;
     let Some(scene) = Scene::new("private") else { return };
     let slice = Slice::make(&scene.0).unwrap();
-    assert_eq!(slice.directory.path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(slice.directory.directory.path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     slice.remove().unwrap();
 }
 
@@ -177,7 +177,7 @@ fn a_limit_without_its_controller_names_the_file() {
     let slice = Slice::make(&scene.0).unwrap();
     let limits = CgroupLimits { memory: Some(1 << 20), ..CgroupLimits::default() };
     let error = slice.session(1, &limits).unwrap_err().to_string();
-    let path = slice.directory.path.join("1/memory.max");
+    let path = slice.directory.directory.path.join("1/memory.max");
     assert_eq!(
         error,
         format!("cannot write 1048576 to {}: {}", path.display(), crate::host::errno_text(Errno::ENOENT))
@@ -193,12 +193,12 @@ fn a_service_has_one_directory_however_many_supervisors_it_has() {
     let name = format!("{}policy-5f", service::PREFIX);
     let (first, second) = (place.of_service(&name, &limits).unwrap(), place.of_service(&name, &limits).unwrap());
     let path = scene.0.join(&name);
-    assert_eq!([first.directory.path.parent(), second.directory.path.parent()], [Some(&*path); 2]);
+    assert_eq!([first.directory.directory.path.parent(), second.directory.directory.path.parent()], [Some(&*path); 2]);
     first.remove().unwrap();
     assert!(path.exists());
     // What a session still holds is there until the session is over.
     let (cgroup, _) = second.session(1, &limits).unwrap();
-    let made = second.directory.path.clone();
+    let made = second.directory.directory.path.clone();
     drop(second);
     assert!(made.exists());
     cgroup.remove().unwrap();
@@ -226,8 +226,84 @@ fn a_sweep_looks_into_the_directories_of_services() {
         sweep(&scene.0).unwrap();
     }
     assert!(!scene.0.join(&dead).exists());
-    assert!(kept.directory.path.exists());
+    assert!(kept.directory.directory.path.exists());
     std::fs::remove_dir(scene.0.join("service-of-others")).unwrap();
     kept.remove().unwrap();
     place.remove().unwrap();
+}
+
+/// A process that has worked there for so long, and is gone.
+fn work(cgroup: &Cgroup, millis: u32) {
+    let enter = format!("echo $$ > {}/cgroup.procs", cgroup.path().display());
+    let work = format!("{enter} && exec timeout 0.{millis:03} sh -c 'while :; do :; done'");
+    let done = Command::new("sh").args(["-c", &work]).status().unwrap();
+    assert_eq!(done.code(), Some(124));
+}
+
+#[test]
+fn one_that_was_kept_is_had_again_and_tells_nothing_of_who_had_it() {
+    let Some(scene) = Scene::new("kept") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    assert!(slice.kept().is_none());
+    let (first, _) = slice.session(1, &CgroupLimits::default()).unwrap();
+    work(&first, 300);
+    assert!(!first.keep(), "nobody has looked whether it is empty");
+    assert!(first.is_empty().unwrap());
+    let counted = first.counted().processor.unwrap();
+    assert!(first.keep());
+    let (second, _) = slice.kept().unwrap();
+    assert_eq!(second.path(), first.path());
+    assert!(slice.kept().is_none(), "two have it");
+    assert!(second.is_empty().unwrap());
+    // Less than what was used by then, of which the kernel may have counted some late.
+    assert!(second.counted().processor.unwrap() * 2 < counted);
+    assert!(second.keep());
+    let path = second.path();
+    slice.remove().unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn one_that_was_killed_or_frozen_is_nobodys_again() {
+    let Some(scene) = Scene::new("killed") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    let used = |session: u64, act: &dyn Fn(&Cgroup)| {
+        let (cgroup, _) = slice.session(session, &CgroupLimits::default()).unwrap();
+        act(&cgroup);
+        assert!(cgroup.is_empty().unwrap());
+        assert!(cgroup.counted().processor.is_some());
+        let kept = cgroup.keep();
+        assert!(kept || cgroup.remove().is_ok());
+        kept
+    };
+    assert!(!used(1, &|cgroup| cgroup.kill().unwrap()));
+    assert!(!used(2, &|cgroup| std::fs::write(cgroup.path().join("cgroup.freeze"), "1").unwrap()));
+    assert!(used(3, &|_| ()));
+    // Somebody else has killed a session: maybe with all that are beside it.
+    let (lost, _) = slice.session(4, &CgroupLimits::default()).unwrap();
+    lost.distrust();
+    assert!(slice.kept().is_none());
+    assert_eq!(lost.remove(), Ok(()));
+    slice.remove().unwrap();
+}
+
+#[test]
+fn no_more_are_kept_than_are_needed() {
+    let Some(scene) = Scene::new("many") else { return };
+    let slice = Slice::make(&scene.0).unwrap();
+    let all: Vec<_> = (1..=40).map(|session| slice.session(session, &CgroupLimits::default()).unwrap().0).collect();
+    let kept = all.iter().filter(|cgroup| {
+        let fit = cgroup.is_empty().unwrap() && cgroup.counted().processor.is_some();
+        fit && cgroup.keep() || cgroup.remove() != Ok(())
+    });
+    assert_eq!(kept.count(), 32);
+    let there = || slice.directory.directory.children().unwrap().len();
+    assert_eq!(there(), 32);
+    // One at a time is needed now.
+    for _ in 0..200 {
+        let (cgroup, _) = slice.kept().unwrap();
+        assert!(cgroup.is_empty().unwrap() && cgroup.counted().processor.is_some() && cgroup.keep());
+    }
+    assert_eq!(there(), 1);
+    slice.remove().unwrap();
 }

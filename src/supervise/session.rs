@@ -53,11 +53,15 @@ pub(super) struct Session {
     /// What the launcher is to have, until it has.
     far: Option<Far>,
     cgroup: Option<Cgroup>,
+    /// Its cgroup may be another session's after it.
+    keeps_cgroup: bool,
     /// Its user id, where it has one of its own.
     user: Option<Claim>,
     /// The user id of its processes.
     runs_as: Option<u32>,
     first: Option<First>,
+    /// How that ended, where we have reaped it.
+    ended: Option<i32>,
     /// What the command says, where that is for the log.
     stderr: Option<Stderr>,
     /// What its reaper tells of denied calls.
@@ -140,9 +144,11 @@ impl Session {
             cord: None,
             far: None,
             cgroup: None,
+            keeps_cgroup: false,
             user: None,
             runs_as: None,
             first: None,
+            ended: None,
             stderr: None,
             denials: Denials::new(began),
             relay: RelayEnd::Untold,
@@ -171,7 +177,10 @@ impl Session {
         self.cord = Some(ours);
         let mut far = Far { cord, cgroup: None };
         if let Some(slice) = slice {
-            let (cgroup, directory) = slice.session(self.id, &plan.cgroup).map_err(|error| {
+            self.keeps_cgroup = plan.keeps_cgroups();
+            let kept = self.keeps_cgroup.then(|| slice.kept()).flatten();
+            let made = kept.map_or_else(|| slice.session(self.id, &plan.cgroup), Ok);
+            let (cgroup, directory) = made.map_err(|error| {
                 self.trouble = Some(error.to_string());
                 failed(Step::Clone, Errno::EIO)
             })?;
@@ -391,7 +400,8 @@ impl Session {
         };
         watch.remove(&first.pidfd);
         self.first = None;
-        if let Some(Reaped { processor, resident, .. }) = reaped {
+        if let Some(Reaped { status, processor, resident }) = reaped {
+            self.ended = Some(status);
             self.usage.processor = processor;
             self.usage.memory = resident;
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Memory that a session may take, of which as many must fit as are opened.
 const ROOM_KIB: u64 = 1024;
 /// Descriptors that a session may take of a server.
-const DESCRIPTORS: u64 = 8;
+const DESCRIPTORS: u64 = 3;
 
 /// Fills in what is about idle sessions; else in words what was in the way.
 pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, quiet: processor::Idle) -> Result<(), String> {

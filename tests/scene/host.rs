@@ -134,6 +134,11 @@ pub(crate) fn cgroup_of(pid: u32) -> Option<PathBuf> {
     Some(cgroup_root()?.join(path))
 }
 
+/// Whether nobody is in a cgroup. One that is gone has nobody.
+pub(crate) fn is_unpopulated(cgroup: &Path) -> bool {
+    fs::read_to_string(cgroup.join("cgroup.events")).map_or(true, |events| events.contains("populated 0"))
+}
+
 /// Every cgroup below a directory, itself not counted.
 pub(crate) fn cgroups_below(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

@@ -26,7 +26,7 @@ impl Left {
 
     /// Waits until no session is left: the last one may still be ending when its client has all it wants.
     pub(crate) fn settle(&self, server: &Server) {
-        host::eventually("the last session has ended, and its cgroup is removed", patience(), || {
+        host::eventually("the last session has ended, and nobody is in its cgroup", patience(), || {
             Left::of(server).is_within(self)
         });
     }
@@ -42,9 +42,15 @@ impl Left {
     }
 }
 
-/// Cgroups of this supervisor's sessions: those below a directory that carries its number.
+/// Empty ones that a supervisor may keep for later sessions, and its own directory.
+const KEPT: usize = 32 + 1;
+
+/// Cgroups of this supervisor's sessions, those below a directory that carries its number: how many have somebody in
+/// them, and how many more than may be kept have nobody.
 fn cgroups(server: &Server) -> usize {
     let all = host::cgroup_root().map_or(Vec::new(), |root| host::cgroups_below(&root));
     let own = format!("/spawnbox-{}-", server.pid());
-    all.iter().filter(|path| path.display().to_string().contains(&own)).count()
+    let own = all.iter().filter(|path| path.display().to_string().contains(&own));
+    let (empty, others): (Vec<_>, Vec<_>) = own.partition(|path| host::is_unpopulated(path));
+    others.len() + empty.len().saturating_sub(KEPT)
 }

@@ -8,6 +8,7 @@ use crate::supervise::rights;
 use crate::supervise::watch::Watch;
 use crate::sys::errno;
 use nix::errno::Errno;
+use nix::libc;
 use std::os::fd::OwnedFd;
 
 impl Session {
@@ -36,7 +37,8 @@ impl Session {
         format!("cannot end session {} (process {pid}): {why}; trying again", self.id)
     }
 
-    /// Lets go of everything but the cgroup, and of that too if it is empty. False: something is still there.
+    /// Lets go of everything but the cgroup, and of that too if it is empty; where its first process has ended by
+    /// itself, another session may have it. False: something is still there.
     pub(in crate::supervise) fn clear(&mut self, watch: &Watch) -> bool {
         self.release();
         self.cut_cord(watch);
@@ -50,11 +52,19 @@ impl Session {
         self.usage.processor = counted.processor.unwrap_or(self.usage.processor);
         self.usage.memory = counted.memory_peak.unwrap_or(self.usage.memory);
         self.usage.out_of_memory = counted.out_of_memory;
-        let removed = cgroup.remove().is_ok();
-        if removed {
+        let kept = match self.ended {
+            Some(0) => self.keeps_cgroup && cgroup.keep(),
+            Some(status) if libc::WIFSIGNALED(status) => {
+                cgroup.distrust();
+                false
+            }
+            Some(_) | None => false,
+        };
+        let gone = kept || cgroup.remove().is_ok();
+        if gone {
             self.cgroup = None;
         }
-        removed
+        gone
     }
 
     /// The cgroup that could not be removed, for the operator.
