@@ -342,7 +342,7 @@ fn a_command_that_is_process_1_cannot_cut_itself_loose_from_its_supervisor() {
     let session = host::watch(&host::tree(server.pid())[1..]);
     assert_eq!(session.count(), 2, "the launcher and the command");
     server.signal(nix::sys::signal::Signal::SIGKILL);
-    assert!(session.end_within(crate::scene::a_second()), "something outlived the supervisor");
+    assert!(session.end_within(crate::scene::soon()), "something outlived the supervisor");
 }
 
 #[test]

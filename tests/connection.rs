@@ -122,7 +122,7 @@ fn the_second_sigterm_ends_every_session() {
     server.logs("drain");
     let session = host::watch(&host::tree(server.pid())[1..]);
     server.signal(Signal::SIGTERM);
-    assert!(session.end_within(crate::scene::a_second()), "the session lives on");
+    assert!(session.end_within(crate::scene::soon()), "the session lives on");
     assert_eq!(client.rest(), "");
     server.end();
 }

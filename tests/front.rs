@@ -122,7 +122,7 @@ fn a_signal_ends_what_run_started() {
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("the child is ours");
     let status = outcome::wait(&mut child, patience(), "an interrupted run");
     assert_eq!(status.code(), Some(128 + Signal::SIGINT as i32));
-    assert!(watched.end_within(crate::scene::a_second()), "something outlived the run");
+    assert!(watched.end_within(crate::scene::soon()), "something outlived the run");
 }
 
 #[test]
@@ -157,8 +157,9 @@ fn a_client_of_a_stopped_launcher_is_let_go_at_its_limit() {
     let began = Instant::now();
     assert_eq!(server.connect().rest(), "");
     let waited = began.elapsed();
-    // Well before the ten seconds after which the launcher is given up.
-    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(5), "{waited:?}");
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    // Before the launcher is given up, which lets go of everybody.
+    assert!(!server.log().contains("making a new one"), "{waited:?}: {}", server.log());
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn a_supervisor_that_may_not_kill_ends_a_session_by_its_cord() {
     assert_eq!(client.line(), "ready");
     let session = host::watch(&host::tree(server.pid())[2..]);
     server.logs("outcome=time-limit");
-    assert!(session.end_within(crate::scene::a_second()), "the session lives on");
+    assert!(session.end_within(crate::scene::soon()), "the session lives on");
     assert_eq!(client.rest(), "");
     let (_, log) = server.stop();
     assert!(!log.contains("error"), "{log}");

@@ -35,6 +35,11 @@ pub(crate) fn a_second() -> Duration {
     Duration::from_secs(1) * factor
 }
 
+/// How long what happens at once may take on a machine that others keep busy: shorter than what else would end it.
+pub(crate) fn soon() -> Duration {
+    8 * a_second()
+}
+
 /// A run of the program under the policy of this name; `default` names none.
 pub(crate) fn scene(policy: &str) -> Scene {
     let policy = match policy {

@@ -2,7 +2,7 @@
 //! Sandboxes that wait for clients: a client gets one that is there, and gets one all the same where that one has died,
 //! was stopped or is out of date; what waits is nobody's to reach, and leaves nothing.
 
-use crate::scene::{Client, Scene, Server, a_second, host, patience, scene, stage};
+use crate::scene::{Client, Scene, Server, a_second, host, patience, scene, soon, stage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::process::Command;
@@ -290,7 +290,7 @@ fn a_server_that_stops_leaves_none_and_tells_of_none() {
     let watched = host::watch(&host::tree(server.pid()));
     let cgroup = host::cgroup_of(spares[0].command).filter(|path| path.display().to_string().contains("spawnbox"));
     let (status, log) = server.stop();
-    assert!(status.success() && watched.end_within(a_second()), "{log}");
+    assert!(status.success() && watched.end_within(soon()), "{log}");
     assert!(log.contains("draining: sessions left: 0") && !log.contains("session="), "{log}");
     assert!(cgroup.is_none_or(|path| !path.exists()));
 }
@@ -302,7 +302,7 @@ fn a_server_that_is_killed_takes_them_along() {
     stop(spares[0].command);
     let watched = host::watch(&host::tree(server.pid()));
     server.signal(Signal::SIGKILL);
-    assert!(watched.end_within(a_second()), "something outlived the supervisor");
+    assert!(watched.end_within(soon()), "something outlived the supervisor");
 }
 
 #[test]

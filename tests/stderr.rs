@@ -2,7 +2,7 @@
 //! Where a command's standard error goes: to its client, to nobody, or into the log, in which it can do no harm and
 //! keeps nobody waiting.
 
-use crate::scene::{Scene, Server, a_second, host, scene, stage};
+use crate::scene::{Scene, Server, host, scene, soon, stage};
 use spawnbox::sys::socket::receive_descriptors;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
@@ -34,8 +34,10 @@ fn a_client_gets_no_word_that_is_not_meant_for_it() {
 #[test]
 fn what_is_run_on_a_terminal_can_be_logged_too() {
     let run = |to: &str| scene("strict").set(&format!("connection.stderr={to}")).shell("echo a; echo b >&2").run();
-    run("none").stdout("a\n").exits(0);
-    assert_eq!(run("none").stderr, "");
+    let none = run("none").stdout("a\n").exits(0);
+    // Another test may have killed a supervisor whose control groups this start has removed.
+    let of_the_session = none.stderr.lines().filter(|line| !line.contains("removed what killed supervisors had left"));
+    assert_eq!(of_the_session.count(), 0, "{none}");
     run("log").stdout("a\n").says("session=1 stderr=\"b\"\n").exits(0);
 }
 
@@ -94,7 +96,7 @@ fn a_command_that_says_too_much_is_neither_held_up_nor_does_it_hold_up_another()
         assert_eq!(server.connect().send(b"\n").rest(), "here\n");
         quiet.push(began.elapsed());
     }
-    assert!(quiet.iter().all(|time| *time < 2 * a_second()), "{quiet:?}");
+    assert!(quiet.iter().all(|time| *time < soon()), "{quiet:?}");
     assert_eq!(loud.line(), "done");
     loud.rest();
     server.logs_times("outcome=exited", 6);

@@ -4,7 +4,7 @@
 use super::aim::whatever;
 use super::setting::Setting;
 use super::tried::{Found, found, until};
-use crate::scene::{Client, a_second, host, patience, stage};
+use crate::scene::{Client, a_second, host, patience, soon, stage};
 use std::fs;
 
 /// Every attack that is judged from outside.
@@ -121,7 +121,7 @@ fn of_two(setting: &Setting<'_>) -> Vec<Found> {
     ]
 }
 
-/// Commands that do what they can to outlive the time limit.
+/// Commands that do what they can to outlive the time limit, and a client that never speaks: all at once.
 fn overtime(setting: &Setting<'_>) -> Vec<Found> {
     let manners = [
         ("time limit: ignores every signal", "ignore"),
@@ -129,19 +129,24 @@ fn overtime(setting: &Setting<'_>) -> Vec<Found> {
         ("time limit: double fork, stopped", "run-away-stopped"),
         ("time limit: stops its parent", "stop-parent"),
     ];
-    let mut all: Vec<Found> = manners
+    let mut known = commands(&(setting.limited_servers)());
+    let begun = manners.map(|(name, manner)| {
+        let client = doing(setting.limited, &setting.facts(), manner);
+        let all = commands(&(setting.limited_servers)());
+        let new: Vec<u32> = all.into_iter().filter(|pid| !known.contains(pid)).collect();
+        let watched = host::watch(&new);
+        assert!(watched.count() > 0, "{name}: no process of the command is to be seen");
+        known.extend(new);
+        (name, client, watched)
+    });
+    let silent = (setting.limited)();
+    let mut all: Vec<Found> = begun
         .iter()
-        .map(|(name, manner)| {
-            let client = doing(setting.limited, &setting.facts(), manner);
-            let watched = host::watch(&commands(&(setting.limited_servers)()));
-            let count = watched.count();
-            assert!(count > 0, "{name}: no process of the command is to be seen");
-            let ended = watched.end_within(8 * a_second());
-            drop(client);
-            found(name, !ended, format!("{count} processes against a limit of a few seconds"))
+        .map(|(name, _client, watched)| {
+            let ended = watched.end_within(soon());
+            found(name, !ended, format!("{} processes against a limit of a few seconds", watched.count()))
         })
         .collect();
-    let silent = (setting.limited)();
     let text = whatever(silent);
     all.push(found("time limit: client that never speaks", !text.is_empty(), "its connection is closed at the limit"));
     all
@@ -154,7 +159,7 @@ fn forged(setting: &Setting<'_>) -> Found {
     host::eventually("a session is in the log", patience(), || {
         let client = (setting.connect)().send(format!("{} do=forge\n", setting.facts()).as_bytes());
         let _ = whatever(client);
-        until(|| ["SIGABRT", "signal 6"].iter().any(|signal| (setting.log)().contains(signal)))
+        until(patience() / 10, || ["SIGABRT", "signal 6"].iter().any(|signal| (setting.log)().contains(signal)))
     });
     let log = (setting.log)();
     let line = log.lines().find(|line| line.contains("forged") || line.contains('\x1b'));
@@ -181,7 +186,7 @@ fn left(setting: &Setting<'_>) -> Vec<Found> {
     let session = host::watch(&commands(&servers));
     let cgroup = commands(&servers).first().and_then(|pid| host::cgroup_of(*pid)).expect("a session has a cgroup");
     drop(client);
-    let ended = session.end_within(8 * a_second());
+    let ended = session.end_within(soon());
     nobody_is_served(setting);
     std::thread::park_timeout(a_second() / 10);
     let places = [
@@ -206,7 +211,7 @@ fn left(setting: &Setting<'_>) -> Vec<Found> {
     let session = host::watch(&commands(&(setting.servers)()));
     assert!(session.count() > 0, "no process of the command is to be seen");
     setting.kill();
-    let ended = session.end_within(8 * a_second());
+    let ended = session.end_within(soon());
     drop(client);
     all.push(found("server: its sudden death ends the command", !ended, "killed by signal 9"));
     all

@@ -5,10 +5,10 @@ use super::aim::{Targets, attempts, whatever};
 use crate::scene::{Client, host, patience, stage};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What came of an attack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,9 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
         (other.line(), other)
     });
     let client = connect().send(format!("{facts} only={name}\n").as_bytes());
-    let client = match (name.ends_with(" by a client"), &client) {
+    let asks_to_be_passed = name.ends_with(" by a client");
+    let over_tcp = matches!(client, Client::Tcp(_));
+    let client = match (asks_to_be_passed, &client) {
         (true, Client::Unix(_)) => {
             pass(&client);
             client
@@ -94,7 +96,7 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
         (true, Client::Tcp(_)) => client.finish(),
         (false, _) => client,
     };
-    let text = whatever(client);
+    let text = if when == "filling" { awaited(name, client) } else { whatever(client) };
     drop(other);
     let line = text.lines().find(|line| line.starts_with(name));
     if let Some(line) = line {
@@ -103,26 +105,42 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
     if when == "filling" {
         return found(name, false, "the session was ended");
     }
+    if asks_to_be_passed && over_tcp {
+        return found(name, false, "the session was ended with the client's half, and TCP can pass nothing");
+    }
     // The connection is gone: what became of it is seen from outside.
     let reached = match name {
         "connection: turned into a client of a host port" => targets.were_reached(),
         "connection: turned into a listener on a host port" => {
-            until(|| TcpStream::connect(format!("127.0.0.1:{}", targets.fact("free-port"))).is_ok())
+            until(patience(), || TcpStream::connect(format!("127.0.0.1:{}", targets.fact("free-port"))).is_ok())
         }
-        "connection: listens on a host port without bind" => until(a_connection_listens),
+        "connection: listens on a host port without bind" => until(patience(), a_connection_listens),
         _ => panic!("no answer to {name:?}: {text:?}"),
     };
     found(name, reached, "seen from outside")
 }
 
-/// Waits for something that comes soon, if it comes.
-pub(crate) fn until(so: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + patience() / 10;
+/// Reads to the end, or to where the connection was reset. Who fills something may be silent for longer than others, and
+/// silence is no end: what has not happened yet on a busy machine was not kept from happening.
+fn awaited(name: &str, mut client: Client) -> String {
+    let mut bytes = Vec::new();
+    let deadline = Instant::now() + 15 * patience();
+    while let Err(error) = client.read_to_end(&mut bytes)
+        && error.kind() == ErrorKind::WouldBlock
+    {
+        assert!(Instant::now() < deadline, "{name}: no answer, and no end of its session");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Waits this long at most for something that comes soon, if it comes.
+pub(crate) fn until(limit: Duration, so: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
     while !so() {
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::park_timeout(std::time::Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
     true
 }

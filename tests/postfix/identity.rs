@@ -50,7 +50,7 @@ fn no_cgroup_of_a_session_is_left_behind_by_a_daemon_without_roots_rights() {
     needs!(program "postfix");
     let room = room();
     in_private(&room.path(""), |log| {
-        let entry = "quick unix - n n - 1 spawnbox -o quick_time_limit=1 user=nobody argv=/bin/sleep 5\n";
+        let entry = "quick unix - n n - 1 spawnbox -o quick_time_limit=3 user=nobody argv=/bin/sleep 60\n";
         let postfix = Postfix::start(&room, "", entry);
         let client = Client::connect(&postfix.socket("quick"));
         host::eventually("the daemon is there", patience(), || postfix.daemons("quick").len() == 1);

@@ -3,10 +3,10 @@
 
 use crate::attempt::{Attempt, Verdict, filling, found, together};
 use crate::file::scratch;
-use crate::kernel::{Child, at, call};
+use crate::kernel::{Child, at, call, into};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -61,11 +61,12 @@ pub(crate) const ALL: &[Attempt] = &[
     }),
     filling("limit: processor time", |world| {
         raise(Resource::RLIMIT_CPU);
-        // More than the limit, which grows with patience too. An emulated processor that is kept waiting makes this
-        // time grow and not what the limit counts: ticks, see cputime_adjust of Linux's kernel/sched/cputime.c.
-        let seconds = 3 * i64::from(world.patience().pow(2));
-        let used = || getrusage(UsageWho::RUSAGE_SELF).expect("usage can be read");
-        while used().user_time().tv_sec() + used().system_time().tv_sec() < seconds {
+        // What is counted ends this, however seldom it has a processor.
+        nix::unistd::alarm::cancel();
+        // Those who judge this limit a process to a second less.
+        let seconds = 2 + i64::from(world.patience());
+        let spent = profiled();
+        while spent() < seconds {
             (0..100_000).for_each(|_| std::hint::spin_loop());
         }
         found(true, format!("{seconds} s of it"))
@@ -103,6 +104,22 @@ fn raise(resource: Resource) {
     let (_, hard) = getrlimit(resource).expect("limits can be read");
     // Where the filter does not let it, the soft limit stays.
     let _ = setrlimit(resource, hard, hard);
+}
+
+/// Counts whole seconds of the processor from here on as RLIMIT_CPU does, which is by ticks: the remainder of a profiling
+/// timer that is far away, see check_process_timers and get_cpu_itimer in Linux's kernel/time. getrusage(2) counts
+/// otherwise, and more than the limit where an emulated processor is kept waiting.
+fn profiled() -> impl Fn() -> i64 {
+    const FAR: i64 = 1_000_000;
+    let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let far = libc::itimerval { it_interval: none, it_value: libc::timeval { tv_sec: FAR, tv_usec: 0 } };
+    call(libc::SYS_setitimer, &[libc::ITIMER_PROF as u64, at(&far), 0]).expect("every sandbox has timers");
+    move || {
+        let mut left = far;
+        let asked = call(libc::SYS_getitimer, &[libc::ITIMER_PROF as u64, into(&mut left)]);
+        asked.expect("every sandbox has timers");
+        FAR - 1 - left.it_value.tv_sec
+    }
 }
 
 fn many_with_memory() -> Verdict {
