@@ -11,9 +11,10 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// How long an attempt may take, but for those that fill something.
-const SECONDS: u32 = 5;
-const SECONDS_TO_FILL: u32 = 60;
+/// How long an attempt may take, but for those that fill something: less than its judge waits for it, and far more than a
+/// busy machine needs.
+const SECONDS: u32 = 15;
+const SECONDS_TO_FILL: u32 = 240;
 
 /// An attack that can be tried from inside.
 pub(crate) struct Attempt {
