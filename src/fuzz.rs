@@ -25,6 +25,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("stderr", crate::supervise::stderr_law),
     ("proxy", crate::supervise::proxy_law),
     ("inherited", |bytes| text(bytes, crate::supervise::inherited_law)),
+    ("control", crate::supervise::control_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),
 ];
 

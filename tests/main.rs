@@ -20,6 +20,7 @@ mod check;
 mod terminal;
 mod serve;
 mod activation;
+mod seeing;
 mod startling;
 mod connection;
 mod stderr;

@@ -5,7 +5,7 @@
 use super::arrange::Failure;
 use super::cli::{Cli, Verb, grammar};
 use super::trace::trace;
-use super::{check, doctor, explain, import, install, learn, listen, manual, master, output, run, terminal};
+use super::{check, doctor, explain, import, install, learn, listen, manual, master, order, output, run, terminal};
 use crate::log;
 use crate::postfix::log::{Log, Target};
 use crate::sys::signal::{Disposition, set_disposition};
@@ -81,7 +81,11 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         | Verb::Diff(_)
         | Verb::Import(_)
         | Verb::Check(_)
-        | Verb::Doctor(_) => 1,
+        | Verb::Doctor(_)
+        | Verb::Status(_)
+        | Verb::Kill(_)
+        | Verb::Pause(_)
+        | Verb::Resume(_) => 1,
         Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
     };
     let done = match verb {
@@ -93,6 +97,10 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Import(options) => import::import(options),
         Verb::Check(options) => check::check(options),
         Verb::Doctor(options) => doctor::doctor(options),
+        Verb::Status(options) => super::status::status(options).map(|()| ExitCode::SUCCESS),
+        Verb::Kill(options) => order::kill(options).map(|()| ExitCode::SUCCESS),
+        Verb::Pause(options) => order::pause(options).map(|()| ExitCode::SUCCESS),
+        Verb::Resume(options) => order::resume(options).map(|()| ExitCode::SUCCESS),
         Verb::Trace(options) => trace(options),
         Verb::Learn(options) => learn::learn(options),
         Verb::InstallPostfix(options) => install::install(options),

@@ -8,6 +8,7 @@
 mod serving;
 mod what;
 mod looking;
+mod seeing;
 mod writing;
 mod setting_up;
 mod groups;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(super) use groups::grammar;
 pub(super) use looking::{Check, Diff, Doctor, Explain, Form};
+pub(super) use seeing::{Asked, At, Kill, Named, Seeing, Status};
 pub(super) use serving::{Listen, Run, Serve};
 pub(super) use setting_up::{Completions, InstallPostfix, Man, Page};
 pub(super) use what::{Connection, What};
@@ -26,6 +28,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Under which options stand in --help.
 const WHAT: &str = "What it is about";
 const LISTENING: &str = "Listening";
+const SEEN: &str = "Seeing and ordering";
 const WRITTEN: &str = "The policy";
 const DONE: &str = "What is done";
 const WHERE: &str = "Where";
@@ -77,6 +80,14 @@ pub(super) enum Verb {
     Check(Check),
     /// Say what this host can enforce, layer by layer, and what to do about each gap
     Doctor(Doctor),
+    /// Say what a running supervisor serves, and what it waits for
+    Status(Status),
+    /// End a session now
+    Kill(Kill),
+    /// Have a service accept nobody; clients wait
+    Pause(Named),
+    /// Have a service accept again
+    Resume(Named),
     /// Turn the configuration of another program into a policy, and name what could not be carried over
     Import(Import),
     /// Run a trusted command openly, write the policy that it needs, and run it again under that

@@ -47,6 +47,7 @@ pub(super) fn serve(
     let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
+    options.seeing.open(&mut supervisor, None)?;
     let mut told = Vec::new();
     let mut kinds = Vec::new();
     for plan in plans {

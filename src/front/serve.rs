@@ -12,9 +12,11 @@ use crate::plan::request::Front;
 use crate::policy::address::Address;
 use crate::policy::load::operators;
 use crate::policy::{InputError, Mistake};
+use crate::supervise::control::DEFAULT;
 use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Wanted};
 use nix::sys::stat::{Mode, umask};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What was found in the directory.
 #[derive(Default)]
@@ -72,6 +74,7 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
+    options.seeing.open(&mut supervisor, Some(Path::new(DEFAULT)))?;
     supervisor.change(found.wanted);
     if supervisor.served() == 0 {
         let why = "none of its services can listen".to_string();

@@ -35,6 +35,13 @@ pub(super) fn look() -> Look {
     Look { width: width.clamp(NARROWEST, most), paint: paint(&output) }
 }
 
+/// Columns and rows of standard output, where it is a terminal that tells them.
+pub(super) fn size() -> Option<(usize, usize)> {
+    let output = std::io::stdout();
+    let (terminal_size::Width(width), terminal_size::Height(height)) = terminal_size::terminal_size_of(&output)?;
+    (output.is_terminal() && width > 0 && height > 0).then(|| (width.into(), height.into()))
+}
+
 /// Whether this is painted.
 pub(super) fn paint(stream: &impl RawStream) -> Paint {
     match AutoStream::choice(stream) {

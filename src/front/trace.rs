@@ -24,7 +24,7 @@ mod denial;
 mod tally;
 
 use super::arrange::{Arrangement, Failure};
-use super::cli::{Listen, Trace};
+use super::cli::{Listen, Seeing, Trace};
 use super::given::Given;
 use super::run;
 use super::{check, listen};
@@ -104,6 +104,7 @@ fn supervise(
                 addresses: address.iter().cloned().collect(),
                 print_port: options.print_port,
                 max_sessions: None,
+                seeing: Seeing::default(),
                 drain_limit: None,
                 what: options.what.clone(),
             };

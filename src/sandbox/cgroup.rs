@@ -261,6 +261,12 @@ impl Cgroup {
         }
     }
 
+    /// Bytes that it has now, where the kernel counts them.
+    pub fn memory(&self) -> Option<u64> {
+        let now = || self.above().record(&self.file("memory.current"), |text| text.trim().parse().ok());
+        self.counts.contains(&Controller::Memory).then(|| now().ok().flatten()).flatten()
+    }
+
     /// The event `oom` is counted where the limit is, `oom_kill` where the process was: see cgroup-v2.rst.
     fn out_of_memory(&self) -> Option<OutOf> {
         let counted = |text: &str, event| value(text, event).is_some_and(|count| count > 0);

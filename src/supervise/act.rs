@@ -46,7 +46,9 @@ impl Supervisor {
             Action::Nothing => {}
             Action::Release => {
                 self.watch.cancel(Timer::Alarm(id), session.alarm.take());
-                if self.services.get(number).is_some_and(|service| !service.plan.hold) {
+                let Some(service) = self.services.get_mut(number) else { return };
+                service.counts.handover.observe(session.began.elapsed());
+                if !service.plan.hold {
                     session.release();
                 }
             }
@@ -126,6 +128,7 @@ impl Supervisor {
             self.lost_spare(&session, outcome);
             return self.retire(session.service);
         };
+        service.counts.ended(outcome);
         service.admission.end();
         service.gate.leave(&client, Instant::now());
         let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
@@ -199,7 +202,9 @@ impl Supervisor {
                     self.drain();
                     self.tell_what_is_left();
                     if let Some(limit) = self.drain_limit {
-                        self.watch.set(Timer::Drain, None, Instant::now() + limit);
+                        let until = Instant::now() + limit;
+                        self.drain_until = Some(until);
+                        self.watch.set(Timer::Drain, None, until);
                     }
                 }
                 Phase::Draining => self.stop(),

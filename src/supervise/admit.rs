@@ -24,6 +24,8 @@ pub(super) struct Admission {
     told: Option<Instant>,
     /// The front door does not want a connection now.
     held: bool,
+    /// An operator does not want one now.
+    halted: bool,
     /// Its rate does not allow one now.
     slowed: bool,
     /// Its sandbox was not proven yet.
@@ -75,6 +77,7 @@ impl Admission {
             paused: None,
             told: None,
             held: false,
+            halted: false,
             slowed: false,
             unproven: false,
             behind: false,
@@ -84,7 +87,7 @@ impl Admission {
 
     /// Whether a connection may be accepted now.
     pub(super) fn is_open(&self) -> bool {
-        let kept_out = self.closed || self.held || self.slowed || self.unproven || self.behind;
+        let kept_out = self.closed || self.held || self.halted || self.slowed || self.unproven || self.behind;
         !kept_out && self.paused.is_none() && self.live < self.limit
     }
 
@@ -126,6 +129,21 @@ impl Admission {
     /// The front door does so no longer.
     pub(super) fn release(&mut self) {
         self.held = false;
+    }
+
+    /// An operator has the service accept nobody.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    /// An operator has it accept again.
+    pub(super) fn go_on(&mut self) {
+        self.halted = false;
+    }
+
+    /// Whether an operator keeps it from accepting.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted
     }
 
     /// Nobody is accepted before the sandbox was made once and looked at.
@@ -204,6 +222,11 @@ mod tests {
         admission.hold();
         assert!(!admission.is_open());
         admission.release();
+        assert!(admission.is_open());
+        admission.halt();
+        admission.resume();
+        assert!(!admission.is_open());
+        admission.go_on();
         assert!(admission.is_open());
         admission.close();
         assert!(!admission.is_open());

@@ -78,6 +78,7 @@ impl Supervisor {
         if let Err(turned) = service.gate.enter(&client, Instant::now()) {
             return self.turn_away(number, connection, &client, turned, door);
         }
+        service.counts.accepted += 1;
         let advice = door.accepted(number, service.admission.live() + 1);
         self.begin(number, vec![connection], client);
         self.heed(advice);
@@ -93,6 +94,7 @@ impl Supervisor {
         door: &mut dyn Door,
     ) {
         let Some(service) = self.services.get_mut(number) else { return };
+        service.counts.turned_away(turned);
         if let Some(line) = service.gate.told(client, turned, Instant::now()) {
             tracing::warn!("{}: {line}", service.plan.service);
         }
@@ -112,6 +114,7 @@ impl Supervisor {
     /// Tells the door why nobody was accepted; pauses the service where that is not the client's fault.
     pub(super) fn not_accepted(&mut self, number: usize, why: &NotAccepted, door: &mut dyn Door) {
         let Some(service) = self.services.get_mut(number) else { return };
+        service.counts.not_accepted(why);
         let tell = match why {
             NotAccepted::Errno(_) => service.pause(&mut self.watch, Instant::now()),
             NotAccepted::Passed(_) | NotAccepted::Locked(_) => Tell::Now,
@@ -238,7 +241,10 @@ impl Supervisor {
             }
             return self.expect_strays();
         };
-        session.launched(pid, pidfd);
+        let took = session.launched(pid, pidfd);
+        if let (Some(took), Some(service)) = (took, self.services.get_mut(session.service)) {
+            service.counts.setup.observe(took);
+        }
         self.events.push_back((id, Event::Launched));
         if let Err(errno) = session.watch(&self.watch) {
             tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));

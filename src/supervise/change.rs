@@ -38,6 +38,7 @@ impl Supervisor {
     /// Serves what is wanted, and nothing else. A service that cannot be had is told, and the others are served.
     pub fn change(&mut self, wanted: Wanted) {
         let mut tally = Tally::default();
+        self.refused.clear();
         self.forget_successors();
         let old: Vec<usize> = self.services.iter().filter(|it| !it.admission.is_closed()).map(|it| it.number).collect();
         // First, so that what they listen on is free.
@@ -55,7 +56,13 @@ impl Supervisor {
             let mut before =
                 there.filter(|service| is_same_service(&plan, &service.plan)).map(|it| (it.number, it.plan == plan));
             match before.next_back() {
-                Some((_, true)) => tally.same += 1,
+                Some((number, true)) => {
+                    tally.same += 1;
+                    // One that was tried meanwhile is not wanted any more.
+                    if let Some(service) = self.services.get_mut(number) {
+                        service.trouble = service.trouble.take().filter(|_| service.launcher.is_none());
+                    }
+                }
                 Some((number, false)) => {
                     tally.changed += 1;
                     self.begin_service(plan, Vec::new(), Some(number));
@@ -67,6 +74,17 @@ impl Supervisor {
             }
         }
         self.inherited.forget_kept(&wanted.kept);
+        for name in wanted.kept {
+            let wrong = "its file is wrong: the log and `spawnbox check` say where";
+            match self
+                .services
+                .iter_mut()
+                .find(|service| service.plan.service == name && !service.admission.is_closed())
+            {
+                Some(service) => service.trouble = Some(format!("its newest policy is not in force: {wrong}")),
+                None => drop(self.refused.insert(name, wrong.to_string())),
+            }
+        }
         let Tally { same, changed, new, gone } = tally;
         tracing::info!("services: unchanged {same}, changed {changed}, new {new}, gone {gone}");
     }
@@ -82,7 +100,10 @@ impl Supervisor {
                 bound.iter().for_each(|bound| tell(&plan, bound));
                 self.begin_service(plan, bound.into_iter().map(|bound| bound.listener).collect(), None);
             }
-            Err(error) => tracing::error!("{}: {error}; not served until the next reload", plan.service),
+            Err(error) => {
+                tracing::error!("{}: {error}; not served until the next reload", plan.service);
+                self.refused.insert(plan.service, error.to_string());
+            }
         }
     }
 
@@ -113,7 +134,19 @@ impl Supervisor {
                 service.repair(&mut self.watch, &self.files, Instant::now());
                 self.services.insert(service);
             }
-            Err(error) => tracing::error!("{name}: {error}; {}", left_as(succeeds)),
+            Err(error) => {
+                tracing::error!("{name}: {error}; {}", left_as(succeeds));
+                self.note(name, succeeds, &error);
+            }
+        }
+    }
+
+    /// Whoever asks is told why a service is not served, or not under its newest policy.
+    fn note(&mut self, name: String, before: Option<usize>, error: &HostError) {
+        match before.map(|number| self.services.get_mut(number)) {
+            None => drop(self.refused.insert(name, error.to_string())),
+            Some(Some(old)) => old.trouble = Some(format!("its newest policy is not in force: {error}")),
+            Some(None) => {}
         }
     }
 
@@ -125,6 +158,7 @@ impl Supervisor {
         // It was closed meanwhile, as at the end.
         let Some(old) = self.services.get_mut(before).filter(|old| !old.admission.is_closed()) else { return };
         let mut there = old.take_listeners(&self.watch);
+        let halted = old.admission.is_halted();
         match places(&plan, &mut there, &mut self.inherited) {
             Ok(listeners) => {
                 self.inherited.give_back(&plan.service, there);
@@ -135,6 +169,9 @@ impl Supervisor {
                 );
                 if let Some(service) = self.services.get_mut(number) {
                     service.listeners = listeners;
+                    if halted {
+                        service.admission.halt();
+                    }
                 }
                 self.set_listening(number);
                 self.let_go(before);
@@ -142,6 +179,7 @@ impl Supervisor {
             Err(error) => {
                 tracing::error!("{}: {error}; {}", plan.service, left_as(Some(before)));
                 old.listeners = there;
+                old.trouble = Some(format!("its newest policy is not in force: {error}"));
                 self.set_listening(before);
                 self.remove(number);
             }
@@ -152,6 +190,7 @@ impl Supervisor {
     pub(super) fn give_up_successor(&mut self, number: usize, error: &HostError) {
         if let Some(service) = self.services.get(number) {
             tracing::error!("{}: {error}; {}", service.plan.service, left_as(service.succeeds));
+            self.note(service.plan.service.clone(), service.succeeds, error);
         }
         self.remove(number);
     }
@@ -179,6 +218,10 @@ impl Supervisor {
 
     fn remove(&mut self, number: usize) {
         let Some(mut service) = self.services.remove(number) else { return };
+        // Its numbers are its successor's, or those of its other kind of sockets: sums by name do not fall.
+        if let Some(heir) = self.services.iter_mut().find(|other| other.plan.service == service.plan.service) {
+            heir.counts.add(&service.counts);
+        }
         service.close(&self.watch);
         service.lose_launcher(&self.watch);
         if let Some(slice) = service.slice.take()

@@ -27,6 +27,8 @@ const WAITING: usize = 160;
 pub(super) struct Denials {
     began: Instant,
     heard: u64,
+    /// Denied calls since they were last asked for.
+    counted: u64,
     waiting: Vec<Denied>,
     /// Lines of calls that fail, of those that end their process, and of what granted ones look up and reach.
     lines: Rate,
@@ -47,7 +49,7 @@ pub(super) enum Heard {
 impl Denials {
     pub(super) fn new(now: Instant) -> Denials {
         let (lines, deaths, sought) = (Rate::of_denials(now), Rate::of_deaths(now), Rate::of_denials(now));
-        Denials { began: now, heard: 0, waiting: Vec::new(), lines, deaths, sought, left_out: 0 }
+        Denials { began: now, heard: 0, counted: 0, waiting: Vec::new(), lines, deaths, sought, left_out: 0 }
     }
 
     /// Takes a message, to be told once the plan is at hand.
@@ -56,11 +58,17 @@ impl Denials {
         if self.heard > most(now.saturating_duration_since(self.began)) {
             return Heard::TooMany;
         }
+        self.counted += 1 + u64::from(denied.untold);
         match self.waiting.len() < WAITING {
             true => self.waiting.push(denied),
             false => self.left_out += 1 + u64::from(denied.untold),
         }
         Heard::Kept
+    }
+
+    /// How many calls were denied since this was last asked.
+    pub(super) fn take_counted(&mut self) -> u64 {
+        std::mem::take(&mut self.counted)
     }
 
     /// Writes a line for each message that was taken.

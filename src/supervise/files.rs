@@ -50,6 +50,11 @@ impl OpenFiles {
         self.before
     }
 
+    /// Keeps so many for others than sessions.
+    pub(super) fn keep(&mut self, count: usize) {
+        self.taken += count as u64;
+    }
+
     /// How many sessions fit.
     pub(super) fn sessions(&self, plan: &Plan) -> usize {
         let refused = if plan.clients.busy.is_empty() { 0 } else { farewell::MOST as u64 };

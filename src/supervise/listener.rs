@@ -9,7 +9,8 @@ use crate::plan::request::Transport;
 use crate::policy::address::Address;
 use crate::sys::errno;
 use nix::errno::Errno;
-use rustix::net::{SocketFlags, sockopt};
+use rustix::net::{SocketAddrUnix, SocketFlags, sockopt};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -96,6 +97,23 @@ impl Listener {
     /// The address that it was made for.
     pub(super) fn address(&self) -> Option<&Address> {
         self.address.as_ref()
+    }
+
+    /// Where it is, in the words of the command line, whoever has made it.
+    pub(super) fn told(&self) -> String {
+        let Ok(name) = rustix::net::getsockname(&self.fd) else { return "?".to_string() };
+        if let Ok(address) = SocketAddr::try_from(name.clone()) {
+            return address.to_string();
+        }
+        let text = match SocketAddrUnix::try_from(name) {
+            Ok(name) => match (name.path(), name.abstract_name()) {
+                (Some(path), _) => format!("unix:{}", String::from_utf8_lossy(path.to_bytes())),
+                (None, Some(name)) => format!("unix:@{}", String::from_utf8_lossy(name)),
+                (None, None) => "?".to_string(),
+            },
+            Err(_) => "?".to_string(),
+        };
+        crate::log::clean(&text)
     }
 
     /// Accepts one connection. None: whoever was there has left again, or another process was faster.

@@ -34,6 +34,10 @@ mod gate;
 mod sources;
 mod farewell;
 mod proxy;
+mod counts;
+mod exchange;
+mod visits;
+pub mod control;
 mod idle;
 mod listener;
 mod socket;
@@ -47,6 +51,8 @@ mod strays;
 pub use admit::Tell;
 pub use change::Wanted;
 pub use client::Client;
+#[cfg(any(test, fuzzing))]
+pub(crate) use control::law as control_law;
 pub use door::{Advice, Door, Ended, NotAccepted, Plain};
 pub use inherited::Inherited;
 #[cfg(any(test, fuzzing))]

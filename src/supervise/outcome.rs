@@ -65,6 +65,34 @@ pub struct Usage {
 }
 
 impl Outcome {
+    /// The words that the log has for them.
+    pub const KINDS: [&'static str; 9] = [
+        "exited",
+        "signaled",
+        "time-limit",
+        "idle",
+        "setup-failed",
+        "lost",
+        "not-launched",
+        "stopped",
+        "foreign-report",
+    ];
+
+    /// Which of [`Outcome::KINDS`] it is.
+    pub fn kind(self) -> usize {
+        match self {
+            Outcome::Exited(_) => 0,
+            Outcome::Signaled(_) => 1,
+            Outcome::TimeLimit => 2,
+            Outcome::IdleLimit => 3,
+            Outcome::SetupFailed(_) => 4,
+            Outcome::Lost(_) => 5,
+            Outcome::NotLaunched => 6,
+            Outcome::Stopped => 7,
+            Outcome::Foreign => 8,
+        }
+    }
+
     /// What a wait status of wait(2) says about the command.
     pub fn of_status(status: i32) -> Outcome {
         match libc::WIFSIGNALED(status) {
@@ -130,20 +158,21 @@ fn memory(plan: &Plan, usage: &Usage) -> Option<Limit> {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "outcome={}", Outcome::KINDS[self.kind()])?;
         match *self {
-            Outcome::Exited(status) => write!(f, "outcome=exited status={status}"),
-            Outcome::Signaled(number) => write!(f, "outcome=signaled signal={}", signal_name(number)),
-            Outcome::TimeLimit => f.write_str("outcome=time-limit"),
-            Outcome::IdleLimit => f.write_str("outcome=idle"),
-            Outcome::SetupFailed(error) => write!(f, "outcome=setup-failed step={}", error.step.name()),
-            Outcome::Lost(None) => f.write_str("outcome=lost"),
+            Outcome::Exited(status) => write!(f, " status={status}"),
+            Outcome::Signaled(number) => write!(f, " signal={}", signal_name(number)),
+            Outcome::SetupFailed(error) => write!(f, " step={}", error.step.name()),
             Outcome::Lost(Some(status)) if libc::WIFSIGNALED(status) => {
-                write!(f, "outcome=lost signal={}", signal_name(libc::WTERMSIG(status)))
+                write!(f, " signal={}", signal_name(libc::WTERMSIG(status)))
             }
-            Outcome::Lost(Some(status)) => write!(f, "outcome=lost status={}", libc::WEXITSTATUS(status)),
-            Outcome::NotLaunched => f.write_str("outcome=not-launched"),
-            Outcome::Stopped => f.write_str("outcome=stopped"),
-            Outcome::Foreign => f.write_str("outcome=foreign-report"),
+            Outcome::Lost(Some(status)) => write!(f, " status={}", libc::WEXITSTATUS(status)),
+            Outcome::TimeLimit
+            | Outcome::IdleLimit
+            | Outcome::Lost(None)
+            | Outcome::NotLaunched
+            | Outcome::Stopped
+            | Outcome::Foreign => Ok(()),
         }
     }
 }

@@ -108,6 +108,7 @@ impl Service {
             return Renewal::Replaced;
         }
         self.output = Output::Unwanted;
+        self.trouble = None;
         if let Some(old) = self.launcher.replace(launcher) {
             // Nobody misses it: it reads the end of file and ends.
             watch.remove(&old);
@@ -148,6 +149,7 @@ impl Service {
             }
             return;
         }
+        self.trouble = Some(error.to_string());
         let before = self.admission.paused();
         let (until, _) = self.admission.pause_for(now, REPAIR);
         watch.set(Timer::Resume(self.number), before, until);

@@ -3,6 +3,7 @@
 //! A service that is broken pauses and tries again; it takes no other with it.
 
 use super::admit::{Admission, Tell};
+use super::counts::Counts;
 use super::files::OpenFiles;
 use super::gate::Gate;
 use super::listener::Listener;
@@ -68,6 +69,9 @@ pub(super) struct Service {
     pub(super) stale: Quiet,
     /// Launchers that could not be made where there is none.
     pub(super) unprepared: Quiet,
+    /// What is wrong with it, for whoever asks.
+    pub(super) trouble: Option<String>,
+    pub(super) counts: Counts,
 }
 
 impl Service {
@@ -135,6 +139,8 @@ impl Service {
             gone: Quiet::default(),
             stale: Quiet::default(),
             unprepared: Quiet::default(),
+            trouble: None,
+            counts: Counts::default(),
         }
     }
 

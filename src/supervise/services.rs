@@ -41,6 +41,11 @@ impl Services {
         self.all.keys().copied().collect()
     }
 
+    /// Those with this number and larger ones.
+    pub(super) fn from(&self, number: usize) -> impl Iterator<Item = &Service> {
+        self.all.range(number..).map(|(_, service)| service)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Service> {
         self.all.values()
     }

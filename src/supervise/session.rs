@@ -24,7 +24,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) use offer::Offer;
 
@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub(super) resume: Option<Instant>,
     /// Why it cannot be killed.
     refused: Option<Errno>,
+    /// When the launcher was asked for it.
+    asked: Option<Instant>,
 }
 
 /// What the first process is made with.
@@ -154,6 +156,7 @@ impl Session {
             relay: RelayEnd::Untold,
             resume: None,
             refused: None,
+            asked: None,
         }
     }
 
@@ -217,6 +220,7 @@ impl Session {
         let cgroup = far.cgroup.as_ref().map(AsFd::as_fd);
         launcher.request((self.id, self.uid(), self.purpose), far.cord.as_fd(), cgroup)?;
         self.far = None;
+        self.asked = Some(Instant::now());
         Ok(())
     }
 
@@ -261,9 +265,10 @@ impl Session {
         }
     }
 
-    /// The first process is there.
-    pub(super) fn launched(&mut self, pid: Pid, pidfd: OwnedFd) {
+    /// The first process is there: how long it took, from the request on.
+    pub(super) fn launched(&mut self, pid: Pid, pidfd: OwnedFd) -> Option<Duration> {
         self.first = Some(First { pid, pidfd, kin: Kin::Ours });
+        self.asked.map(|asked| asked.elapsed())
     }
 
     /// Its first process is not our child any more.
@@ -271,6 +276,20 @@ impl Session {
         if let Some(first) = &mut self.first {
             first.kin = Kin::Orphan;
         }
+    }
+
+    /// Where it is, in a word for whoever looks.
+    pub(super) fn standing(&self) -> &'static str {
+        match self.state {
+            State::Queued | State::Asked | State::Spare(_) | State::Offered(_) | State::Recalled(_) => "starting",
+            State::Running => "running",
+            State::Abandoned(_) | State::Ended(_) | State::Killing(..) | State::Clearing(..) | State::Over => "ending",
+        }
+    }
+
+    /// Bytes that it has now, where the kernel counts them for it alone.
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.cgroup.as_ref().and_then(Cgroup::memory)
     }
 
     /// Its first process, while it is not reaped.

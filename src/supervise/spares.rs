@@ -65,6 +65,11 @@ impl Spares {
         }
     }
 
+    /// How many wait for a client.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether nobody waits for a client.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -120,6 +125,7 @@ impl Supervisor {
             let Some(session) = self.sessions.get_mut(&id) else { continue };
             match session.accept(&home.plan, offer) {
                 None => {
+                    home.counts.spares_used += 1;
                     self.events.push_back((id, Event::Offered));
                     session.set_limits(&mut self.watch);
                     if let Err(errno) = session.watch_stderr(&self.watch) {
@@ -135,6 +141,7 @@ impl Supervisor {
             }
         }
         home.spares.miss(offer.began);
+        home.counts.spares_missed += u64::from(home.plan.spares > 0);
         Some(offer)
     }
 

@@ -18,6 +18,7 @@ use super::slices;
 use super::stderr::{Pace, Voice};
 use super::strays::Strays;
 use super::turn::Event;
+use super::visits::Visits;
 use super::watch::{Timer, Token, Watch};
 use crate::host::{errno_text, facts};
 use crate::plan::model::Ends;
@@ -68,6 +69,9 @@ pub struct Supervisor {
     pub(super) passing: Passing,
     pub(super) heralds: Heralds,
     pub(super) farewells: Farewells,
+    pub(super) visits: Visits,
+    /// Services that are not served, and why.
+    pub(super) refused: BTreeMap<String, String>,
     pub(super) slice: Option<Slice>,
     pub(super) files: OpenFiles,
     /// Sockets that were open before, and that no service has.
@@ -83,6 +87,10 @@ pub struct Supervisor {
     pub(super) pace: Pace,
     /// How long it waits for sessions after the first signal.
     pub(super) drain_limit: Option<Duration>,
+    /// Until when it does, once it drains.
+    pub(super) drain_until: Option<Instant>,
+    /// Since when there is one.
+    pub(super) began: Instant,
     /// This process is to end as soon as a copy of it can go on with the sessions.
     pub(super) leaving: bool,
 }
@@ -115,6 +123,8 @@ impl Supervisor {
             passing: Passing::default(),
             heralds: Heralds::default(),
             farewells: Farewells::default(),
+            visits: Visits::default(),
+            refused: BTreeMap::new(),
             slice: slices::shared(place)?,
             files: OpenFiles::raise()?,
             inherited: Inherited::default(),
@@ -127,6 +137,8 @@ impl Supervisor {
             next: 1,
             pace: Pace::new(Instant::now()),
             drain_limit: None,
+            drain_until: None,
+            began: Instant::now(),
             leaving: false,
         })
     }
@@ -284,6 +296,8 @@ impl Supervisor {
             Token::Passer(id) => self.hear_passer(id, door),
             Token::Header(id) => self.hear_header(id, door),
             Token::Farewell(id) => self.hear_farewell(id),
+            Token::Desk(number) => self.receive_visitors(number),
+            Token::Visit(id) => self.attend(id),
             Token::Cord(id) => {
                 self.hear_session(id, door);
                 self.listen_on(id);
@@ -306,6 +320,7 @@ impl Supervisor {
             }
             self.events.extend(session.hear(&self.watch).into_iter().map(|event| (id, event)));
             if let Some(service) = self.services.get_mut(session.service) {
+                service.counts.denied += session.denials.take_counted();
                 let mut voice = Voice { service: &service.plan.service, session: id, rate: &mut service.words };
                 session.denials.tell(&service.plan, &mut voice, Instant::now());
                 session.relay.tell(&voice);
@@ -378,6 +393,8 @@ impl Supervisor {
             Timer::Passer(id) => self.lose_passer(id, door),
             Timer::Header(id) => self.lose_header(id, door),
             Timer::Farewell(id) => self.end_farewell(id),
+            Timer::Desk(number) => self.reopen_desk(number),
+            Timer::Visit(id) => self.end_visit(id),
             Timer::Rate(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
                 service.admission.hurry();

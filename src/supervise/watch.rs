@@ -36,6 +36,10 @@ pub(super) enum Token {
     Header(u64),
     /// A client that was refused and told so.
     Farewell(u64),
+    /// Where those come in who ask the supervisor something.
+    Desk(usize),
+    /// One of them.
+    Visit(u64),
 }
 
 /// What a moment is for.
@@ -63,6 +67,10 @@ pub(super) enum Timer {
     Header(u64),
     /// A client that was refused should have gone.
     Farewell(u64),
+    /// A desk may open again.
+    Desk(usize),
+    /// Who asks has had its time.
+    Visit(u64),
     /// A service's rate allows it to accept again.
     Rate(usize),
     /// Look for children that nobody told us of.
@@ -108,6 +116,16 @@ impl Watch {
             Output::Unwanted => EpollFlags::EPOLLIN,
         };
         self.epoll.modify(fd, &mut EpollEvent::new(flags, token.encode()))
+    }
+
+    /// Watches a descriptor for room to write alone: what comes meanwhile is not looked at, and keeps nobody busy.
+    pub(super) fn await_output(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLOUT, token.encode()))
+    }
+
+    /// Watches a descriptor for input again.
+    pub(super) fn await_input(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.epoll.modify(fd, &mut EpollEvent::new(EpollFlags::EPOLLIN, token.encode()))
     }
 
     /// Watches a descriptor no longer. Said even before it is closed: a process that was forked meanwhile may hold it.
@@ -183,6 +201,8 @@ impl Token {
             Token::Passer(passer) => (8, passer),
             Token::Farewell(client) => (9, client),
             Token::Header(proxy) => (10, proxy),
+            Token::Desk(desk) => (11, desk as u64),
+            Token::Visit(visit) => (12, visit),
         };
         kind << 56 | rest
     }
@@ -201,6 +221,8 @@ impl Token {
             8 => Some(Token::Passer(rest)),
             9 => Some(Token::Farewell(rest)),
             10 => Some(Token::Header(rest)),
+            11 => Some(Token::Desk(rest as usize)),
+            12 => Some(Token::Visit(rest)),
             _ => None,
         }
     }
@@ -224,6 +246,8 @@ mod tests {
             Token::Passer(9),
             Token::Farewell(10),
             Token::Header(11),
+            Token::Desk(12),
+            Token::Visit(13),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

@@ -150,6 +150,20 @@ pub fn pass_rights(socket: BorrowedFd<'_>) -> Result<libc::c_int, Errno> {
     Errno::result(r).map(|_| value)
 }
 
+/// The supplementary groups of the process at the other end of a UNIX connection, as it was when it connected:
+/// `SO_PEERGROUPS`, Linux 4.13.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> Result<Vec<libc::gid_t>, Errno> {
+    // As many as there can be: NGROUPS_MAX of linux/limits.h.
+    let mut groups: Vec<libc::gid_t> = vec![0; 65536];
+    let mut length = size_of_val(&groups[..]) as libc::socklen_t;
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERGROUPS);
+    // SAFETY: the pointers are to so many numbers and to their size in bytes, both alive and writable here.
+    let r = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, groups.as_mut_ptr().cast(), &mut length) };
+    Errno::result(r)?;
+    groups.truncate(length as usize / size_of::<libc::gid_t>());
+    Ok(groups)
+}
+
 /// `SO_PEEK_OFF`: where the next look at what is queued begins, and -1 for always at its start. See socket(7).
 pub fn set_peek_offset(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(), Errno> {
     let length = size_of_val(&value) as libc::socklen_t;

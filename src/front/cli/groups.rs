@@ -6,9 +6,10 @@ use crate::plan::explain::broken;
 use clap::{Command, CommandFactory};
 
 /// What the words are for, in the order in which a newcomer meets them.
-pub(super) const GROUPS: [(&str, &[&str]); 4] = [
+pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Serve", &["listen", "serve", "run"]),
     ("Write policies", &["explain", "check", "diff", "learn", "trace", "import"]),
+    ("See what is served", &["status", "kill", "pause", "resume"]),
     ("Look at this host", &["doctor"]),
     ("Set up", &["install-postfix", "man", "completions", "help"]),
 ];

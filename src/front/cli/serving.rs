@@ -2,6 +2,7 @@
 //! The words that serve: listen, serve and run.
 
 use super::LISTENING;
+use super::seeing::Seeing;
 use super::what::What;
 use crate::policy::address::Address;
 use crate::policy::amount::time;
@@ -41,6 +42,8 @@ pub(in crate::front) struct Listen {
     #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
     pub(in crate::front) drain_limit: Option<Duration>,
     #[command(flatten)]
+    pub(in crate::front) seeing: Seeing,
+    #[command(flatten)]
     pub(in crate::front) what: What,
 }
 
@@ -67,6 +70,8 @@ pub(in crate::front) struct Serve {
     /// Example: spawnbox serve --drain-limit 30s
     #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
     pub(in crate::front) drain_limit: Option<Duration>,
+    #[command(flatten)]
+    pub(in crate::front) seeing: Seeing,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Those who ask the supervisor itself something, and never a command: where they come in, how many there may be, how
+//! long each may take. They are served between the events of sessions, one bounded request at a time; whoever is slow
+//! is dropped at its deadline, and nobody waits for it.
+
+use super::control::{self, Visitor};
+use super::exchange::{Exchange, Heard, Sent};
+use super::listener::Listener;
+use super::supervisor::Supervisor;
+use super::watch::{Timer, Token};
+use crate::host::{HostError, errno_text};
+use rustix::net::SocketFlags;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// How long a request may take to come, and its answer to be read.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How many are served at once of each kind.
+const MOST: usize = 32;
+/// How many one desk takes before others are looked at.
+const TURN: usize = 8;
+/// How long a desk is closed where the process has no room for a visitor.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// All desks, and who stands at them.
+#[derive(Debug, Default)]
+pub(super) struct Visits {
+    desks: Vec<Desk>,
+    all: BTreeMap<u64, Visit>,
+    next: u64,
+}
+
+/// Where visitors come in.
+#[derive(Debug)]
+struct Desk {
+    listener: Listener,
+    kind: Kind,
+}
+
+/// What is asked there, and who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The control socket; members of this group may look.
+    Control {
+        /// Where it was given one.
+        group: Option<u32>,
+    },
+}
+
+/// One who asks.
+#[derive(Debug)]
+struct Visit {
+    exchange: Exchange,
+    asker: Asker,
+    /// Nothing more is taken from it after this answer.
+    last: bool,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// Over the control socket.
+    Control(Visitor),
+}
+
+/// An answer, and whether another request may follow.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) bytes: Vec<u8>,
+    pub(super) last: bool,
+}
+
+impl Asker {
+    fn is_of(self, kind: Kind) -> bool {
+        match (self, kind) {
+            (Asker::Control(_), Kind::Control { .. }) => true,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Opens a desk.
+    pub(super) fn open_desk(&mut self, listener: Listener, kind: Kind) -> Result<(), HostError> {
+        let number = self.visits.desks.len();
+        let watched = self.watch.add(&listener, Token::Desk(number));
+        watched.map_err(|errno| HostError::new("watch a listener", errno))?;
+        self.files.keep(MOST);
+        self.visits.desks.push(Desk { listener, kind });
+        Ok(())
+    }
+
+    /// Somebody stands before a desk.
+    pub(super) fn receive_visitors(&mut self, number: usize) {
+        for _ in 0..TURN {
+            let Some(Desk { listener, kind }) = self.visits.desks.get(number) else { return };
+            match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
+                Ok(connection) => {
+                    let kind = *kind;
+                    self.receive_visitor(connection, kind);
+                }
+                Err(error) if super::admit::is_gone(crate::sys::errno(error)) => return,
+                Err(error) => {
+                    let why = errno_text(crate::sys::errno(error));
+                    tracing::warn!("cannot accept who asks for the state: {why}; trying again");
+                    self.watch.remove(listener);
+                    return self.watch.set(Timer::Desk(number), None, Instant::now() + PAUSE);
+                }
+            }
+        }
+    }
+
+    /// A desk is open again.
+    pub(super) fn reopen_desk(&mut self, number: usize) {
+        let Some(Desk { listener, .. }) = self.visits.desks.get(number) else { return };
+        if self.watch.add(listener, Token::Desk(number)).is_err() {
+            self.watch.set(Timer::Desk(number), None, Instant::now() + PAUSE);
+        }
+    }
+
+    fn receive_visitor(&mut self, connection: OwnedFd, kind: Kind) {
+        let now = Instant::now();
+        let mut exchange = Exchange::new(connection, now + PATIENCE);
+        let refused = |exchange: &mut Exchange, why: &str| {
+            // Short enough for an empty buffer; whoever does not read it is not served either.
+            let _ = exchange.answer(control::refusal(why));
+        };
+        let asker = match kind {
+            Kind::Control { group } => match Visitor::ask(&exchange, group) {
+                Ok(visitor) => Asker::Control(visitor),
+                Err(why) => return refused(&mut exchange, &why),
+            },
+        };
+        if self.visits.all.values().filter(|visit| visit.asker.is_of(kind)).count() >= MOST {
+            return refused(&mut exchange, "too many ask at once: try again");
+        }
+        let id = self.visits.next;
+        // Unwatched, it is closed here: its end is all that there is to be told.
+        if self.watch.add(&exchange, Token::Visit(id)).is_ok() {
+            self.visits.next += 1;
+            self.watch.set(Timer::Visit(id), None, exchange.until);
+            self.visits.all.insert(id, Visit { exchange, asker, last: false });
+        }
+    }
+
+    /// A visitor says something, reads something, or is gone.
+    pub(super) fn attend(&mut self, id: u64) {
+        let Some(visit) = self.visits.all.get_mut(&id) else { return };
+        if visit.exchange.is_answering() {
+            let sent = visit.exchange.send();
+            return self.answered(id, sent);
+        }
+        match visit.exchange.hear() {
+            Heard::Nothing => {}
+            Heard::End => self.end_visit(id),
+            Heard::Bytes => {
+                let asker = visit.asker;
+                let request = match asker {
+                    Asker::Control(_) => control::whole(visit.exchange.came()),
+                };
+                match request {
+                    None => {}
+                    Some(request) => {
+                        let answer = match asker {
+                            Asker::Control(visitor) => self.answer_control(visitor, request),
+                        };
+                        self.answer_visit(id, answer);
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer_visit(&mut self, id: u64, Answer { bytes, last }: Answer) {
+        let Some(visit) = self.visits.all.get_mut(&id) else { return };
+        visit.last = last;
+        let sent = visit.exchange.answer(bytes);
+        self.answered(id, sent);
+    }
+
+    fn answered(&mut self, id: u64, sent: Sent) {
+        let Some(visit) = self.visits.all.get_mut(&id) else { return };
+        let turned = match sent {
+            Sent::Nobody => return self.end_visit(id),
+            Sent::Part => self.watch.await_output(&visit.exchange, Token::Visit(id)),
+            Sent::Whole if visit.last => return self.end_visit(id),
+            Sent::Whole => {
+                let before = std::mem::replace(&mut visit.exchange.until, Instant::now() + PATIENCE);
+                self.watch.set(Timer::Visit(id), Some(before), visit.exchange.until);
+                self.watch.await_input(&visit.exchange, Token::Visit(id))
+            }
+        };
+        if turned.is_err() {
+            self.end_visit(id);
+        }
+    }
+
+    /// A visitor is gone, served, or has had its time.
+    pub(super) fn end_visit(&mut self, id: u64) {
+        let Some(Visit { exchange, .. }) = self.visits.all.remove(&id) else { return };
+        self.watch.remove(&exchange);
+        self.watch.cancel(Timer::Visit(id), Some(exchange.until));
+        exchange.finish();
+    }
+}
