@@ -26,6 +26,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("proxy", crate::supervise::proxy_law),
     ("inherited", |bytes| text(bytes, crate::supervise::inherited_law)),
     ("control", crate::supervise::control_law),
+    ("metrics", crate::supervise::metrics_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),
 ];
 

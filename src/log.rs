@@ -4,18 +4,25 @@
 
 mod rate;
 mod room;
+mod field;
+mod json;
+mod journal;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 
+pub use field::{Field, Value};
+pub use journal::{Journal, SOCKET};
+pub use json::Json;
 pub use rate::Rate;
-pub use room::Room;
+pub use room::{Room, lost};
 
+use field::Fields;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use tracing::field::{Field, Visit};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tracing::field::{self as of, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
@@ -46,6 +53,17 @@ pub enum Severity {
 pub trait Sink: Send + Sync {
     /// Writes one line; one that cannot be delivered is lost, since nobody is left to be told.
     fn line(&self, severity: Severity, text: &str);
+
+    /// The same with what it is about, for a sink that has use for it.
+    fn record(&self, severity: Severity, text: &str, fields: &[Field]) {
+        let _ = fields;
+        self.line(severity, text);
+    }
+
+    /// Whether it has.
+    fn wants_fields(&self) -> bool {
+        false
+    }
 }
 
 /// Lines on standard error, for a program that stands alone.
@@ -55,6 +73,14 @@ pub struct Stderr;
 /// Sends every event of the process to `sink`. Only the first call has an effect.
 pub fn init(sink: impl Sink + 'static) {
     let _already = tracing::subscriber::set_global_default(Registry::default().with(Lines(sink)));
+}
+
+/// Where lines go instead, once that is known.
+static ELSEWHERE: OnceLock<Box<dyn Sink>> = OnceLock::new();
+
+/// Sends every event to this sink from here on. Only the first call has an effect.
+pub fn redirect(sink: impl Sink + 'static) {
+    let _already = ELSEWHERE.set(Box::new(sink));
 }
 
 /// From here on events below `info` are lines too.
@@ -87,22 +113,24 @@ impl Severity {
 
 impl Sink for Stderr {
     fn line(&self, severity: Severity, text: &str) {
-        static ROOM: Mutex<Room> = Mutex::new(Room::new());
-        let mut room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-        let write = |severity: Severity, text: &str| {
-            let line = format!("spawnbox: {}{text}\n", severity.prefix());
-            // One write, so that lines of several processes do not mix.
-            let _lost = std::io::stderr().write_all(line.as_bytes());
-        };
-        if !room.allows(std::io::stderr().as_fd()) {
-            return;
-        }
-        if let Some(note) = room.take_lost() {
-            write(Severity::Warning, &note);
-        }
-        if room.allows(std::io::stderr().as_fd()) {
-            write(severity, text);
-        }
+        stderr(severity, text, &[], |severity, text, _| format!("spawnbox: {}{text}", severity.prefix()));
+    }
+}
+
+/// Writes a line to standard error if there is room, and before it how many were lost.
+fn stderr(severity: Severity, text: &str, fields: &[Field], line: impl Fn(Severity, &str, &[Field]) -> String) {
+    static ROOM: Mutex<Room> = Mutex::new(Room::new());
+    let mut room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+    // One write, so that lines of several processes do not mix.
+    let write = |line: String| drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
+    if !room.allows(std::io::stderr().as_fd()) {
+        return;
+    }
+    if let Some(note) = room.take_lost() {
+        write(line(Severity::Warning, &note, &[]));
+    }
+    if room.allows(std::io::stderr().as_fd()) {
+        write(line(severity, text, fields));
     }
 }
 
@@ -110,7 +138,8 @@ struct Lines<S>(S);
 
 impl<S: Sink + 'static> Layer<Registry> for Lines<S> {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, Registry>) {
-        let mut said = Said::default();
+        let sink = ELSEWHERE.get().map_or(&self.0 as &dyn Sink, |sink| &**sink);
+        let mut said = Said { fields: Fields(sink.wants_fields().then(Vec::new)), ..Said::default() };
         event.record(&mut said);
         let level = *event.metadata().level();
         let severity = match (level, said.severity) {
@@ -122,7 +151,7 @@ impl<S: Sink + 'static> Layer<Registry> for Lines<S> {
             (_, None) if !VERBOSE.load(Ordering::Relaxed) => return,
             (_, None) => Severity::Info,
         };
-        self.0.line(severity, &clean(&said.text));
+        sink.record(severity, &clean(&said.text), said.fields.0.as_deref().unwrap_or_default());
     }
 }
 
@@ -131,10 +160,23 @@ impl<S: Sink + 'static> Layer<Registry> for Lines<S> {
 struct Said {
     text: String,
     severity: Option<Severity>,
+    fields: Fields,
 }
 
 impl Visit for Said {
-    fn record_str(&mut self, field: &Field, value: &str) {
+    fn record_u64(&mut self, field: &of::Field, value: u64) {
+        if !self.fields.take_number(field, value) {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_f64(&mut self, field: &of::Field, value: f64) {
+        if !self.fields.take_number(field, value) {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_str(&mut self, field: &of::Field, value: &str) {
         match (field.name(), value) {
             (SEVERITY, "fatal") => self.severity = Some(Severity::Fatal),
             (SEVERITY, "panic") => self.severity = Some(Severity::Panic),
@@ -142,7 +184,10 @@ impl Visit for Said {
         }
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+    fn record_debug(&mut self, field: &of::Field, value: &dyn fmt::Debug) {
+        if self.fields.take(field, value) {
+            return;
+        }
         // Writing to a string cannot fail.
         let _ = match field.name() {
             "message" => write!(self.text, "{value:?}"),
@@ -201,6 +246,38 @@ mod tests {
             "with a field count=3",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[derive(Clone, Default)]
+    struct Facts(Arc<Mutex<Vec<String>>>);
+
+    impl Sink for Facts {
+        fn line(&self, severity: Severity, text: &str) {
+            self.record(severity, text, &[]);
+        }
+
+        fn record(&self, _: Severity, text: &str, fields: &[Field]) {
+            let fields: Vec<String> = fields.iter().map(|field| format!("{}={:?}", field.name, field.value)).collect();
+            self.0.lock().unwrap().push(format!("{text}|{}", fields.join("|")));
+        }
+
+        fn wants_fields(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_a_line_is_about_is_no_text_and_is_clean() {
+        let (memory, facts) = (Memory::default(), Facts::default());
+        let say = || {
+            let nothing: Option<u64> = None;
+            tracing::info!(field.session = 7_u64, field.client = "a\nb", field.uid = nothing, field.time_s = 0.5, "x");
+        };
+        tracing::subscriber::with_default(Registry::default().with(Lines(memory.clone())), say);
+        tracing::subscriber::with_default(Registry::default().with(Lines(facts.clone())), say);
+        assert_eq!(*memory.0.lock().unwrap(), ["x"]);
+        let expected = r#"x|session=Number("7")|client=Text("a?b")|time_s=Number("0.5")"#;
+        assert_eq!(*facts.0.lock().unwrap(), [expected]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod terminal;
 mod serve;
 mod activation;
 mod seeing;
+mod metrics;
+mod logged;
 mod startling;
 mod connection;
 mod stderr;

@@ -31,6 +31,7 @@ pub(super) struct Asking {
 impl Seeing {
     /// Opens what was asked for. Where nothing was said, `default` is tried by root, and no reason not to serve.
     pub(super) fn open(&self, supervisor: &mut Supervisor, default: Option<&Path>) -> Result<(), Failure> {
+        self.metrics.iter().try_for_each(|address| supervisor.open_metrics(address)).map_err(Failure::Host)?;
         match (&self.control, default) {
             (Some(At::Path(address)), _) => supervisor.open_control(address).map_err(Failure::Host),
             (None, Some(path)) if rustix::process::geteuid().is_root() => {

@@ -86,7 +86,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         | Verb::Kill(_)
         | Verb::Pause(_)
         | Verb::Resume(_) => 1,
-        Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Completions(_) => 1,
+        Verb::Learn(_) | Verb::InstallPostfix(_) | Verb::Man(_) | Verb::Dashboard(_) | Verb::Completions(_) => 1,
     };
     let done = match verb {
         Verb::Listen(options) => listen::listen(options).map(|()| ExitCode::SUCCESS),
@@ -105,6 +105,7 @@ fn serve(verb: &Verb, reader: Reader) -> ExitCode {
         Verb::Learn(options) => learn::learn(options),
         Verb::InstallPostfix(options) => install::install(options),
         Verb::Completions(options) => manual::complete(options).map(|()| ExitCode::SUCCESS),
+        Verb::Dashboard(_) => manual::dashboard().map(|()| ExitCode::SUCCESS),
         Verb::Man(options) => manual::print(options).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| fail(&failure, reader, unable))

@@ -17,9 +17,9 @@ mod tests;
 
 pub(super) use groups::grammar;
 pub(super) use looking::{Check, Diff, Doctor, Explain, Form};
-pub(super) use seeing::{Asked, At, Kill, Named, Seeing, Status};
+pub(super) use seeing::{Asked, At, Kill, LogFormat, LogTo, Named, Seeing, Status};
 pub(super) use serving::{Listen, Run, Serve};
-pub(super) use setting_up::{Completions, InstallPostfix, Man, Page};
+pub(super) use setting_up::{Completions, Dashboard, InstallPostfix, Man, Page};
 pub(super) use what::{Connection, What};
 pub(super) use writing::{From, Import, Learn, Trace};
 
@@ -98,6 +98,8 @@ pub(super) enum Verb {
     InstallPostfix(InstallPostfix),
     /// Print the manual
     Man(Man),
+    /// Print a dashboard for Grafana, of what --metrics tells
+    Dashboard(Dashboard),
     /// Print what a shell needs to complete our words and options
     Completions(Completions),
 }

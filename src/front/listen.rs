@@ -19,6 +19,7 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     if let Some(error) = unfit.into_iter().next() {
         return Err(Failure::Host(error));
     }
+    options.seeing.tell()?;
     let arrangement = Arrangement::new(&options.what, Front::Listen)?;
     // There is one service, so that the names of sockets say nothing.
     let sockets = sockets.all_for(arrangement.service());

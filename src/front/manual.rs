@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox man` and `spawnbox completions`: the manual pages, which are built into the program so that they are those
-//! of its version, and what shells complete, which comes from the grammar of the command line.
+//! `spawnbox man`, `dashboard` and `completions`: the manual pages and a dashboard for Grafana, which are built into the
+//! program so that they are those of its version, and what shells complete, which comes from the grammar of the command
+//! line.
 
 use super::arrange::Failure;
 use super::cli::{Cli, Completions, Man, Page};
@@ -9,6 +10,7 @@ use clap::CommandFactory;
 
 const SPAWNBOX: &str = include_str!("../manual/spawnbox.8");
 const POLICY: &str = include_str!("../manual/spawnbox-policy.5");
+const DASHBOARD: &str = include_str!("../manual/dashboard.json");
 
 /// Prints a page as mdoc(7).
 pub(super) fn print(options: &Man) -> Result<(), Failure> {
@@ -17,6 +19,11 @@ pub(super) fn print(options: &Man) -> Result<(), Failure> {
         Page::SpawnboxPolicy => POLICY,
     };
     output::print(text)
+}
+
+/// Prints the dashboard.
+pub(super) fn dashboard() -> Result<(), Failure> {
+    output::print(DASHBOARD)
 }
 
 /// Prints the script for a shell.

@@ -11,6 +11,7 @@ use crate::policy::model::{
 use crate::policy::words::Word;
 use crate::policy::{keys, load};
 use crate::postfix::options::{OptionError, Options};
+use crate::supervise::metrics::names::{ALL, Kind, Metric};
 use clap::CommandFactory;
 use std::collections::BTreeSet;
 
@@ -133,6 +134,47 @@ fn every_word_of_a_policy_is_in_the_manual() {
     calls::group_names().for_each(|name| assert_has(POLICY, "Cm", name));
     for name in load::builtin_names() {
         assert_has(POLICY, "Ql", name);
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_manual_and_on_the_dashboard_stands_no_other() {
+    for Metric { name, .. } in ALL {
+        assert_has(SPAWNBOX, "Cm", name);
+    }
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).expect("it is JSON");
+    let panels = dashboard["panels"].as_array().expect("it has panels");
+    let asked: Vec<&str> = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().expect("a panel asks").iter())
+        .map(|target| target["expr"].as_str().expect("for something"))
+        .collect();
+    let mut used = BTreeSet::new();
+    for expression in &asked {
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let names: Vec<&str> = words.filter(|word| word.starts_with("spawnbox_")).collect();
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            let told = ALL.iter().find(|metric| match metric.kind {
+                Kind::Gauge | Kind::Counter => name == metric.name,
+                Kind::Histogram => name.strip_suffix("_bucket") == Some(metric.name),
+            });
+            used.insert(told.unwrap_or_else(|| panic!("{name} is told by nobody: {expression}")).name);
+        }
+    }
+    // What says no more than another one is left out.
+    let left_out = ["spawnbox_build_info", "spawnbox_draining"];
+    let expected: BTreeSet<&str> = ALL.iter().map(|it| it.name).filter(|name| !left_out.contains(name)).collect();
+    assert_eq!(used, expected);
+}
+
+#[test]
+fn every_field_of_the_journal_is_in_the_manual() {
+    let source = include_str!("../supervise/line.rs");
+    let fields: BTreeSet<&str> = source.split("field.").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
+    assert!(fields.contains("outcome") && fields.contains("session"), "{fields:?}");
+    for field in fields {
+        assert_has(SPAWNBOX, "Cm", &format!("SPAWNBOX_{}", field.to_ascii_uppercase()));
     }
 }
 

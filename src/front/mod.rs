@@ -17,6 +17,7 @@ mod import;
 mod postconf;
 mod check;
 mod doctor;
+mod tell;
 mod ask;
 mod status;
 mod order;

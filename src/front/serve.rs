@@ -51,6 +51,7 @@ impl Door for Reloading<'_> {
 
 /// Serves until a signal says that it is enough.
 pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
+    options.seeing.tell()?;
     let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
     unfit.into_iter().for_each(|error| tracing::error!("{error}"));
     let passed = sockets.passed();

@@ -5,9 +5,18 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long the first line waits for a reader that is only slow, in milliseconds; those that follow do not wait.
 const GRACE_MS: u8 = 100;
+
+/// Lines that this process has lost, of all its logs.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines this process has lost for want of a reader.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// What is known about one reader.
 #[derive(Debug, Default)]
@@ -26,8 +35,16 @@ impl Room {
         let grace = PollTimeout::from(if self.lost == 0 { GRACE_MS } else { 0 });
         // A failed poll says nothing about the reader. One that is gone is an event too, and the write will say so.
         let full = matches!(poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], grace), Ok(0));
-        self.lost += u64::from(full);
+        if full {
+            self.lose();
+        }
         !full
+    }
+
+    /// A line was lost.
+    pub fn lose(&mut self) {
+        self.lost += 1;
+        LOST.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What to say about lines that were lost before there was room again; once.

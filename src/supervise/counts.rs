@@ -116,6 +116,12 @@ impl Histogram {
         self.sum += took;
     }
 
+    /// The classes by their upper bounds, of which the last has none, and how many lie in each.
+    pub(super) fn classes(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
+        let bounds = BOUNDS_US.iter().map(|bound| Some(Duration::from_micros(*bound)));
+        bounds.chain([None]).zip(self.classes)
+    }
+
     /// How many there were.
     pub(super) fn count(&self) -> u64 {
         self.classes.iter().sum()

@@ -4,6 +4,7 @@
 use super::admit::Tell;
 use super::change::Wanted;
 use super::client::Client;
+use super::line;
 use super::outcome::{self, Limit, Outcome, Usage};
 use super::passer::PassError;
 use crate::host::{HostError, errno_text};
@@ -58,8 +59,7 @@ pub trait Door {
         match (ended.outcome, ended.client) {
             // Whoever started one command on a terminal has its exit status.
             (Outcome::Exited(_), Client::Given) => {}
-            (outcome, _) if outcome.is_normal() => tracing::info!("{ended}"),
-            _ => tracing::warn!("{ended}"),
+            (_, _) => line::tell(ended),
         }
     }
 

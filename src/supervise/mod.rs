@@ -7,6 +7,7 @@
 
 mod supervisor;
 pub mod door;
+mod line;
 mod arrive;
 mod pass;
 mod act;
@@ -38,6 +39,7 @@ mod counts;
 mod exchange;
 mod visits;
 pub mod control;
+pub mod metrics;
 mod idle;
 mod listener;
 mod socket;
@@ -58,6 +60,8 @@ pub use inherited::Inherited;
 #[cfg(any(test, fuzzing))]
 pub(crate) use inherited::law as inherited_law;
 pub use listener::{Arrival, Listener};
+#[cfg(any(test, fuzzing))]
+pub(crate) use metrics::law as metrics_law;
 pub use outcome::{Limit, Outcome, Usage};
 pub use passer::{PassError, Passer};
 #[cfg(any(test, fuzzing))]

@@ -6,6 +6,7 @@
 use super::control::{self, Visitor};
 use super::exchange::{Exchange, Heard, Sent};
 use super::listener::Listener;
+use super::metrics;
 use super::supervisor::Supervisor;
 use super::watch::{Timer, Token};
 use crate::host::{HostError, errno_text};
@@ -46,6 +47,8 @@ pub(super) enum Kind {
         /// Where it was given one.
         group: Option<u32>,
     },
+    /// The metrics: whoever can connect.
+    Metrics,
 }
 
 /// One who asks.
@@ -62,6 +65,8 @@ struct Visit {
 enum Asker {
     /// Over the control socket.
     Control(Visitor),
+    /// For the metrics.
+    Metrics,
 }
 
 /// An answer, and whether another request may follow.
@@ -74,7 +79,8 @@ pub(super) struct Answer {
 impl Asker {
     fn is_of(self, kind: Kind) -> bool {
         match (self, kind) {
-            (Asker::Control(_), Kind::Control { .. }) => true,
+            (Asker::Control(_), Kind::Control { .. }) | (Asker::Metrics, Kind::Metrics) => true,
+            (Asker::Control(_), Kind::Metrics) | (Asker::Metrics, Kind::Control { .. }) => false,
         }
     }
 }
@@ -130,9 +136,14 @@ impl Supervisor {
                 Ok(visitor) => Asker::Control(visitor),
                 Err(why) => return refused(&mut exchange, &why),
             },
+            Kind::Metrics => Asker::Metrics,
         };
         if self.visits.all.values().filter(|visit| visit.asker.is_of(kind)).count() >= MOST {
-            return refused(&mut exchange, "too many ask at once: try again");
+            return match asker {
+                Asker::Control(_) => refused(&mut exchange, "too many ask at once: try again"),
+                // Whoever scrapes takes a closed connection for a failure, and comes again.
+                Asker::Metrics => {}
+            };
         }
         let id = self.visits.next;
         // Unwatched, it is closed here: its end is all that there is to be told.
@@ -154,18 +165,14 @@ impl Supervisor {
             Heard::Nothing => {}
             Heard::End => self.end_visit(id),
             Heard::Bytes => {
-                let asker = visit.asker;
-                let request = match asker {
-                    Asker::Control(_) => control::whole(visit.exchange.came()),
+                let came = visit.exchange.came();
+                let answer = match visit.asker {
+                    Asker::Control(visitor) => control::whole(came).map(|whole| self.answer_control(visitor, whole)),
+                    Asker::Metrics => metrics::whole(came).map(|asked| self.answer_http(asked)),
                 };
-                match request {
-                    None => {}
-                    Some(request) => {
-                        let answer = match asker {
-                            Asker::Control(visitor) => self.answer_control(visitor, request),
-                        };
-                        self.answer_visit(id, answer);
-                    }
+                // What is not whole yet has until its deadline.
+                if let Some(answer) = answer {
+                    self.answer_visit(id, answer);
                 }
             }
         }

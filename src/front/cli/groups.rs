@@ -11,7 +11,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Write policies", &["explain", "check", "diff", "learn", "trace", "import"]),
     ("See what is served", &["status", "kill", "pause", "resume"]),
     ("Look at this host", &["doctor"]),
-    ("Set up", &["install-postfix", "man", "completions", "help"]),
+    ("Set up", &["install-postfix", "man", "dashboard", "completions", "help"]),
 ];
 
 /// The grammar, with the words in groups, in lines of so many columns: clap knows groups of options only.

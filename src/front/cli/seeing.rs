@@ -2,8 +2,9 @@
 //! How what is served is seen, and ordered about: status, kill, pause and resume, and the options of servers for it.
 
 use super::{PRINTED, SEEN};
+use crate::log::SOCKET;
 use crate::policy::address::{Address, UnixAddress};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// For words that serve.
@@ -16,6 +17,54 @@ pub(in crate::front) struct Seeing {
     /// Example: spawnbox serve --control /run/spawnbox/control,mode=0660,group=adm
     #[arg(long, help_heading = SEEN, value_name = "PATH", value_parser = at)]
     pub(in crate::front) control: Option<At>,
+    /// Where Prometheus reads /metrics, and others whether it lives and is ready: HOST:PORT or unix:PATH
+    /// [default: nowhere]
+    ///
+    /// There are /metrics, /livez and /readyz, for whoever can connect. A UNIX path can have mode=, user= and group=.
+    /// Example: spawnbox serve --metrics 127.0.0.1:9184
+    #[arg(long, help_heading = SEEN, value_name = "ADDR")]
+    pub(in crate::front) metrics: Option<Address>,
+    /// Where the log goes: stderr, syslog, journal, or journal:SOCKET [default: stderr]
+    ///
+    /// The journal keeps what a line is about, for journalctl SPAWNBOX_OUTCOME=time-limit, see spawnbox(8).
+    /// Example: spawnbox serve --log-to journal
+    #[arg(long, help_heading = SEEN, value_name = "WHERE", value_parser = log_to)]
+    pub(in crate::front) log_to: Option<LogTo>,
+    /// How a line on standard error looks: text, or json for one object a line [default: text]
+    ///
+    /// Example: spawnbox serve --log-format json
+    #[arg(long, help_heading = SEEN, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    pub(in crate::front) log_format: Option<LogFormat>,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::front) enum LogTo {
+    /// Standard error.
+    Stderr,
+    /// syslogd(8), or whatever has /dev/log.
+    Syslog,
+    /// journald, at this socket.
+    Journal(PathBuf),
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::front) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn log_to(text: &str) -> Result<LogTo, String> {
+    match (text, text.strip_prefix("journal:")) {
+        ("stderr", _) => Ok(LogTo::Stderr),
+        ("syslog", _) => Ok(LogTo::Syslog),
+        ("journal", _) => Ok(LogTo::Journal(SOCKET.into())),
+        (_, Some(path)) if path.starts_with('/') => Ok(LogTo::Journal(path.into())),
+        (_, _) => Err("write stderr, syslog, journal or journal:/path/of/its/socket".to_string()),
+    }
 }
 
 /// Where a control socket is.
@@ -108,6 +157,15 @@ pub(in crate::front) struct Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_goes_to_one_of_three() {
+        assert_eq!(log_to("journal"), Ok(LogTo::Journal(SOCKET.into())));
+        assert_eq!(log_to("journal:/run/x"), Ok(LogTo::Journal("/run/x".into())));
+        for text in ["", "file", "journal:", "journal:x"] {
+            assert!(log_to(text).unwrap_err().contains("write stderr, syslog, journal"), "{text}");
+        }
+    }
 
     #[test]
     fn a_control_socket_is_a_path_of_the_server_s_own_or_none() {

@@ -57,6 +57,12 @@ pub(in crate::front) enum Page {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    spawnbox dashboard >spawnbox.json\n\n\
+    To be imported in Grafana; the source of data, a Prometheus, is chosen there.")]
+pub(in crate::front) struct Dashboard {}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
     spawnbox completions bash >/etc/bash_completion.d/spawnbox\n  \
     spawnbox completions fish | source")]
 pub(in crate::front) struct Completions {

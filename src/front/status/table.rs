@@ -102,7 +102,11 @@ fn service(it: &ServiceState) -> Vec<Cell> {
         plain(it.spares.to_string()),
         plain(it.accepted.to_string()),
         plain(it.refused.values().sum::<u64>().to_string()),
-        plain(it.setup.mean_s.map_or("-".to_string(), |mean| format!("{:.1}ms", mean * 1e3))),
+        plain(match it.setup.mean_s {
+            None => "-".to_string(),
+            Some(mean) if mean < 1.0 => format!("{:.1}ms", mean * 1e3),
+            Some(mean) => short(mean),
+        }),
         plain(it.addresses.join(" ")),
     ]
 }

@@ -78,7 +78,7 @@ impl Supervisor {
     }
 
     /// In a word and, where that says too little, a sentence.
-    fn standing(&self, service: &Service) -> (&'static str, Option<String>) {
+    pub(in crate::supervise) fn standing(&self, service: &Service) -> (&'static str, Option<String>) {
         let admission = &service.admission;
         if admission.is_closed() {
             return ("draining", Some("it accepts nobody more, and its sessions go on".to_string()));
