@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `spawnbox man`, `dashboard` and `completions`: the manual pages and a dashboard for Grafana, which are built into the
-//! program so that they are those of its version, and what shells complete, which comes from the grammar of the command
-//! line.
+//! `spawnbox man`, `dashboard` and `completions`: the manual pages and a dashboard for Grafana, which are built into
+//! the program so that they are those of its version, and what shells complete, which comes from the grammar of the
+//! command line.
 
 use super::arrange::Failure;
 use super::cli::{Cli, Completions, Man, Page};
