@@ -261,7 +261,7 @@ fn members_of_the_group_may_look_and_nobody_else() {
     needs!(root);
     let served = Served::ready(&[HELLO], ",mode=0660,group=65533");
     let as_other = |groups: &str, words: &[&str]| {
-        let through = format!("setpriv --reuid=65534 --regid=65534 {groups}");
+        let through = ["setpriv", "--reuid=65534", "--regid=65534", groups];
         arguments(&[words, &["--control", &served.control()]].concat()).through(&through).run()
     };
     let member = "--groups=65532,65533";
