@@ -9,6 +9,7 @@ mod outside;
 pub(crate) mod open;
 mod setting;
 mod peers;
+mod systemd;
 
 use crate::postfix::instance::Spawner;
 use crate::scene::{host, outcome, patience, scene, stage};

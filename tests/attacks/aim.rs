@@ -5,7 +5,6 @@ use crate::scene::stage::{Room, program};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 /// The targets. Dropping them removes them.
 pub(crate) struct Targets {
@@ -17,8 +16,16 @@ pub(crate) struct Targets {
 impl Targets {
     /// Makes them in a new directory of this room.
     pub(crate) fn make(room: &Room) -> Targets {
+        Targets::make_by(&[], room)
+    }
+
+    /// The same, where the program of these words brings them.
+    pub(super) fn make_by(words: &[&str], room: &Room) -> Targets {
         let directory = room.directory("targets");
-        let mut child = Command::new(program("attack"))
+        let attack = program("attack").display().to_string();
+        let words = [words, &[&attack]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .arg("targets")
             .arg(&directory)
             .stdin(Stdio::piped())
@@ -49,7 +56,7 @@ impl Targets {
 
     /// Whether a command has reached the port since this was last asked.
     pub(crate) fn were_reached(&self) -> bool {
-        self.reached.recv_timeout(Duration::from_secs(3)).is_ok()
+        self.reached.recv_timeout(crate::scene::patience()).is_ok()
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The same attacks on the command of other programs that hand it a connection or confine it, so that their counts on
 //! the page can be made again. Nothing is asked of them but that something works and something does not. Not here:
-//! systemd, which has to be process 1, and firejail, which serves only users with a home.
+//! firejail, which serves only users with a home. systemd has a file of its own.
 
 use super::aim::Targets;
 use super::open::count;
@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-fn compare(name: &str, connect: &dyn Fn() -> Client, targets: &Targets, server: u32) {
+pub(super) fn compare(name: &str, connect: &dyn Fn() -> Client, targets: &Targets, server: u32) {
     let all = everything(connect, &targets.facts(server), targets);
     let open = count(name, &all);
     assert!((1..all.len()).contains(&open), "{open} attacks work on {name}: it did not run as it should");
@@ -34,6 +34,8 @@ const BUBBLEWRAP: &str = "--unshare-all --new-session --die-with-parent --ro-bin
 
 /// As its README has it, with the connection of an inetd instead of a listener of its own.
 const NSJAIL: &str = "-Mo --quiet --chroot / --";
+/// With all that it has.
+const NSJAIL_AT_ITS_BEST: &str = include_str!("nsjail.cfg");
 
 #[test]
 fn the_same_attacks_are_tried_on_bubblewrap() {
@@ -48,15 +50,6 @@ fn the_same_attacks_are_tried_on_bubblewrap() {
 fn the_same_attacks_are_tried_on_what_else_is_installed() {
     needs!(root);
     needs!(program "setpriv");
-    let there = |name: &str| {
-        let places = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].map(|place| format!("{place}/{name}"));
-        let found = places.into_iter().find(|path| std::path::Path::new(path).exists());
-        if found.is_none() {
-            // On the real standard error, which the test runner does not swallow.
-            let _ = writeln!(std::io::stderr(), "attacks: {name} is not installed");
-        }
-        found
-    };
     if there("xinetd").is_some() {
         by_xinetd();
     }
@@ -65,7 +58,27 @@ fn the_same_attacks_are_tried_on_what_else_is_installed() {
     }
     if let Some(program) = std::env::var("SPAWNBOX_NSJAIL").ok().or_else(|| there("nsjail")) {
         wrapped("nsjail", &program, NSJAIL);
+        by_nsjail(&program);
     }
+}
+
+/// For a comparison too, and for who asks for it: in containers, each of which takes a while to start.
+#[test]
+fn the_same_attacks_are_tried_on_systemd() {
+    needs!(root);
+    if let Ok(directory) = std::env::var("SPAWNBOX_SYSTEMD") {
+        super::systemd::everything(&directory);
+    }
+}
+
+fn there(name: &str) -> Option<String> {
+    let places = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].map(|place| format!("{place}/{name}"));
+    let found = places.into_iter().find(|path| std::path::Path::new(path).exists());
+    if found.is_none() {
+        // On the real standard error, which the test runner does not swallow.
+        let _ = writeln!(std::io::stderr(), "attacks: {name} is not installed");
+    }
+    found
 }
 
 fn burdened(words: &[String], output: Stdio) -> Running {
@@ -75,9 +88,7 @@ fn burdened(words: &[String], output: Stdio) -> Running {
 }
 
 fn by_xinetd() {
-    let room = room();
-    // It cannot be told to choose.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("loopback is there").port();
+    let (room, port) = (room(), free_port());
     let attack = program("attack");
     let file = room.file(
         "xinetd.conf",
@@ -90,6 +101,21 @@ fn by_xinetd() {
     let words = ["/usr/sbin/xinetd", "-dontfork", "-f", &file.display().to_string()].map(str::to_string);
     let server = burdened(&words, Stdio::null());
     attacked(&room, "xinetd", port, &server);
+}
+
+/// For who cannot be told to choose.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("loopback is there").port()
+}
+
+/// As a server of its own: only root may map another user than its own.
+fn by_nsjail(path: &str) {
+    let (room, port) = (room(), free_port());
+    let text = NSJAIL_AT_ITS_BEST.replace("ATTACK", &program("attack").display().to_string());
+    let file = room.file("nsjail.cfg", &text.replace("PORT", &port.to_string()));
+    let words = [path, "--config", &file.display().to_string()].map(str::to_string);
+    let server = burdened(&words, Stdio::null());
+    attacked(&room, "nsjail at its best", port, &server);
 }
 
 fn by_tcpserver() {

@@ -120,8 +120,8 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
     found(name, reached, "seen from outside")
 }
 
-/// Reads to the end, or to where the connection was reset. Who fills something may be silent for longer than others, and
-/// silence is no end: what has not happened yet on a busy machine was not kept from happening.
+/// Reads to the end, or to where the connection was reset. Who fills something may be silent for longer than others,
+/// and silence is no end: what has not happened yet on a busy machine was not kept from happening.
 fn awaited(name: &str, mut client: Client) -> String {
     let mut bytes = Vec::new();
     let deadline = Instant::now() + 15 * patience();

@@ -8,37 +8,7 @@ use crate::peers::Ask;
 use std::path::PathBuf;
 
 /// Everything that systemd.exec(5) has for a service of this kind.
-const HARDENED: &str = "\
-DynamicUser=yes
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-SystemCallFilter=@system-service
-SystemCallArchitectures=native
-RestrictAddressFamilies=none
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-PrivateTmp=yes
-PrivateDevices=yes
-PrivateNetwork=yes
-PrivateUsers=yes
-PrivateIPC=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectProc=invisible
-ProcSubset=pid
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-KeyringMode=private
-RemoveIPC=yes
-UMask=0077
-";
+const HARDENED: &str = include_str!("../attacks/hardened.conf");
 
 /// A service that changes its user and nothing else.
 pub(crate) fn plain(ask: &Ask<'_>) -> Vec<String> {

@@ -11,8 +11,8 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// How long an attempt may take, but for those that fill something: less than its judge waits for it, and far more than a
-/// busy machine needs.
+/// How long an attempt may take, but for those that fill something: less than its judge waits for it, and far more than
+/// a busy machine needs.
 const SECONDS: u32 = 15;
 const SECONDS_TO_FILL: u32 = 240;
 

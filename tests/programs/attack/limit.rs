@@ -106,9 +106,9 @@ fn raise(resource: Resource) {
     let _ = setrlimit(resource, hard, hard);
 }
 
-/// Counts whole seconds of the processor from here on as RLIMIT_CPU does, which is by ticks: the remainder of a profiling
-/// timer that is far away, see check_process_timers and get_cpu_itimer in Linux's kernel/time. getrusage(2) counts
-/// otherwise, and more than the limit where an emulated processor is kept waiting.
+/// Counts whole seconds of the processor from here on as RLIMIT_CPU does, which is by ticks: the remainder of a
+/// profiling timer that is far away, see check_process_timers and get_cpu_itimer in Linux's kernel/time. getrusage(2)
+/// counts otherwise, and more than the limit where an emulated processor is kept waiting.
 fn profiled() -> impl Fn() -> i64 {
     const FAR: i64 = 1_000_000;
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
