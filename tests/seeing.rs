@@ -285,7 +285,12 @@ fn a_command_may_not_ask_though_its_user_is_the_server_s() {
         "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new('{control}') or die qq(no: $!); \
          print $s qq({{\"version\":1,\"ask\":\"services\"}}\\n); $s->flush; print scalar <$s>;"
     );
-    let server = crate::scene::scene("compatible").unprivileged().option("--control").option(&control).perl(&script);
+    let server = crate::scene::scene("compatible")
+        .set("isolation.namespaces=[\"user\", \"mount\", \"pid\", \"uts\", \"cgroup\"]")
+        .unprivileged()
+        .option("--control")
+        .option(&control)
+        .perl(&script);
     let server = server.listen();
     let answer = server.connect().rest();
     assert!(answer.contains("a process in a PID namespace of its own may not ask"), "{answer}");
