@@ -32,7 +32,8 @@
 //!
 //! | floor | thought |
 //! | --- | --- |
-//! | [`front`] | master, listen, serve, run: each turns its world into a request and listeners; explain, check, learn, trace and others look and write |
+//! | [`front`] | master, listen, serve, run: each turns its world into a request and listeners; explain, check, learn,
+//! trace and others look and write |
 //! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
 //! | [`observe`] | a command run openly, and what it asks the kernel for |
 //! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
@@ -56,10 +57,11 @@
 //! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
 //! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the
 //!    policy trusts, which is read to its exact length.
-//! 7. Nothing is reused that could remember: not a cord; of namespaces only that of the network, where clients come
-//!    over TCP and no call makes a socket of a network: after its session's processes are dead, and if the kernel
-//!    counts no socket in it (`sandbox/kept.rs` says why nothing else can be left); of control groups those without a
-//!    limit, whose session has ended with its first process, which nobody killed (`sandbox/cgroup/kept.rs`).
+//! 7. Nothing is reused that could remember: not a cord; of namespaces only that of the network and that of users, where
+//!    clients come over TCP and no call makes a socket of a network, or what is counted or named for users: after its
+//!    session's processes are dead, and if the kernel counts no socket in it (`sandbox/kept.rs` says why nothing else
+//!    can be left); of control groups those without a limit, whose session has ended with its first process, which
+//!    nobody killed (`sandbox/cgroup/kept.rs`).
 //!
 //! # Security: who is trusted with what
 //!
@@ -72,9 +74,9 @@
 //!   command writes to standard error is a client's, or, where the policy says so, quoted in the log and not looked at
 //!   otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects: no listener, no connection, no other
-//!   service's descriptor. Where network namespaces are kept it has those too, with a pidfd of each session that is in
-//!   one. It answers requests of its supervisor, and reads nothing else but the kernel's count of sockets. It may be
-//!   stopped or killed: its service is remade, nobody waits.
+//!   service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session that is in one. It
+//!   answers requests of its supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or
+//!   killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
 //!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
 //!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;

@@ -227,23 +227,23 @@ fn they_see_no_process_of_each_other() {
     assert_eq!(ask(&mut second, "kill -0 3 2>/dev/null || echo nobody"), "nobody");
 }
 
-/// The network namespace of a session's shell, which is not used again for another while this is open, and how many
-/// sockets the kernel counts in it.
-fn network(server: &Server) -> (File, String) {
+/// The network and the user namespace of a session's shell, whose numbers are not used again for others while these are
+/// open, and how many sockets the kernel counts in the former.
+fn kept(server: &Server) -> ([File; 2], String) {
     let shell = shells(server, 1)[0];
     let counted = std::fs::read_to_string(format!("/proc/{shell}/net/sockstat")).expect("the session lives");
-    let namespace = File::open(format!("/proc/{shell}/ns/net")).expect("the session lives");
-    (namespace, counted.lines().next().unwrap_or_default().to_string())
+    let namespace = |kind| File::open(format!("/proc/{shell}/ns/{kind}")).expect("the session lives");
+    (["net", "user"].map(namespace), counted.lines().next().unwrap_or_default().to_string())
 }
 
-/// The namespaces of sessions one after the other, each of which does this, and is dead before the next.
-fn in_turn(server: &Server, line: &str, answer: &str) -> Vec<u64> {
-    let mut seen = Vec::new();
+/// The network and user namespaces of sessions one after the other, each of which does this, and is dead before the
+/// next.
+fn in_turn(server: &Server, line: &str, answer: &str) -> [BTreeSet<u64>; 2] {
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut client = server.connect();
         assert_eq!(ask(&mut client, "echo ready"), "ready");
-        let (namespace, counted) = network(server);
+        let (namespaces, counted) = kept(server);
         assert_eq!(counted, "sockets: used 0", "somebody else's");
         let tree = host::watch(&host::tree(server.pid()));
         let all = tree.count();
@@ -253,39 +253,77 @@ fn in_turn(server: &Server, line: &str, answer: &str) -> Vec<u64> {
         assert!(all > 1 && sessions.iter().all(|shell| host::ends_within(*shell, patience())));
         // The shell and its reaper; the launcher stays.
         host::eventually("the session is over", patience(), || host::tree(server.pid()).len() == all - 2);
-        seen.push(std::os::unix::fs::MetadataExt::ino(&namespace.metadata().expect("it is open")));
-        open.push(namespace);
+        open.push(namespaces);
     }
-    seen
+    let number = |namespace: &File| std::os::unix::fs::MetadataExt::ino(&namespace.metadata().expect("it is open"));
+    [0, 1].map(|kind| open.iter().map(|namespaces| number(&namespaces[kind])).collect())
 }
 
-fn different(seen: &[u64]) -> usize {
-    seen.iter().collect::<BTreeSet<_>>().len()
+fn different(seen: [BTreeSet<u64>; 2]) -> [usize; 2] {
+    seen.map(|namespaces| namespaces.len())
 }
 
 #[test]
-fn who_has_a_network_namespace_after_another_finds_nothing_in_it() {
+fn who_has_a_namespace_after_another_finds_nothing_in_it() {
     needs!(root);
     let server = interpreter(scene("strict")).listen();
-    assert_eq!(different(&in_turn(&server, "echo nothing", "nothing")), 1, "none was used again");
+    assert_eq!(different(in_turn(&server, "echo nothing", "nothing")), [1, 1], "none was used again");
     // What is in flight is freed whenever the kernel comes to it; what is asserted is that nobody meets it.
     let left = in_turn(&server, "$probe abandon-sockets", "abandon-sockets: ok");
-    let own = std::fs::metadata("/proc/self/ns/net").map(|found| std::os::unix::fs::MetadataExt::ino(&found));
-    assert!(!left.contains(&own.expect("this process has one")));
+    for (kind, left) in ["net", "user"].iter().zip(left) {
+        let own = std::fs::metadata(format!("/proc/self/ns/{kind}")).expect("this process has one");
+        assert!(!left.contains(&std::os::unix::fs::MetadataExt::ino(&own)), "{kind}");
+    }
 }
 
 #[test]
-fn two_at_once_share_no_network_namespace() {
+fn a_user_namespace_that_is_used_again_counts_nobody_elses_processes() {
+    needs!(root);
+    // The shell, four more and the one that it forks for the next: with those of the session before there would be
+    // none.
+    let server = interpreter(scene("strict").set("limits.tasks=6")).listen();
+    assert_eq!(different(in_turn(&server, "sleep 99 & sleep 99 & sleep 99 & sleep 99 & echo spent", "spent")), [1, 1]);
+}
+
+#[test]
+fn nobody_outside_has_a_right_in_a_user_namespace_that_is_used_again() {
+    needs!(root);
+    needs!(program "setpriv");
+    let server = interpreter(scene("strict")).listen();
+    let mut client = server.connect();
+    assert_eq!(ask(&mut client, "echo ready"), "ready");
+    let shell = shells(&server, 1)[0];
+    let text = |file: &str| std::fs::read_to_string(format!("/proc/{shell}/{file}")).expect("the session lives");
+    assert_eq!((text("uid_map"), text("gid_map")).0.split_whitespace().collect::<Vec<_>>(), ["65534", "65534", "1"]);
+    assert_eq!(text("setgroups").trim(), "deny");
+    let enter = |words: &[&str]| {
+        let namespace = File::open(format!("/proc/{shell}/ns/user")).expect("the session lives");
+        let enter = ["nsenter", "--preserve-credentials", "--user=/proc/self/fd/0", "true"];
+        let words = [words, &enter].concat();
+        let entered = std::process::Command::new(words[0]).args(&words[1..]).stdin(namespace).output();
+        let entered = entered.expect("it can be started");
+        (entered.status.success(), String::from_utf8_lossy(&entered.stderr).into_owned())
+    };
+    assert_eq!(enter(&["env"]), (true, String::new()), "root itself");
+    // Who makes one under the command's user id owns it, with every capability in it.
+    let (success, why) = enter(&["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    assert!(!success && why.contains("Operation not permitted"), "{why}");
+}
+
+#[test]
+fn two_at_once_share_no_kept_namespace() {
     needs!(root);
     let server = interpreter(scene("strict")).listen();
     let clients = two(&server);
-    let namespaces: BTreeSet<_> = shells(&server, 2).iter().map(|shell| host::namespace(*shell, "net")).collect();
-    assert_eq!(namespaces.len(), 2);
+    let shells = shells(&server, 2);
+    for kind in ["net", "user"] {
+        assert_ne!(host::namespace(shells[0], kind), host::namespace(shells[1], kind), "{kind}");
+    }
     drop(clients);
 }
 
 #[test]
-fn where_something_could_be_left_each_session_has_a_fresh_network_namespace() {
+fn where_something_could_be_left_each_session_has_fresh_namespaces() {
     needs!(root);
     // A listener that was sent to the client lives on with it.
     let room = crate::scene::stage::room();
@@ -294,7 +332,8 @@ fn where_something_could_be_left_each_session_has_a_fresh_network_namespace() {
     let client = interpreter(scene("strict")).set("syscalls.allow=[\"network-client\"]");
     // An older Landlock keeps neither from any port, which is to be said.
     let client = client.set("network.connect.ports=any").set("network.bind.ports=any").listen();
-    for server in [&over_unix, &loopback, &client] {
-        assert_eq!(different(&in_turn(server, "echo nothing", "nothing")), 4);
+    let keys = interpreter(scene("strict")).set("syscalls.allow=[\"keyctl\"]").listen();
+    for (server, fresh) in [(&over_unix, [4, 4]), (&loopback, [4, 1]), (&client, [4, 1]), (&keys, [1, 4])] {
+        assert_eq!(different(in_turn(server, "echo nothing", "nothing")), fresh);
     }
 }

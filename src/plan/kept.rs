@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network namespace of another after it, or its control group: where nothing can be
-//! left in it, and no file is shown that counts what went through it. Everything that is not known to be so is a reason
-//! against it.
+//! Whether one session may have the network namespace of another after it, its user namespace, or its control group:
+//! where nothing can be left in it, and no file is shown that counts what went through it. Everything that is not known
+//! to be so is a reason against it.
 
-use super::model::{CgroupLimits, Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
+use super::model::{CgroupLimits, Denials, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Verdict};
 use super::request::{Front, Transport};
 use nix::libc;
 
@@ -16,6 +16,27 @@ const CALLS: [libc::c_long; 11] = [
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
+    libc::SYS_io_uring_setup,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_clone3,
+];
+
+/// What makes something that a user namespace has a name for, or that it counts and that can outlive its process for a
+/// moment; or what gets at a namespace.
+const OF_USERS: [libc::c_long; 16] = [
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_mq_open,
+    libc::SYS_shmget,
+    libc::SYS_shmctl,
+    libc::SYS_inotify_init,
+    libc::SYS_inotify_init1,
+    libc::SYS_fanotify_init,
+    libc::SYS_perf_event_open,
+    libc::SYS_bpf,
     libc::SYS_io_uring_setup,
     libc::SYS_pidfd_getfd,
     libc::SYS_setns,
@@ -38,6 +59,26 @@ impl Plan {
 
     /// Whether the launcher may keep the network namespaces of sessions that are over.
     pub fn keeps_networks(&self) -> bool {
+        let down = match self.network {
+            NetworkMode::None => self.relay.is_none(),
+            NetworkMode::Loopback | NetworkMode::Host => false,
+        };
+        down && self.ends_whole() && self.namespaces.contains(&Namespace::Network) && self.grants_none(&CALLS)
+    }
+
+    /// Whether the launcher may make their user namespaces, and keep them. An ordinary user's are made in its own, by
+    /// whoever is in them; and where the kernel is told what a session may have at most, it is told for each.
+    pub fn keeps_users(&self) -> bool {
+        let one = match self.identity.ids {
+            Ids::One { .. } => self.identity.change,
+            Ids::Each { .. } => false,
+        };
+        let own = self.namespaces.contains(&Namespace::User) && self.user_limits.is_empty();
+        one && own && self.ends_whole() && self.grants_none(&OF_USERS)
+    }
+
+    /// Whether nothing of a session is anywhere once its first process is dead.
+    fn ends_whole(&self) -> bool {
         let served = match self.front {
             Front::Master | Front::Listen => true,
             // There is one session, and descriptors of whoever started it.
@@ -48,18 +89,16 @@ impl Plan {
             // A socket that was sent to the client, or by it, outlives the session.
             Transport::Unix | Transport::Stdio => false,
         };
-        let down = match self.network {
-            NetworkMode::None => self.relay.is_none(),
-            NetworkMode::Loopback | NetworkMode::Host => false,
-        };
         // A namespace that ends with its first process, see pid_namespaces(7), and no file that counts packets.
-        let ends = self.namespaces.contains(&Namespace::Pid) && self.proc == Proc::None;
-        let own = self.namespaces.contains(&Namespace::Network);
-        served && tcp && down && ends && own && self.filter.as_ref().is_some_and(has_none)
+        served && tcp && self.namespaces.contains(&Namespace::Pid) && self.proc == Proc::None
+    }
+
+    fn grants_none(&self, calls: &[libc::c_long]) -> bool {
+        self.filter.as_ref().is_some_and(|filter| has_none(filter, calls))
     }
 }
 
-fn has_none(filter: &Filter) -> bool {
+fn has_none(filter: &Filter, calls: &[libc::c_long]) -> bool {
     let granted = |call: &libc::c_long| {
         let call = u32::try_from(*call).ok().and_then(|call| filter.calls.get(&call));
         call.is_some_and(|verdict| !matches!(verdict, Verdict::Deny(_)))
@@ -69,12 +108,12 @@ fn has_none(filter: &Filter) -> bool {
         // Calls are let through by another process then.
         Denials::Named | Denials::Traced => true,
     };
-    !heard && !CALLS.iter().any(granted)
+    !heard && !calls.iter().any(granted)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::hosts::{compatible, listen, master, on, root_on_618, strict};
+    use super::super::hosts::{compatible, listen, master, on, root_on_618, strict, user_on_618};
     use super::super::request::Request;
     use super::super::resolve;
     use super::*;
@@ -94,6 +133,27 @@ mod tests {
         }
         assert!(!kept(&Request { front: Front::Run, ..request.clone() }, &strict()));
         assert!(!kept(&master("policyd-spf", &["sh"]), &compatible()));
+    }
+
+    fn kept_users(request: &Request, policy: &Policy) -> bool {
+        resolve(request, policy, &root_on_618()).unwrap().keeps_users()
+    }
+
+    #[test]
+    fn user_namespaces_are_kept_where_nothing_is_counted_or_named_in_them() {
+        let request = listen(&["sh"]);
+        assert!(kept_users(&request, &strict()));
+        assert!(!kept_users(&Request { transport: Transport::Unix, ..request.clone() }, &strict()));
+        assert!(!kept_users(&Request { front: Front::Run, ..request.clone() }, &strict()));
+        assert!(!resolve(&request, &strict(), &user_on_618()).unwrap().keeps_users(), "an ordinary user's");
+        for word in ["keyctl", "add_key", "inotify_init1", "mq_open", "shmget", "unshare"] {
+            let mut policy = strict();
+            policy.syscalls.allow.push(on(1, word.to_string()));
+            assert!(!kept_users(&request, &policy), "{word}");
+        }
+        let mut policy = strict();
+        policy.network.mode = Some(on(1, NetworkMode::Loopback));
+        assert!(kept_users(&request, &policy), "only the network differs");
     }
 
     #[test]

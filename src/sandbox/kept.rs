@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Network namespaces that a launcher keeps for a later session: to make one and to take it down costs more than all
-//! the rest of a sandbox. One is for one session at a time, and for another only once all of these are so:
+//! Namespaces that a launcher keeps for a later session: to make one of a network and to take it down costs more than
+//! all the rest of a sandbox, and one of users as much as the filter. Each is for one session at a time, and for
+//! another only once all of these are so:
 //!
-//! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`]): clients come over TCP,
-//!   which carries no descriptor away; no call makes a socket of a network, names one, or enters a namespace; no
-//!   loopback.
-//! * The first process of the session is dead. The kernel ends all others of its PID namespace before it says so.
-//! * The kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts each until it
-//!   is freed, also one that is closed and still in flight in another one's queue. What is not empty at once is given
-//!   up.
+//! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`],
+//!   [`crate::plan::Plan::keeps_users`]): clients come over TCP, which carries no descriptor away, and no call makes
+//!   what could stay.
+//! * The first process of the session is dead, and reaped: it counts as a process of its user until then. The kernel
+//!   ends and reaps all others of its PID namespace before.
+//! * Of a network, the kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts
+//!   each until it is freed, also one that is closed and still in flight in another one's queue. What is not empty at
+//!   once is given up.
 //!
-//! So there is nothing that could remember: addresses, routes, rules, interfaces and sysctls need CAP_NET_ADMIN in the
-//! namespace, which belongs to the launcher's user namespace and not to the session's; abstract names end with their
-//! sockets, as do memberships and queues of netlink; neighbours, fragments, metrics and counters need a packet, and no
-//! interface is up. How a session ended makes no difference to any of that.
+//! So there is nothing that could remember. Of a network, addresses, routes, rules, interfaces and sysctls need
+//! CAP_NET_ADMIN in the namespace, which belongs to the launcher's user namespace and not to the session's; abstract
+//! names end with their sockets, as do memberships and queues of netlink; neighbours, fragments, metrics and counters
+//! need a packet, and no interface is up. Of users, `user.rs` says the same. How a session ended makes no difference to
+//! any of that.
 //!
 //! Where one of the calls here is refused, or answered and not done, sessions are cloned with a namespace of their own.
 
+mod user;
+
+use crate::plan::Plan;
+use crate::plan::model::Ids;
 use crate::sys::process;
 use crate::sys::{self, errno};
 use nix::errno::Errno;
@@ -25,7 +32,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{Mode, OFlags};
 use std::collections::VecDeque;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// How many are known at most, free or in use; three descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
@@ -33,56 +40,97 @@ const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
 const LATELY: u64 = 64;
 
+/// What one session has after another.
+#[derive(Default)]
+pub(super) struct Kept {
+    network: Option<Network>,
+    users: Option<OwnedFd>,
+}
+
 /// A network namespace.
-pub(super) struct Network {
+struct Network {
     namespace: OwnedFd,
     /// An open file shows the namespace in which it was opened, whoever reads it.
     sockets: OwnedFd,
 }
 
+/// Of what kinds namespaces are kept.
+#[derive(Clone, Copy)]
+pub(super) struct Kinds {
+    /// Those of the network.
+    pub(super) network: bool,
+    /// Those of users, which map this user and this group alone.
+    pub(super) users: Option<(u32, u32)>,
+}
+
 /// Those that a launcher keeps.
-pub(super) struct Networks {
+pub(super) struct Stock {
+    kinds: Kinds,
     /// Empty ones, each with the number of the session that it was seen to be empty for; the one last used is last.
-    free: VecDeque<(u64, Network)>,
-    /// Those of sessions whose first process may be alive, by its pidfd.
-    lent: VecDeque<(OwnedFd, Network)>,
+    free: VecDeque<(u64, Kept)>,
+    /// Those of sessions whose first process may be there, by its pidfd.
+    lent: VecDeque<(OwnedFd, Kept)>,
     /// How many sessions there were.
     sessions: u64,
 }
 
-impl Networks {
-    /// Makes two and goes from one to the other; `None` where that is not what happens. `proc` is the host's /proc.
-    pub(super) fn new(proc: BorrowedFd<'_>) -> Option<Networks> {
-        let [first, second] = [Network::enter_new(proc).ok()?, Network::enter_new(proc).ok()?];
-        let identity = |network: &Network| identity(network.namespace.as_fd()).ok();
-        let differ = identity(&first).is_some() && identity(&first) != identity(&second);
-        process::enter_network(first.namespace.as_fd()).ok()?;
-        let entered = current(proc).ok()?;
-        let done = differ && identity(&first) == self::identity(entered.as_fd()).ok();
-        let empty = first.is_empty() && second.is_empty();
-        let free = VecDeque::from([(0, second), (0, first)]);
-        (done && empty).then_some(Networks { free, lent: VecDeque::new(), sessions: 0 })
+impl Kinds {
+    /// Those that the plan lets sessions have after one another.
+    pub(super) fn of(plan: &Plan) -> Kinds {
+        let users = match plan.identity.ids {
+            Ids::One { uid, gid } if plan.keeps_users() => Some((uid, gid)),
+            Ids::One { .. } | Ids::Each { .. } => None,
+        };
+        Kinds { network: plan.keeps_networks(), users }
     }
 
-    /// Enters an empty one that nobody is in. `None`: there is none, and none can be made.
-    pub(super) fn enter(&mut self, proc: BorrowedFd<'_>) -> Option<Network> {
+    /// These, with what is missing made anew if it can be; in that of the network afterwards.
+    fn complete(self, kept: Kept, proc: BorrowedFd<'_>) -> Kept {
+        let users = kept.users.or_else(|| self.users.and_then(|ids| user::make(proc, ids).ok()));
+        let network = kept.network.filter(|network| process::enter_network(network.namespace.as_fd()).is_ok());
+        let made = || if self.network { Network::enter_new(proc).ok() } else { None };
+        Kept { users, network: network.or_else(made) }
+    }
+}
+
+impl Stock {
+    /// Makes two of each kind, and goes from one to the other; a kind where that is not what happens is not kept.
+    /// `None`: nothing is. `proc` is the host's /proc.
+    pub(super) fn new(mut kinds: Kinds, proc: BorrowedFd<'_>) -> Option<Stock> {
+        let [mut first, mut second] = [kinds.complete(Kept::default(), proc), kinds.complete(Kept::default(), proc)];
+        if !matches!((&first.users, &second.users), (Some(one), Some(other)) if differ(one.as_fd(), other.as_fd())) {
+            (kinds.users, first.users, second.users) = (None, None, None);
+        }
+        let networks = (&first.network, &second.network);
+        if !matches!(networks, (Some(one), Some(other)) if one.is_reached_from(other, proc)) {
+            (kinds.network, first.network, second.network) = (false, None, None);
+        }
+        let some = kinds.network || kinds.users.is_some();
+        some.then(|| Stock {
+            kinds,
+            free: VecDeque::from([(0, second), (0, first)]),
+            lent: VecDeque::new(),
+            sessions: 0,
+        })
+    }
+
+    /// Takes those that nobody is in, or makes some, and enters that of the network.
+    pub(super) fn enter(&mut self, proc: BorrowedFd<'_>) -> Kept {
         self.sessions += 1;
         self.take_back();
         if self.free.front().is_some_and(|(last, _)| self.sessions - last > LATELY) {
             self.free.pop_front();
         }
-        match self.free.pop_back() {
-            Some((_, network)) => process::enter_network(network.namespace.as_fd()).ok().map(|()| network),
-            None => Network::enter_new(proc).ok(),
-        }
+        let kept = self.free.pop_back().map(|(_, kept)| kept);
+        self.kinds.complete(kept.unwrap_or_default(), proc)
     }
 
-    /// Notes that a session has it, by the pidfd of its first process.
-    pub(super) fn lend(&mut self, network: Network, pidfd: OwnedFd) {
+    /// Notes that a session has them, by the pidfd of its first process.
+    pub(super) fn lend(&mut self, kept: Kept, pidfd: OwnedFd) {
         if self.free.len() + self.lent.len() >= MOST {
             self.lent.pop_front();
         }
-        self.lent.push_back((pidfd, network));
+        self.lent.push_back((pidfd, kept));
     }
 
     /// Lets go of what is not in use.
@@ -100,17 +148,41 @@ impl Networks {
             return;
         }
         let over: Vec<bool> = entries.iter().map(|entry| entry.any() == Some(true)).collect();
-        for (over, (pidfd, network)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
-            match over {
-                false => self.lent.push_back((pidfd, network)),
-                true if network.is_empty() => self.free.push_back((self.sessions, network)),
+        for (over, (pidfd, kept)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
+            match over && process::is_reaped(pidfd.as_fd()) {
+                false => self.lent.push_back((pidfd, kept)),
+                true if kept.is_empty() => self.free.push_back((self.sessions, kept)),
                 true => {}
             }
         }
     }
 }
 
+impl Kept {
+    /// Whether the session is cloned where the launcher is, in a network namespace of these.
+    pub(super) fn has_network(&self) -> bool {
+        self.network.is_some()
+    }
+
+    /// The user namespace that the session is to enter.
+    pub(super) fn users(&self) -> Option<RawFd> {
+        self.users.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.network.as_ref().is_none_or(Network::is_empty)
+    }
+}
+
 impl Network {
+    /// Whether who is in the other one can enter it, and both are empty.
+    fn is_reached_from(&self, other: &Network, proc: BorrowedFd<'_>) -> bool {
+        let (own, there) = (self.namespace.as_fd(), other.namespace.as_fd());
+        let entered = differ(own, there) && process::enter_network(own).is_ok();
+        let now = current(proc).and_then(|now| identity(now.as_fd())).ok();
+        entered && now == identity(own).ok() && self.is_empty() && other.is_empty()
+    }
+
     /// Makes one, in which this process is afterwards.
     fn enter_new(proc: BorrowedFd<'_>) -> Result<Network, Errno> {
         let before = current(proc)?;
@@ -144,6 +216,11 @@ fn current(proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 
 fn open(proc: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)
+}
+
+/// Whether they are known to be two.
+fn differ(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one != other)
 }
 
 /// By device and inode, see namespaces(7).

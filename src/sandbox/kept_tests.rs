@@ -12,8 +12,11 @@ use std::process::{Child, Command};
 /// A launcher's place: /proc, and what it keeps.
 struct Scene {
     proc: OwnedFd,
-    networks: Networks,
+    stock: Stock,
 }
+
+/// The ids of no user of this host.
+const IDS: (u32, u32) = (61300, 61301);
 
 /// Plays in a thread of its own.
 fn play(act: impl FnOnce(Scene) + Send + 'static) {
@@ -24,8 +27,10 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
     }
     let play = move || {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let networks = Networks::new(proc.as_fd()).expect("namespaces can be made and entered");
-        act(Scene { proc, networks });
+        let kinds = Kinds { network: true, users: Some(IDS) };
+        let stock = Stock::new(kinds, proc.as_fd()).expect("namespaces can be made and entered");
+        assert!(stock.kinds.network && stock.kinds.users.is_some());
+        act(Scene { proc, stock });
     };
     std::thread::spawn(play).join().unwrap();
 }
@@ -33,21 +38,21 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
 impl Scene {
     /// A session in the next namespace: what it does there, the process that it is, and the namespace that it has.
     fn session<T>(&mut self, act: impl FnOnce() -> T) -> (T, Child, (u64, u64)) {
-        let network = self.networks.enter(self.proc.as_fd()).unwrap();
-        let own = identity(network.namespace.as_fd()).unwrap();
+        let kept = self.stock.enter(self.proc.as_fd());
+        let own = identity(kept.network.as_ref().unwrap().namespace.as_fd()).unwrap();
         assert_eq!(identity(current(self.proc.as_fd()).unwrap().as_fd()).unwrap(), own);
         let left = act();
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
-        self.networks.lend(network, pidfd);
+        self.stock.lend(kept, pidfd);
         (left, child, own)
     }
 
     /// Whether the next session gets the namespace of one that did this and has ended since.
     fn keeps<T>(&mut self, act: impl FnOnce() -> T) -> bool {
         // Only that one is there to be taken.
-        self.networks.free.clear();
+        self.stock.free.clear();
         let (left, mut child, own) = self.session(act);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -74,6 +79,43 @@ fn one_is_used_again_once_its_session_is_dead() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    });
+}
+
+#[test]
+fn nobody_has_one_after_a_session_that_is_dead_and_still_counted() {
+    play(|mut scene| {
+        let ((), mut first, own) = scene.session(|| ());
+        let ((), mut second, _) = scene.session(|| ());
+        first.kill().unwrap();
+        let pid = rustix::process::Pid::from_child(&first);
+        let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
+        let ((), mut third, other) = scene.session(|| ());
+        assert_ne!(own, other);
+        first.wait().unwrap();
+        let ((), mut fourth, again) = scene.session(|| ());
+        assert_eq!(own, again);
+        for child in [&mut second, &mut third, &mut fourth] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_of_users_maps_one_and_comes_with_its_network() {
+    play(|mut scene| {
+        let kept = scene.stock.enter(scene.proc.as_fd());
+        let users = kept.users.as_ref().map(|users| identity(users.as_fd()).unwrap()).unwrap();
+        let mut inside = std::process::Command::new("nsenter");
+        let inside = inside.arg(format!("--user=/proc/{}/fd/{}", std::process::id(), kept.users().unwrap()));
+        let told = inside.args(["--preserve-credentials", "cat", "/proc/self/uid_map", "/proc/self/gid_map"]).output();
+        let told = String::from_utf8(told.unwrap().stdout).unwrap();
+        assert_eq!(told.split_whitespace().collect::<Vec<_>>(), ["61300", "61300", "1", "61301", "61301", "1"]);
+        scene.stock.free.push_back((scene.stock.sessions, kept));
+        let again = scene.stock.enter(scene.proc.as_fd());
+        assert_eq!(again.users.map(|users| identity(users.as_fd()).unwrap()), Some(users));
     });
 }
 
@@ -133,18 +175,18 @@ fn one_with_a_connection_in_time_wait_is_given_up() {
 fn those_that_are_not_needed_any_more_are_let_go_of() {
     play(|mut scene| {
         let mut many: Vec<_> = (0..MOST + 3).map(|_| scene.session(|| ()).1).collect();
-        assert_eq!((scene.networks.lent.len(), scene.networks.free.len()), (MOST, 0));
+        assert_eq!((scene.stock.lent.len(), scene.stock.free.len()), (MOST, 0));
         for child in &mut many {
             child.kill().unwrap();
             child.wait().unwrap();
         }
         for _ in 0..LATELY + MOST as u64 {
-            let network = scene.networks.enter(scene.proc.as_fd()).unwrap();
-            scene.networks.free.push_back((scene.networks.sessions, network));
+            let kept = scene.stock.enter(scene.proc.as_fd());
+            scene.stock.free.push_back((scene.stock.sessions, kept));
         }
-        assert_eq!(scene.networks.free.len(), 1);
-        scene.networks.rest();
-        assert!(scene.networks.free.is_empty());
+        assert_eq!(scene.stock.free.len(), 1);
+        scene.stock.rest();
+        assert!(scene.stock.free.is_empty());
     });
 }
 

@@ -2,7 +2,7 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
-use super::kept::{Network, Networks};
+use super::kept::{Kept, Kinds, Stock};
 use super::line::Purpose;
 use super::prepare::Prepared;
 use super::{HostError, line, template, wire, witness};
@@ -42,7 +42,7 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd, open_files: Rlimit) -> ! {
     let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
     let told = socket::send_descriptors(requests, &ready, &[]);
     match (outcome, told) {
-        (Ok((mut prepared, mut networks)), Ok(())) => serve(plan, &mut prepared, &mut networks),
+        (Ok((mut prepared, mut stock)), Ok(())) => serve(plan, &mut prepared, &mut stock),
         _ => process::exit(1),
     }
 }
@@ -77,7 +77,7 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
 }
 
-fn prepare(plan: &Plan) -> Result<(Prepared, Option<Networks>), HostError> {
+fn prepare(plan: &Plan) -> Result<(Prepared, Option<Stock>), HostError> {
     // Sessions inherit it, so it costs them nothing. This process is among the first to go as well: its service makes
     // another one.
     let (path, text) = ("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
@@ -101,20 +101,20 @@ fn prepare(plan: &Plan) -> Result<(Prepared, Option<Networks>), HostError> {
     }
     let prepared = Prepared::new(plan, proc, host_root)?;
     // After it has looked at the namespaces that sessions must not have.
-    let networks = if plan.keeps_networks() { networks(&prepared) } else { None };
-    Ok((prepared, networks))
+    let stock = stock(plan, &prepared);
+    Ok((prepared, stock))
 }
 
-/// Network namespaces to keep, where there is room for their descriptors.
-fn networks(prepared: &Prepared) -> Option<Networks> {
+/// Namespaces to keep, where there is room for their descriptors.
+fn stock(plan: &Plan, prepared: &Prepared) -> Option<Stock> {
     let (room, _) = process::limit(libc::RLIMIT_NOFILE).ok()?;
-    let networks = if room >= ROOM { Networks::new(prepared.proc.as_fd()) } else { None };
-    if networks.is_some() {
+    let stock = if room >= ROOM { Stock::new(Kinds::of(plan), prepared.proc.as_fd()) } else { None };
+    if stock.is_some() {
         // Where this is refused, they stay for as long as this process.
         let requests = process::fixed(REQUESTS);
         let _ = rustix::net::sockopt::set_socket_timeout(requests, rustix::net::sockopt::Timeout::Recv, Some(REST));
     }
-    networks
+    stock
 }
 
 /// Nothing below executes a program before it has given up its rights, so nothing misses them.
@@ -164,22 +164,20 @@ fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
 }
 
 /// Makes one child for each request until the supervisor lets go.
-fn serve(plan: &Plan, prepared: &mut Prepared, networks: &mut Option<Networks>) -> ! {
+fn serve(plan: &Plan, prepared: &mut Prepared, stock: &mut Option<Stock>) -> ! {
     loop {
         let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user, purpose) = wire::decode_request(bytes);
-                let network = networks.as_mut().and_then(|networks| networks.enter(prepared.proc.as_fd()));
+                let kept = stock.as_mut().map(|stock| stock.enter(prepared.proc.as_fd())).unwrap_or_default();
                 let given = prepared.give(plan, user);
-                let made = given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), network.as_ref(), purpose));
+                let made = given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), &kept, purpose));
                 let pidfd = answer(session, made);
-                match (networks.as_mut(), network, pidfd, purpose) {
-                    (Some(networks), Some(network), Some(pidfd), Purpose::Session | Purpose::Spare) => {
-                        networks.lend(network, pidfd)
-                    }
+                match (stock.as_mut(), pidfd, purpose) {
+                    (Some(stock), Some(pidfd), Purpose::Session | Purpose::Spare) => stock.lend(kept, pidfd),
                     // Proofs make sockets.
-                    (_, _, _, Purpose::SelfTest) | (_, None, _, _) | (_, _, None, _) | (None, _, _, _) => {}
+                    (_, _, Purpose::SelfTest) | (_, None, _) | (None, _, _) => {}
                 }
             }
             // What it needs did not fit under the limit on open files: this one is refused, those behind it are not.
@@ -187,8 +185,8 @@ fn serve(plan: &Plan, prepared: &mut Prepared, networks: &mut Option<Networks>) 
             Err(Errno::EINTR) => {}
             // The request stays in the socket.
             Err(Errno::ENOMEM | Errno::ENOBUFS) => std::thread::sleep(PAUSE),
-            Err(Errno::EAGAIN) => match networks {
-                Some(networks) => networks.rest(),
+            Err(Errno::EAGAIN) => match stock {
+                Some(stock) => stock.rest(),
                 None => std::thread::sleep(PAUSE),
             },
             // End of file, or something that no supervisor of ours sends.
@@ -226,7 +224,7 @@ fn clone(
     prepared: &mut Prepared,
     cord: &OwnedFd,
     cgroup: Option<&OwnedFd>,
-    network: Option<&Network>,
+    kept: &Kept,
     purpose: Purpose,
 ) -> Result<(Pid, OwnedFd), Errno> {
     // Here, while the rights are there: the reaper has none when it needs it.
@@ -235,9 +233,12 @@ fn clone(
         Some(_) | None => None,
     };
     // The child is where we are. Else it gets one of its own by the clone.
-    let made_before = if network.is_some() { libc::CLONE_NEWNET as u64 } else { 0 };
+    let made_before = if kept.has_network() { libc::CLONE_NEWNET as u64 } else { 0 };
     match process::clone_sibling(prepared.namespaces & !made_before, cgroup.map(AsFd::as_fd))? {
-        Side::Child => line::run(prepared, cord.as_raw_fd(), kill.as_ref().map(AsRawFd::as_raw_fd), purpose),
+        Side::Child => {
+            let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
+            line::run(prepared, (cord.as_raw_fd(), kill, kept.users()), purpose)
+        }
         Side::Parent(made) => Ok(made),
     }
 }

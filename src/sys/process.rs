@@ -69,8 +69,17 @@ pub fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<
 
 /// clone(2) as fork does it, but without libc's handlers, which take locks and may allocate.
 pub fn clone_child() -> Result<Side<Pid>, Errno> {
+    clone_as_fork(libc::SIGCHLD)
+}
+
+/// The same into a user namespace of its own.
+pub fn clone_into_user_namespace() -> Result<Side<Pid>, Errno> {
+    clone_as_fork(libc::SIGCHLD | libc::CLONE_NEWUSER)
+}
+
+fn clone_as_fork(flags: i32) -> Result<Side<Pid>, Errno> {
     // SAFETY: no CLONE_VM and no stack: the child has a copy of this memory, as after fork.
-    let result = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     Ok(match checked(result)? {
         0 => Side::Child,
         pid => Side::Parent(Pid::from_raw(pid as i32)),
@@ -228,9 +237,25 @@ pub fn poll_for_end(first: RawFd, second: RawFd, third: RawFd) -> Result<Polled,
 
 /// setns(2) into a network namespace by its descriptor.
 pub fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    enter(namespace.as_raw_fd(), libc::CLONE_NEWNET)
+}
+
+/// The same into a user namespace.
+pub fn enter_users(namespace: RawFd) -> Result<(), Errno> {
+    enter(namespace, libc::CLONE_NEWUSER)
+}
+
+fn enter(namespace: RawFd, kind: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+    let result = unsafe { libc::setns(namespace, kind) };
     Errno::result(result).map(drop)
+}
+
+/// Whether nothing is left of a process but its pidfd: pidfd_send_signal(2) without a signal.
+pub fn is_reaped(pidfd: BorrowedFd<'_>) -> bool {
+    // SAFETY: takes numbers only; no signal's information is given.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, 0, 0) };
+    checked(result) == Err(Errno::ESRCH)
 }
 
 /// Whether the peer of a socket is gone, by poll(2) without waiting.
