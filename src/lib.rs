@@ -32,8 +32,7 @@
 //!
 //! | floor | thought |
 //! | --- | --- |
-//! | [`front`] | master, listen, serve, run: each turns its world into a request and listeners; explain, check, learn,
-//! trace and others look and write |
+//! | [`front`] | master, listen, serve, run: each turns its world into a request and listeners; explain, check, learn, trace and others look and write |
 //! | [`supervise`] | one thread, one event loop, many sessions; a total table of states and events |
 //! | [`observe`] | a command run openly, and what it asks the kernel for |
 //! | [`sandbox`] | launcher, template, line, reaper, cord, cgroup: carries a plan out |
@@ -75,8 +74,8 @@
 //!   otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has the same rights and prepared objects: no listener, no connection, no other
 //!   service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session that is in one. It
-//!   answers requests of its supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or
-//!   killed: its service is remade, nobody waits.
+//!   is under the part of its sessions' filter that they inherit. It answers requests of its supervisor, and reads
+//!   nothing else but the kernel's count of sockets. It may be stopped or killed: its service is remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
 //!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
 //!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;

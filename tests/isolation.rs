@@ -192,6 +192,28 @@ fn limits() {
     assert_ne!(found.answer("raise-limit"), "ok");
 }
 
+#[test]
+fn sessions_inherit_the_larger_part_of_their_filter_from_a_launcher_that_is_under_it() {
+    needs!(root);
+    let serving = |spares: usize| {
+        let server = scene("strict").set(&format!("connection.spares={spares}")).probe("say ready , line").listen();
+        let mut client = server.connect();
+        assert_eq!(client.line(), "ready");
+        let probe = stage::program("probe").display().to_string();
+        let tree = host::tree(server.pid());
+        let filters = |pid: &u32| host::status_of(*pid, "Seccomp_filters").expect("the process lives");
+        let command =
+            tree.iter().find(|pid| host::command_line(**pid).starts_with(&probe)).expect("the command is there");
+        // No session is a child of its launcher.
+        let launchers: Vec<String> =
+            host::children(server.pid()).iter().filter(|pid| host::children(**pid).is_empty()).map(filters).collect();
+        (launchers, filters(command))
+    };
+    for spares in [0, 1] {
+        assert_eq!(serving(spares), (vec!["1".to_string()], "2".to_string()), "{spares} spares");
+    }
+}
+
 fn bounding_set() {
     assert_eq!(asked(unfiltered(), "bounding"), "none");
 }

@@ -2,7 +2,8 @@
 //! Which steps a plan needs, in the order of the table. A step that would do nothing is not taken.
 //! Never reorders: the table's order is behaviour.
 
-use super::model::{Namespace, NetworkMode, Plan, Proc};
+use super::model::{Denials, Namespace, NetworkMode, Plan, Proc};
+use super::request::Front;
 use super::steps::{Place, Step};
 
 /// The steps of this plan.
@@ -43,6 +44,17 @@ impl Plan {
             Step::BoundingSet if !self.namespaces.contains(&Namespace::User) => Place::Launcher,
             step => step.place(),
         }
+    }
+
+    /// Whether the launcher is under the larger part of its sessions' filter, which they inherit. Not where each has a
+    /// listener of its own, a relay, which is confined in another way, or no other session after it.
+    pub fn splits_filter(&self) -> bool {
+        let many = match self.front {
+            Front::Master | Front::Listen => true,
+            Front::Run => false,
+        };
+        let silent = self.filter.as_ref().is_some_and(|filter| filter.denials == Denials::Silent);
+        many && silent && self.relay.is_none()
     }
 }
 

@@ -7,6 +7,7 @@
 //! deny rule), and has one denial a program, so a stack of its programs would be needed where one of ours does.
 
 mod shorten;
+pub mod split;
 #[cfg(test)]
 mod interpreter;
 #[cfg(test)]
@@ -72,22 +73,11 @@ const RELAY: &[libc::c_long] = &[
 /// listener, which is to be given away under it. If the policy does not grant what that takes, a second program takes
 /// it away again, and denies it untold: the kernel obeys the stricter of two programs, see seccomp(2).
 pub fn compile(filter: &Filter) -> Result<Vec<Program>, HostError> {
-    let denied =
-        HAND_OVER.map(|call| call as u32).into_iter().filter(|call| *call <= filter.newest).filter_map(|call| {
-            let verdict = filter.calls.get(&call).cloned().unwrap_or(Verdict::Deny(filter.default));
-            (verdict != Verdict::Allow).then_some((call, verdict))
-        });
-    let denied: BTreeMap<u32, Verdict> = denied.collect();
     match filter.denials {
         // As it is answered where nobody hears.
         Denials::Silent | Denials::Traced => Ok(vec![program(filter)?]),
         Denials::Named => compile(&calls::sought(filter)),
-        Denials::Told if denied.is_empty() => Ok(vec![program(filter)?]),
-        Denials::Told => {
-            let mut first = filter.clone();
-            first.calls.extend(denied.keys().map(|call| (*call, Verdict::Allow)));
-            Ok(vec![program(&first)?, program_of(&only(&denied).map_err(refused)?)?])
-        }
+        Denials::Told => split::divide(filter, HAND_OVER.map(|call| call as u32)),
     }
 }
 
@@ -195,17 +185,6 @@ fn finished(program: Program) -> Result<Program, HostError> {
 
 fn refused(why: impl ToString) -> HostError {
     HostError { doing: "compile the system call filter".into(), why: why.to_string() }
-}
-
-/// Leaves that answer for these calls, untold, and let every other one pass.
-fn only(calls: &BTreeMap<u32, Verdict>) -> Result<Vec<Leaf>, BackendError> {
-    let allow = |first| Leaf { first, code: vec![answer(libc::SECCOMP_RET_ALLOW)] };
-    let mut leaves = vec![allow(0)];
-    for (&call, verdict) in calls {
-        leaves.push(Leaf { first: call, code: leaf(call, verdict, Denials::Silent)? });
-        leaves.push(allow(call + 1));
-    }
-    Ok(leaves)
 }
 
 /// Answers so on another architecture and on x32; leaves the call's number in the accumulator.

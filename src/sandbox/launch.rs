@@ -4,14 +4,14 @@
 
 use super::kept::{Kept, Kinds, Stock};
 use super::line::Purpose;
-use super::prepare::Prepared;
-use super::{HostError, line, template, wire, witness};
+use super::prepare::{LaunchersPart, Prepared};
+use super::{HostError, filter, line, template, wire, witness};
 use crate::host::facts::Resource;
 use crate::plan::model::{HostName, Namespace};
 use crate::plan::steps::Place;
 use crate::plan::{Plan, Step};
 use crate::sys::process::{self, Side};
-use crate::sys::{self, signal, socket};
+use crate::sys::{self, lock, signal, socket};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::Resource::RLIMIT_CORE;
@@ -170,6 +170,9 @@ fn serve(plan: &Plan, prepared: &mut Prepared, stock: &mut Option<Stock>) -> ! {
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user, purpose) = wire::decode_request(bytes);
+                if prepared.launchers_part == LaunchersPart::Wanted && purpose != Purpose::SelfTest {
+                    prepared.launchers_part = take_part(plan, prepared);
+                }
                 let kept = stock.as_mut().map(|stock| stock.enter(prepared.proc.as_fd())).unwrap_or_default();
                 let given = prepared.give(plan, user);
                 let made = given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), &kept, purpose));
@@ -240,6 +243,19 @@ fn clone(
             line::run(prepared, (cord.as_raw_fd(), kill, kept.users()), purpose)
         }
         Side::Parent(made) => Ok(made),
+    }
+}
+
+/// Goes under the first program of the sessions' filter. What is not seen to be so is each session's own to do.
+fn take_part(plan: &Plan, prepared: &Prepared) -> LaunchersPart {
+    let installed = prepared.filters.first().is_some_and(|program| {
+        // It asks for no_new_privs, or for a right that an ordinary user has not. Nothing is executed here.
+        let alone = process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0);
+        alone.and_then(|()| lock::install_filter(program)).is_ok()
+    });
+    match installed && prepared.witness.is_denied_but(&filter::split::open(plan.steps.iter().copied())) {
+        true => LaunchersPart::Inherited,
+        false => LaunchersPart::None,
     }
 }
 

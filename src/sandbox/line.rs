@@ -8,7 +8,7 @@ mod prove;
 
 use super::cord::LISTENER;
 use super::hearer::Hearer;
-use super::prepare::{Mount, Prepared, Program};
+use super::prepare::{LaunchersPart, Mount, Prepared, Program};
 use super::report::{Record, SetupError};
 use super::{reaper, spare};
 use crate::plan::Step;
@@ -292,7 +292,11 @@ impl Line<'_> {
             (Some(traced), None) => (traced, Some((self.cord, LISTENER))),
             (Some(_), Some(_)) | (None, _) => (&self.prepared.filters, self.channel.map(|channel| (channel, &[][..]))),
         };
-        for (index, program) in programs.iter().enumerate() {
+        let inherited = match self.prepared.launchers_part {
+            LaunchersPart::Inherited => 1,
+            LaunchersPart::None | LaunchersPart::Wanted => 0,
+        };
+        for (index, program) in programs.iter().enumerate().skip(inherited) {
             let enforced = match (index, hears) {
                 (0, Some((hearer, message))) => sys::lock::install_listener(program).and_then(|listener| {
                     let listener = sys::process::fixed(listener);

@@ -55,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) ruleset: Option<(OwnedFd, u32)>,
     /// The command's filters, in the order of their installation.
     pub(super) filters: Vec<filter::Program>,
+    /// What the launcher has to do with the first of them.
+    pub(super) launchers_part: LaunchersPart,
     /// Those of a command that is traced, in their place: a self-test has nobody who would hear.
     pub(super) traced: Option<Vec<filter::Program>>,
     /// The filter of PID 1.
@@ -81,6 +83,17 @@ pub(super) struct Prepared {
     pub(super) relay: Option<Relay>,
     /// What a self-test compares with.
     pub(super) witness: Witness,
+}
+
+/// What a launcher has to do with the first program of its sessions' filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LaunchersPart {
+    /// Nothing: each session installs all of them.
+    None,
+    /// It is to be under it before it makes a session. A self-test, which makes calls that no other does, comes first.
+    Wanted,
+    /// Sessions inherit it.
+    Inherited,
 }
 
 /// What a relay needs.
@@ -134,7 +147,12 @@ impl Prepared {
     /// it left.
     pub(super) fn new(plan: &Plan, proc: OwnedFd, host_root: (u64, u64)) -> Result<Prepared, HostError> {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
-        let filters = plan.filter.as_ref().map(filter::compile).transpose()?.unwrap_or_default();
+        let splits = plan.splits_filter();
+        let compiled = plan.filter.as_ref().map(|filter| match splits {
+            true => filter::split::divide(filter, filter::split::open(plan.steps.iter().copied())),
+            false => filter::compile(filter),
+        });
+        let filters = compiled.transpose()?.unwrap_or_default();
         let hears = |filter: &&Filter| matches!(filter.denials, Denials::Told | Denials::Named);
         let told = plan.filter.as_ref().filter(hears).cloned();
         let named = told.as_ref().filter(|filter| filter.denials == Denials::Named);
@@ -168,6 +186,7 @@ impl Prepared {
             last_capability: plan.last_capability,
             ruleset,
             filters,
+            launchers_part: if splits { LaunchersPart::Wanted } else { LaunchersPart::None },
             traced,
             reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials))?,
             told,

@@ -12,6 +12,7 @@ use crate::sys::errno;
 use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::AtFlags;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -102,6 +103,17 @@ impl Witness {
             canaries: std::array::from_fn(|canary| filter.and_then(|filter| proofs::denial(filter, canary))),
             socket,
         })
+    }
+}
+
+impl Witness {
+    /// Whether each canary that is none of these is denied to this process; not if there is none.
+    pub(super) fn is_denied_but(&self, open: &BTreeSet<u32>) -> bool {
+        let canaries = self.canaries.iter().zip(CANARIES).filter_map(|(errno, (_, call))| Some(((*errno)?, call)));
+        let mut denied = canaries
+            .filter(|(_, call)| !open.contains(&(*call as u32)))
+            .map(|(errno, call)| matches!(sys::probe::call_with_nonsense(call), Err(met) if met as i32 == errno));
+        denied.next() == Some(true) && denied.all(|denied| denied)
     }
 }
 

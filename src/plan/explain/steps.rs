@@ -124,7 +124,13 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
             StandardError::None => "standard error is /dev/null".to_string(),
             StandardError::Log => "standard error is the log's pipe".to_string(),
         },
-        Step::Seccomp => format!("{} calls are allowed", calls::allowed(plan.filter.as_ref()?).count()),
+        Step::Seccomp => {
+            let part = match plan.splits_filter() {
+                true => ", most of them by the launcher's part of it, which is inherited",
+                false => "",
+            };
+            format!("{} calls are allowed{part}", calls::allowed(plan.filter.as_ref()?).count())
+        }
         Step::Keyring | Step::Loopback | Step::Proc | Step::Rights | Step::Securebits => return None,
         Step::NoNewPrivileges | Step::WriteExecute | Step::Fork | Step::Session => return None,
         Step::Handover | Step::Exchange => return None,

@@ -3,7 +3,7 @@
 
 use super::interpreter::{Call, run};
 use super::*;
-use crate::plan::calls;
+use crate::plan::{Step, calls};
 use crate::policy::model::{OnDeny, Syscalls};
 use crate::policy::{Origin, Sourced};
 use crate::sys;
@@ -78,7 +78,11 @@ fn arguments(verdict: Option<&Verdict>) -> Vec<[u64; 6]> {
 
 /// Compares program and filter; returns instructions in the program, and the most that one call took.
 fn prove(filter: &Filter) -> (usize, usize) {
-    let programs = compile(filter).unwrap();
+    prove_of(filter, &compile(filter).unwrap())
+}
+
+/// The same for these programs.
+fn prove_of(filter: &Filter, programs: &[Program]) -> (usize, usize) {
     let edges = [filter.newest.saturating_add(1), 0x3fff_ffff, X32, X32 + 59, 0x8000_0000, 0xbfff_ffff, u32::MAX];
     let mut longest = 0;
     for number in (0..600).chain(edges) {
@@ -116,6 +120,34 @@ fn the_program_answers_as_the_filter_says() {
             let (length, longest) = prove(&Filter { denials, ..filter(allow, deny, on_deny) });
             // A filter that grew over these would cost every call and every session.
             assert!(length < 450 && longest < 60, "{allow}: {length} instructions, {longest} for one call");
+        }
+    }
+}
+
+#[test]
+fn the_launchers_part_and_the_sessions_answer_together_as_the_filter_says() {
+    let cases = [
+        ("", ""),
+        ("default", ""),
+        ("default resolve network-server unix-client trace jit", "chmod"),
+        ("all", "network-server @keyring"),
+        ("read ioctl openat", ""),
+        ("default", "poll recvmsg wait4 munmap sendmsg seccomp"),
+    ];
+    let open = split::open(Step::ALL.iter().copied());
+    for (allow, deny) in cases {
+        for on_deny in [OnDeny::Errno, OnDeny::Kill] {
+            let filter = filter(allow, deny, on_deny);
+            let programs = split::divide(&filter, open.iter().copied()).unwrap();
+            let (_, longest) = prove_of(&filter, &programs);
+            assert!(longest < 90, "{allow}: {longest} instructions for one call");
+            // Else a session would do better to install the whole.
+            let [outer, inner] = &programs[..] else { panic!("{allow}: nothing is closed") };
+            assert!(inner.len() < outer.len() || allow.len() < 20, "{allow}: {} and {}", outer.len(), inner.len());
+            for call in &open {
+                let call = Call { number: *call, architecture: ARCHITECTURE, arguments: [u64::MAX; 6] };
+                assert_eq!(run(outer, call).0, libc::SECCOMP_RET_ALLOW, "{call:x?} would end a launcher");
+            }
         }
     }
 }
