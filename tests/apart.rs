@@ -227,13 +227,16 @@ fn they_see_no_process_of_each_other() {
     assert_eq!(ask(&mut second, "kill -0 3 2>/dev/null || echo nobody"), "nobody");
 }
 
-/// The network and the user namespace of a session's shell, whose numbers are not used again for others while these are
+/// Kinds of namespaces that a launcher may keep.
+const KEPT: [&str; 3] = ["net", "ipc", "user"];
+
+/// Those of a session's shell, whose numbers are not used again for others while these are
 /// open, and how many sockets the kernel counts in the former.
-fn kept(server: &Server) -> ([File; 2], String) {
+fn kept(server: &Server) -> ([File; 3], String) {
     let shell = shells(server, 1)[0];
     let counted = std::fs::read_to_string(format!("/proc/{shell}/net/sockstat")).expect("the session lives");
     let namespace = |kind| File::open(format!("/proc/{shell}/ns/{kind}")).expect("the session lives");
-    (["net", "user"].map(namespace), counted.lines().next().unwrap_or_default().to_string())
+    (KEPT.map(namespace), counted.lines().next().unwrap_or_default().to_string())
 }
 
 /// The network and user namespaces of sessions one after the other, each of which does this, and is dead before the
@@ -256,10 +259,10 @@ fn in_turn(server: &Server, line: &str, answer: &str) -> [BTreeSet<u64>; 2] {
         open.push(namespaces);
     }
     let number = |namespace: &File| std::os::unix::fs::MetadataExt::ino(&namespace.metadata().expect("it is open"));
-    [0, 1].map(|kind| open.iter().map(|namespaces| number(&namespaces[kind])).collect())
+    [0, 1, 2].map(|kind| open.iter().map(|namespaces| number(&namespaces[kind])).collect())
 }
 
-fn different(seen: [BTreeSet<u64>; 2]) -> [usize; 2] {
+fn different(seen: [BTreeSet<u64>; 3]) -> [usize; 3] {
     seen.map(|namespaces| namespaces.len())
 }
 
@@ -267,10 +270,10 @@ fn different(seen: [BTreeSet<u64>; 2]) -> [usize; 2] {
 fn who_has_a_namespace_after_another_finds_nothing_in_it() {
     needs!(root);
     let server = interpreter(scene("strict")).listen();
-    assert_eq!(different(in_turn(&server, "echo nothing", "nothing")), [1, 1], "none was used again");
+    assert_eq!(different(in_turn(&server, "echo nothing", "nothing")), [1, 1, 1], "none was used again");
     // What is in flight is freed whenever the kernel comes to it; what is asserted is that nobody meets it.
     let left = in_turn(&server, "$probe abandon-sockets", "abandon-sockets: ok");
-    for (kind, left) in ["net", "user"].iter().zip(left) {
+    for (kind, left) in KEPT.iter().zip(left) {
         let own = std::fs::metadata(format!("/proc/self/ns/{kind}")).expect("this process has one");
         assert!(!left.contains(&std::os::unix::fs::MetadataExt::ino(&own)), "{kind}");
     }
@@ -282,7 +285,10 @@ fn a_user_namespace_that_is_used_again_counts_nobody_elses_processes() {
     // The shell, four more and the one that it forks for the next: with those of the session before there would be
     // none.
     let server = interpreter(scene("strict").set("limits.tasks=6")).listen();
-    assert_eq!(different(in_turn(&server, "sleep 99 & sleep 99 & sleep 99 & sleep 99 & echo spent", "spent")), [1, 1]);
+    assert_eq!(
+        different(in_turn(&server, "sleep 99 & sleep 99 & sleep 99 & sleep 99 & echo spent", "spent")),
+        [1, 1, 1]
+    );
 }
 
 #[test]
@@ -316,7 +322,7 @@ fn two_at_once_share_no_kept_namespace() {
     let server = interpreter(scene("strict")).listen();
     let clients = two(&server);
     let shells = shells(&server, 2);
-    for kind in ["net", "user"] {
+    for kind in KEPT {
         assert_ne!(host::namespace(shells[0], kind), host::namespace(shells[1], kind), "{kind}");
     }
     drop(clients);
@@ -333,7 +339,14 @@ fn where_something_could_be_left_each_session_has_fresh_namespaces() {
     // An older Landlock keeps neither from any port, which is to be said.
     let client = client.set("network.connect.ports=any").set("network.bind.ports=any").listen();
     let keys = interpreter(scene("strict")).set("syscalls.allow=[\"keyctl\"]").listen();
-    for (server, fresh) in [(&over_unix, [4, 4]), (&loopback, [4, 1]), (&client, [4, 1]), (&keys, [1, 4])] {
+    let queues = interpreter(scene("strict")).set("syscalls.allow=[\"msgget\"]").listen();
+    for (server, fresh) in [
+        (&over_unix, [4, 4, 4]),
+        (&loopback, [4, 1, 1]),
+        (&client, [4, 1, 1]),
+        (&keys, [1, 1, 4]),
+        (&queues, [1, 4, 1]),
+    ] {
         assert_eq!(different(in_turn(server, "echo nothing", "nothing")), fresh);
     }
 }

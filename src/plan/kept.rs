@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network namespace of another after it, its user namespace, or its control group:
+//! Whether one session may have the network, IPC or user namespace of another after it, or its control group:
 //! where nothing can be left in it, and no file is shown that counts what went through it. Everything that is not known
 //! to be so is a reason against it.
 
@@ -44,6 +44,33 @@ const OF_USERS: [libc::c_long; 16] = [
     libc::SYS_clone3,
 ];
 
+/// What makes an object of System V or a message queue, or reaches one, or gets at a namespace.
+const OF_IPC: [libc::c_long; 23] = [
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmdt,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
+    libc::SYS_mount,
+    libc::SYS_fsopen,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_clone3,
+];
+
 impl Plan {
     /// Whether the supervisor may keep the control groups of sessions that are over. Their directories are its own
     /// user's alone to enter, whatever is mounted in a sandbox: who has another may change nothing there.
@@ -64,6 +91,12 @@ impl Plan {
             NetworkMode::Loopback | NetworkMode::Host => false,
         };
         down && self.ends_whole() && self.namespaces.contains(&Namespace::Network) && self.grants_none(&CALLS)
+    }
+
+    /// Whether it may keep their IPC namespaces. Who is in one has no right to change its limits, which belongs to the
+    /// launcher's user namespace.
+    pub fn keeps_ipc(&self) -> bool {
+        self.ends_whole() && self.namespaces.contains(&Namespace::Ipc) && self.grants_none(&OF_IPC)
     }
 
     /// Whether the launcher may make their user namespaces, and keep them. An ordinary user's are made in its own, by
@@ -140,12 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn user_namespaces_are_kept_where_nothing_is_counted_or_named_in_them() {
+    fn the_others_are_kept_where_nothing_is_made_counted_or_named_in_them() {
         let request = listen(&["sh"]);
         assert!(kept_users(&request, &strict()));
         assert!(!kept_users(&Request { transport: Transport::Unix, ..request.clone() }, &strict()));
         assert!(!kept_users(&Request { front: Front::Run, ..request.clone() }, &strict()));
         assert!(!resolve(&request, &strict(), &user_on_618()).unwrap().keeps_users(), "an ordinary user's");
+        let kept_ipc = |policy: &Policy| resolve(&request, policy, &root_on_618()).unwrap().keeps_ipc();
+        assert!(kept_ipc(&strict()));
+        for word in ["shmget", "semget", "msgget", "mq_open", "mq_unlink"] {
+            let mut policy = strict();
+            policy.syscalls.allow.push(on(1, word.to_string()));
+            assert!(!kept_ipc(&policy), "{word}");
+        }
         for word in ["keyctl", "add_key", "inotify_init1", "mq_open", "shmget", "unshare"] {
             let mut policy = strict();
             policy.syscalls.allow.push(on(1, word.to_string()));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Namespaces that a launcher keeps for a later session: to make one of a network and to take it down costs more than
-//! all the rest of a sandbox, and one of users as much as the filter. Each is for one session at a time, and for
-//! another only once all of these are so:
+//! all the rest of a sandbox, one of users as much as the filter, and one of IPC has a file system of its own. Each is
+//! for one session at a time, and for another only once all of these are so:
 //!
 //! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`],
-//!   [`crate::plan::Plan::keeps_users`]): clients come over TCP, which carries no descriptor away, and no call makes
-//!   what could stay.
+//!   [`crate::plan::Plan::keeps_ipc`], [`crate::plan::Plan::keeps_users`]): clients come over TCP, which carries no
+//!   descriptor away, and no call makes what could stay.
 //! * The first process of the session is dead, and reaped: it counts as a process of its user until then. The kernel
 //!   ends and reaps all others of its PID namespace before.
 //! * Of a network, the kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts
@@ -15,8 +15,8 @@
 //! So there is nothing that could remember. Of a network, addresses, routes, rules, interfaces and sysctls need
 //! CAP_NET_ADMIN in the namespace, which belongs to the launcher's user namespace and not to the session's; abstract
 //! names end with their sockets, as do memberships and queues of netlink; neighbours, fragments, metrics and counters
-//! need a packet, and no interface is up. Of users, `user.rs` says the same. How a session ended makes no difference to
-//! any of that.
+//! need a packet, and no interface is up. Of IPC, there is no object that no call has made, and no file system of
+//! queues is mounted. Of users, `user.rs` says the same. How a session ended makes no difference to any of that.
 //!
 //! Where one of the calls here is refused, or answered and not done, sessions are cloned with a namespace of their own.
 
@@ -34,16 +34,21 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// How many are known at most, free or in use; three descriptors each. With more sessions at once, the oldest take
+/// How many are known at most, free or in use; five descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
 const LATELY: u64 = 64;
 
+/// The names of this process's own ones below /proc.
+const NETWORK: &CStr = c"thread-self/ns/net";
+const IPC: &CStr = c"thread-self/ns/ipc";
+
 /// What one session has after another.
 #[derive(Default)]
 pub(super) struct Kept {
     network: Option<Network>,
+    ipc: Option<OwnedFd>,
     users: Option<OwnedFd>,
 }
 
@@ -59,6 +64,8 @@ struct Network {
 pub(super) struct Kinds {
     /// Those of the network.
     pub(super) network: bool,
+    /// Those of System V's objects and of message queues.
+    pub(super) ipc: bool,
     /// Those of users, which map this user and this group alone.
     pub(super) users: Option<(u32, u32)>,
 }
@@ -81,15 +88,17 @@ impl Kinds {
             Ids::One { uid, gid } if plan.keeps_users() => Some((uid, gid)),
             Ids::One { .. } | Ids::Each { .. } => None,
         };
-        Kinds { network: plan.keeps_networks(), users }
+        Kinds { network: plan.keeps_networks(), ipc: plan.keeps_ipc(), users }
     }
 
-    /// These, with what is missing made anew if it can be; in that of the network afterwards.
+    /// These, with what is missing made anew if it can be; in those of the network and of IPC afterwards.
     fn complete(self, kept: Kept, proc: BorrowedFd<'_>) -> Kept {
         let users = kept.users.or_else(|| self.users.and_then(|ids| user::make(proc, ids).ok()));
         let network = kept.network.filter(|network| process::enter_network(network.namespace.as_fd()).is_ok());
+        let ipc = kept.ipc.filter(|ipc| process::enter_ipc(ipc.as_fd()).is_ok());
         let made = || if self.network { Network::enter_new(proc).ok() } else { None };
-        Kept { users, network: network.or_else(made) }
+        let made_of_ipc = || if self.ipc { enter_new(proc, libc::CLONE_NEWIPC, IPC).ok() } else { None };
+        Kept { users, network: network.or_else(made), ipc: ipc.or_else(made_of_ipc) }
     }
 }
 
@@ -105,7 +114,11 @@ impl Stock {
         if !matches!(networks, (Some(one), Some(other)) if one.is_reached_from(other, proc)) {
             (kinds.network, first.network, second.network) = (false, None, None);
         }
-        let some = kinds.network || kinds.users.is_some();
+        let ipc = (&first.ipc, &second.ipc);
+        if !matches!(ipc, (Some(one), Some(other)) if is_reached(one, other, proc)) {
+            (kinds.ipc, first.ipc, second.ipc) = (false, None, None);
+        }
+        let some = kinds.network || kinds.ipc || kinds.users.is_some();
         some.then(|| Stock {
             kinds,
             free: VecDeque::from([(0, second), (0, first)]),
@@ -159,9 +172,11 @@ impl Stock {
 }
 
 impl Kept {
-    /// Whether the session is cloned where the launcher is, in a network namespace of these.
-    pub(super) fn has_network(&self) -> bool {
-        self.network.is_some()
+    /// Flags of clone3 for what the session is not to make, because the launcher is in it.
+    pub(super) fn made_before(&self) -> u64 {
+        let network = if self.network.is_some() { libc::CLONE_NEWNET } else { 0 };
+        let ipc = if self.ipc.is_some() { libc::CLONE_NEWIPC } else { 0 };
+        (network | ipc) as u64
     }
 
     /// The user namespace that the session is to enter.
@@ -178,21 +193,14 @@ impl Network {
     /// Whether who is in the other one can enter it, and both are empty.
     fn is_reached_from(&self, other: &Network, proc: BorrowedFd<'_>) -> bool {
         let (own, there) = (self.namespace.as_fd(), other.namespace.as_fd());
-        let entered = differ(own, there) && process::enter_network(own).is_ok();
-        let now = current(proc).and_then(|now| identity(now.as_fd())).ok();
-        entered && now == identity(own).ok() && self.is_empty() && other.is_empty()
+        let entered = differ(own, there) && process::enter_network(own).is_ok() && is_current(proc, NETWORK, own);
+        entered && self.is_empty() && other.is_empty()
     }
 
     /// Makes one, in which this process is afterwards.
     fn enter_new(proc: BorrowedFd<'_>) -> Result<Network, Errno> {
-        let before = current(proc)?;
-        sys::mount::unshare(libc::CLONE_NEWNET)?;
-        let namespace = current(proc)?;
-        match identity(before.as_fd())? == identity(namespace.as_fd())? {
-            // A filter around us has answered for the kernel.
-            true => Err(Errno::ENOSYS),
-            false => Ok(Network { namespace, sockets: open(proc, c"thread-self/net/sockstat")? }),
-        }
+        let namespace = enter_new(proc, libc::CLONE_NEWNET, NETWORK)?;
+        Ok(Network { namespace, sockets: open(proc, c"thread-self/net/sockstat")? })
     }
 
     /// Whether the kernel counts no socket in it. What cannot be read is no proof.
@@ -210,8 +218,27 @@ fn counts_none(text: &[u8]) -> bool {
     tcp.starts_with("TCP: inuse 0 ") && tcp.contains(" tw 0 ")
 }
 
-fn current(proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    open(proc, c"thread-self/ns/net")
+/// Makes a namespace of this kind, in which this process is afterwards.
+fn enter_new(proc: BorrowedFd<'_>, kind: i32, link: &CStr) -> Result<OwnedFd, Errno> {
+    let before = open(proc, link)?;
+    sys::mount::unshare(kind)?;
+    let namespace = open(proc, link)?;
+    match differ(before.as_fd(), namespace.as_fd()) {
+        true => Ok(namespace),
+        // A filter around us has answered for the kernel.
+        false => Err(Errno::ENOSYS),
+    }
+}
+
+/// Whether who is in the other one can enter this one of IPC.
+fn is_reached(one: &OwnedFd, other: &OwnedFd, proc: BorrowedFd<'_>) -> bool {
+    let entered = differ(one.as_fd(), other.as_fd()) && process::enter_ipc(one.as_fd()).is_ok();
+    entered && is_current(proc, IPC, one.as_fd())
+}
+
+fn is_current(proc: BorrowedFd<'_>, link: &CStr, namespace: BorrowedFd<'_>) -> bool {
+    let now = open(proc, link).and_then(|now| identity(now.as_fd()));
+    now.is_ok() && now == identity(namespace)
 }
 
 fn open(proc: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {

@@ -27,9 +27,9 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
     }
     let play = move || {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let kinds = Kinds { network: true, users: Some(IDS) };
+        let kinds = Kinds { network: true, ipc: true, users: Some(IDS) };
         let stock = Stock::new(kinds, proc.as_fd()).expect("namespaces can be made and entered");
-        assert!(stock.kinds.network && stock.kinds.users.is_some());
+        assert!(stock.kinds.network && stock.kinds.ipc && stock.kinds.users.is_some());
         act(Scene { proc, stock });
     };
     std::thread::spawn(play).join().unwrap();
@@ -40,7 +40,7 @@ impl Scene {
     fn session<T>(&mut self, act: impl FnOnce() -> T) -> (T, Child, (u64, u64)) {
         let kept = self.stock.enter(self.proc.as_fd());
         let own = identity(kept.network.as_ref().unwrap().namespace.as_fd()).unwrap();
-        assert_eq!(identity(current(self.proc.as_fd()).unwrap().as_fd()).unwrap(), own);
+        assert_eq!(identity(open(self.proc.as_fd(), NETWORK).unwrap().as_fd()).unwrap(), own);
         let left = act();
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
@@ -97,6 +97,27 @@ fn nobody_has_one_after_a_session_that_is_dead_and_still_counted() {
         let ((), mut fourth, again) = scene.session(|| ());
         assert_eq!(own, again);
         for child in [&mut second, &mut third, &mut fourth] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_of_ipc_is_entered_with_its_network_and_used_again() {
+    play(|mut scene| {
+        let own = |scene: &Scene| identity(open(scene.proc.as_fd(), IPC).unwrap().as_fd()).unwrap();
+        let host = rustix::fs::stat("/proc/self/ns/ipc").unwrap();
+        let ((), mut first, _) = scene.session(|| ());
+        let before = own(&scene);
+        assert_ne!(before, (host.st_dev, host.st_ino));
+        let ((), mut second, _) = scene.session(|| ());
+        assert_ne!(own(&scene), before, "two live sessions share it");
+        first.kill().unwrap();
+        first.wait().unwrap();
+        let ((), mut third, _) = scene.session(|| ());
+        assert_eq!(own(&scene), before);
+        for child in [&mut second, &mut third] {
             child.kill().unwrap();
             child.wait().unwrap();
         }

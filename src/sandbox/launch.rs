@@ -235,9 +235,8 @@ fn clone(
         Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
-    // The child is where we are. Else it gets one of its own by the clone.
-    let made_before = if kept.has_network() { libc::CLONE_NEWNET as u64 } else { 0 };
-    match process::clone_sibling(prepared.namespaces & !made_before, cgroup.map(AsFd::as_fd))? {
+    // The child is where we are. Else it gets its own by the clone.
+    match process::clone_sibling(prepared.namespaces & !kept.made_before(), cgroup.map(AsFd::as_fd))? {
         Side::Child => {
             let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
             line::run(prepared, (cord.as_raw_fd(), kill, kept.users()), purpose)

@@ -240,6 +240,11 @@ pub fn enter_network(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
     enter(namespace.as_raw_fd(), libc::CLONE_NEWNET)
 }
 
+/// The same into one of IPC.
+pub fn enter_ipc(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    enter(namespace.as_raw_fd(), libc::CLONE_NEWIPC)
+}
+
 /// The same into a user namespace.
 pub fn enter_users(namespace: RawFd) -> Result<(), Errno> {
     enter(namespace, libc::CLONE_NEWUSER)

@@ -84,9 +84,13 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
             if names.is_empty() {
                 return None;
             }
-            let kept = match plan.keeps_networks() {
-                true => "; that of the network may have been another session's, which is over, and is empty",
-                false => "",
+            let kept = match (plan.keeps_networks(), plan.keeps_ipc()) {
+                (true, true) => {
+                    "; those of the network and of IPC may have been another session's, which is over, and are empty"
+                }
+                (true, false) => "; that of the network may have been another session's, which is over, and is empty",
+                (false, true) => "; that of IPC may have been another session's, which is over, and is empty",
+                (false, false) => "",
             };
             format!("{} namespaces of its own{kept}", names.join(", "))
         }
