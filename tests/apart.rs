@@ -239,9 +239,8 @@ fn kept(server: &Server) -> ([File; 3], String) {
     (KEPT.map(namespace), counted.lines().next().unwrap_or_default().to_string())
 }
 
-/// The network and user namespaces of sessions one after the other, each of which does this, and is dead before the
-/// next.
-fn in_turn(server: &Server, line: &str, answer: &str) -> [BTreeSet<u64>; 2] {
+/// Those of sessions one after the other, each of which does this, and is dead before the next.
+fn in_turn(server: &Server, line: &str, answer: &str) -> [BTreeSet<u64>; 3] {
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut client = server.connect();
