@@ -360,12 +360,19 @@ fn a_session_ends_in_its_time_though_its_tracer_is_stopped_and_that_is_told() {
     let tracer = Pid::from_raw(child.id() as i32);
     kill(tracer, Signal::SIGSTOP).unwrap();
     // The tracer has the other end too, so that what is read does not end with the supervisor.
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| line.unwrap());
-    let line = lines.find(|line| line.contains("outcome=")).unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (say, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
+    let line = loop {
+        let line = lines.recv_timeout(patience()).expect("the supervisor tells of its end");
+        if line.contains("outcome=") {
+            break line;
+        }
+    };
     assert!(line.contains(&format!("outcome=time-limit limit={limit}")), "{line}");
     nothing_is_left(7043);
     kill(tracer, Signal::SIGCONT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(124), "{:?}", lines.collect::<Vec<_>>());
+    assert_eq!(child.wait().unwrap().code(), Some(124), "{:?}", lines.iter().collect::<Vec<_>>());
 }
 
 #[test]

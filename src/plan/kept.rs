@@ -9,7 +9,7 @@ use nix::libc;
 
 /// What makes a socket of a network, gives one an address, or gets at a namespace. Without them a command has nothing
 /// in its network namespace but pairs of UNIX sockets without a name.
-const CALLS: [libc::c_long; 11] = [
+const OF_NETWORKS: [libc::c_long; 11] = [
     libc::SYS_socket,
     libc::SYS_bind,
     libc::SYS_connect,
@@ -90,7 +90,7 @@ impl Plan {
             NetworkMode::None => self.relay.is_none(),
             NetworkMode::Loopback | NetworkMode::Host => false,
         };
-        down && self.ends_whole() && self.namespaces.contains(&Namespace::Network) && self.grants_none(&CALLS)
+        down && self.ends_whole() && self.namespaces.contains(&Namespace::Network) && self.grants_none(&OF_NETWORKS)
     }
 
     /// Whether it may keep their IPC namespaces. Who is in one has no right to change its limits, which belongs to the

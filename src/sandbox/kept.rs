@@ -127,7 +127,7 @@ impl Stock {
         })
     }
 
-    /// Takes those that nobody is in, or makes some, and enters that of the network.
+    /// Takes those that nobody is in, or makes some, and enters those of the network and of IPC.
     pub(super) fn enter(&mut self, proc: BorrowedFd<'_>) -> Kept {
         self.sessions += 1;
         self.take_back();

@@ -39,7 +39,7 @@ impl Supervisor {
         let Asked { what, head } = asked;
         let (status, kind, body) = match what {
             request::What::Metrics => ("200 OK", FORMAT, self.metrics_page()),
-            request::What::Live => ("200 OK", TEXT, "it turns\n".to_string()),
+            request::What::Live => ("200 OK", TEXT, "alive\n".to_string()),
             request::What::Ready => match self.unready() {
                 None => ("200 OK", TEXT, "ready\n".to_string()),
                 Some(why) => ("503 Service Unavailable", TEXT, format!("{why}\n")),

@@ -108,7 +108,9 @@ impl Supervisor {
                 Err(error) if super::admit::is_gone(crate::sys::errno(error)) => return,
                 Err(error) => {
                     let why = errno_text(crate::sys::errno(error));
-                    tracing::warn!("cannot accept who asks for the state: {why}; trying again");
+                    tracing::warn!(
+                        "cannot accept a connection to the control socket or for the metrics: {why}; trying again"
+                    );
                     self.watch.remove(listener);
                     return self.watch.set(Timer::Desk(number), None, Instant::now() + PAUSE);
                 }

@@ -23,7 +23,7 @@ impl Supervisor {
 
     fn kill_session(&mut self, id: u64) -> Result<String, String> {
         let session = self.sessions.get(&id).filter(|session| session.client.is_some());
-        let session = session.ok_or_else(|| format!("there is no session {id}"))?;
+        let session = session.ok_or_else(|| format!("there is no session {id}: `spawnbox status --all` lists them"))?;
         let service = self.services.get(session.service).map_or("", |service| &service.plan.service);
         let done = format!("{service}: session={id} is ended");
         self.events.push_back((id, Event::Stop));
@@ -36,7 +36,7 @@ impl Supervisor {
         let numbers: Vec<usize> = named.map(|service| service.number).collect();
         if numbers.is_empty() {
             // What was asked for is not repeated: it is nobody's name.
-            return Err("no service of that name listens".to_string());
+            return Err("no service of that name listens: `spawnbox status` lists them".to_string());
         }
         for number in numbers {
             if let Some(service) = self.services.get_mut(number) {
