@@ -146,7 +146,7 @@ fn has_none(filter: &Filter, calls: &[libc::c_long]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hosts::{compatible, listen, master, on, root_on_618, strict, user_on_618};
+    use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
     use super::super::request::Request;
     use super::super::resolve;
     use super::*;
@@ -206,7 +206,7 @@ mod tests {
         assert!(!kept(&Request { front: Front::Run, ..request.clone() }, &strict(), root_on_618()));
         let mut policy = strict();
         policy.limits.memory = Some(on(1, 1 << 30));
-        assert!(!kept(&request, &policy, root_on_618()));
+        assert!(!kept(&request, &policy, root_on_debian_12()));
     }
 
     #[test]
