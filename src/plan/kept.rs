@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network, IPC or user namespace of another after it, or its control group:
-//! where nothing can be left in it, and no file is shown that counts what went through it. Everything that is not known
-//! to be so is a reason against it.
+//! Whether one session may have the network or IPC namespace of another after it, or its control group: where
+//! nothing can be left in it, and no file is shown that counts what went through it. Everything that is not known to be
+//! so is a reason against it.
 
-use super::model::{CgroupLimits, Denials, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Verdict};
+use super::model::{CgroupLimits, Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
 use super::request::{Front, Transport};
 use nix::libc;
 
@@ -16,27 +16,6 @@ const OF_NETWORKS: [libc::c_long; 11] = [
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    libc::SYS_io_uring_setup,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_setns,
-    libc::SYS_unshare,
-    libc::SYS_clone3,
-];
-
-/// What makes something that a user namespace has a name for, or that it counts and that can outlive its process for a
-/// moment; or what gets at a namespace.
-const OF_USERS: [libc::c_long; 16] = [
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-    libc::SYS_mq_open,
-    libc::SYS_shmget,
-    libc::SYS_shmctl,
-    libc::SYS_inotify_init,
-    libc::SYS_inotify_init1,
-    libc::SYS_fanotify_init,
-    libc::SYS_perf_event_open,
-    libc::SYS_bpf,
     libc::SYS_io_uring_setup,
     libc::SYS_pidfd_getfd,
     libc::SYS_setns,
@@ -99,17 +78,6 @@ impl Plan {
         self.ends_whole() && self.namespaces.contains(&Namespace::Ipc) && self.grants_none(&OF_IPC)
     }
 
-    /// Whether the launcher may make their user namespaces, and keep them. An ordinary user's are made in its own, by
-    /// whoever is in them; and where the kernel is told what a session may have at most, it is told for each.
-    pub fn keeps_users(&self) -> bool {
-        let one = match self.identity.ids {
-            Ids::One { .. } => self.identity.change,
-            Ids::Each { .. } => false,
-        };
-        let own = self.namespaces.contains(&Namespace::User) && self.user_limits.is_empty();
-        one && own && self.ends_whole() && self.grants_none(&OF_USERS)
-    }
-
     /// Whether nothing of a session is anywhere once its first process is dead.
     fn ends_whole(&self) -> bool {
         let served = match self.front {
@@ -146,7 +114,7 @@ fn has_none(filter: &Filter, calls: &[libc::c_long]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
+    use super::super::hosts::{compatible, listen, master, on, root_on_618, root_on_debian_12, strict};
     use super::super::request::Request;
     use super::super::resolve;
     use super::*;
@@ -168,17 +136,9 @@ mod tests {
         assert!(!kept(&master("policyd-spf", &["sh"]), &compatible()));
     }
 
-    fn kept_users(request: &Request, policy: &Policy) -> bool {
-        resolve(request, policy, &root_on_618()).unwrap().keeps_users()
-    }
-
     #[test]
-    fn the_others_are_kept_where_nothing_is_made_counted_or_named_in_them() {
+    fn those_of_ipc_are_kept_where_no_object_is_made_in_them() {
         let request = listen(&["sh"]);
-        assert!(kept_users(&request, &strict()));
-        assert!(!kept_users(&Request { transport: Transport::Unix, ..request.clone() }, &strict()));
-        assert!(!kept_users(&Request { front: Front::Run, ..request.clone() }, &strict()));
-        assert!(!resolve(&request, &strict(), &user_on_618()).unwrap().keeps_users(), "an ordinary user's");
         let kept_ipc = |policy: &Policy| resolve(&request, policy, &root_on_618()).unwrap().keeps_ipc();
         assert!(kept_ipc(&strict()));
         for word in ["shmget", "semget", "msgget", "mq_open", "mq_unlink"] {
@@ -186,14 +146,6 @@ mod tests {
             policy.syscalls.allow.push(on(1, word.to_string()));
             assert!(!kept_ipc(&policy), "{word}");
         }
-        for word in ["keyctl", "add_key", "inotify_init1", "mq_open", "shmget", "unshare"] {
-            let mut policy = strict();
-            policy.syscalls.allow.push(on(1, word.to_string()));
-            assert!(!kept_users(&request, &policy), "{word}");
-        }
-        let mut policy = strict();
-        policy.network.mode = Some(on(1, NetworkMode::Loopback));
-        assert!(kept_users(&request, &policy), "only the network differs");
     }
 
     #[test]

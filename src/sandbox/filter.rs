@@ -187,13 +187,15 @@ fn refused(why: impl ToString) -> HostError {
     HostError { doing: "compile the system call filter".into(), why: why.to_string() }
 }
 
-/// Answers so on another architecture and on x32; leaves the call's number in the accumulator.
+/// Answers so on another architecture and on x32; leaves the call's number in the accumulator. A tracer that has a call
+/// fail gives it the number -1, which has the bit of x32 as well: it is none, and above the newest.
 fn head(foreign: u32) -> Program {
     vec![
         load(MACHINE),
         jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
         answer(foreign),
         load(NUMBER),
+        jump(libc::BPF_JEQ, u32::MAX, 2, 0),
         jump(libc::BPF_JSET, X32, 0, 1),
         answer(foreign),
     ]

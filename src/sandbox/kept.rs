@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Namespaces that a launcher keeps for a later session: to make one of a network and to take it down costs more than
-//! all the rest of a sandbox, one of users as much as the filter, and one of IPC has a file system of its own. Each is
-//! for one session at a time, and for another only once all of these are so:
+//! all the rest of a sandbox, and one of IPC has a file system of its own. Each is for one session at a time, and for
+//! another only once all of these are so:
 //!
 //! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`],
-//!   [`crate::plan::Plan::keeps_ipc`], [`crate::plan::Plan::keeps_users`]): clients come over TCP, which carries no
-//!   descriptor away, and no call makes what could stay.
-//! * The first process of the session is dead, and reaped: it counts as a process of its user until then. The kernel
-//!   ends and reaps all others of its PID namespace before.
+//!   [`crate::plan::Plan::keeps_ipc`]): clients come over TCP, which carries no descriptor away, and no call makes what
+//!   could stay.
+//! * The first process of the session is dead, and reaped. The kernel ends and reaps all others of its PID namespace
+//!   before.
 //! * Of a network, the kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts
 //!   each until it is freed, also one that is closed and still in flight in another one's queue. What is not empty at
 //!   once is given up.
@@ -16,14 +16,15 @@
 //! CAP_NET_ADMIN in the namespace, which belongs to the launcher's user namespace and not to the session's; abstract
 //! names end with their sockets, as do memberships and queues of netlink; neighbours, fragments, metrics and counters
 //! need a packet, and no interface is up. Of IPC, there is no object that no call has made, and no file system of
-//! queues is mounted. Of users, `user.rs` says the same. How a session ended makes no difference to any of that.
+//! queues is mounted. How a session ended makes no difference to any of that.
+//!
+//! User namespaces are not kept. What a session has is counted for whoever made its namespace, all the way up: the
+//! launcher's would charge processes, signals and timers of all clients to root, and let none of a limit on the
+//! command's user hold; the command's user's would be open to each process of the host that has its id.
 //!
 //! Where one of the calls here is refused, or answered and not done, sessions are cloned with a namespace of their own.
 
-mod user;
-
 use crate::plan::Plan;
-use crate::plan::model::Ids;
 use crate::sys::process;
 use crate::sys::{self, errno};
 use nix::errno::Errno;
@@ -32,7 +33,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{Mode, OFlags};
 use std::collections::VecDeque;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How many are known at most, free or in use; five descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
@@ -49,7 +50,6 @@ const IPC: &CStr = c"thread-self/ns/ipc";
 pub(super) struct Kept {
     network: Option<Network>,
     ipc: Option<OwnedFd>,
-    users: Option<OwnedFd>,
 }
 
 /// A network namespace.
@@ -66,8 +66,6 @@ pub(super) struct Kinds {
     pub(super) network: bool,
     /// Those of System V's objects and of message queues.
     pub(super) ipc: bool,
-    /// Those of users, which map this user and this group alone.
-    pub(super) users: Option<(u32, u32)>,
 }
 
 /// Those that a launcher keeps.
@@ -84,21 +82,16 @@ pub(super) struct Stock {
 impl Kinds {
     /// Those that the plan lets sessions have after one another.
     pub(super) fn of(plan: &Plan) -> Kinds {
-        let users = match plan.identity.ids {
-            Ids::One { uid, gid } if plan.keeps_users() => Some((uid, gid)),
-            Ids::One { .. } | Ids::Each { .. } => None,
-        };
-        Kinds { network: plan.keeps_networks(), ipc: plan.keeps_ipc(), users }
+        Kinds { network: plan.keeps_networks(), ipc: plan.keeps_ipc() }
     }
 
-    /// These, with what is missing made anew if it can be; in those of the network and of IPC afterwards.
+    /// These, with what is missing made anew if it can be; in them afterwards.
     fn complete(self, kept: Kept, proc: BorrowedFd<'_>) -> Kept {
-        let users = kept.users.or_else(|| self.users.and_then(|ids| user::make(proc, ids).ok()));
         let network = kept.network.filter(|network| process::enter_network(network.namespace.as_fd()).is_ok());
         let ipc = kept.ipc.filter(|ipc| process::enter_ipc(ipc.as_fd()).is_ok());
         let made = || if self.network { Network::enter_new(proc).ok() } else { None };
         let made_of_ipc = || if self.ipc { enter_new(proc, libc::CLONE_NEWIPC, IPC).ok() } else { None };
-        Kept { users, network: network.or_else(made), ipc: ipc.or_else(made_of_ipc) }
+        Kept { network: network.or_else(made), ipc: ipc.or_else(made_of_ipc) }
     }
 }
 
@@ -107,9 +100,6 @@ impl Stock {
     /// `None`: nothing is. `proc` is the host's /proc.
     pub(super) fn new(mut kinds: Kinds, proc: BorrowedFd<'_>) -> Option<Stock> {
         let [mut first, mut second] = [kinds.complete(Kept::default(), proc), kinds.complete(Kept::default(), proc)];
-        if !matches!((&first.users, &second.users), (Some(one), Some(other)) if differ(one.as_fd(), other.as_fd())) {
-            (kinds.users, first.users, second.users) = (None, None, None);
-        }
         let networks = (&first.network, &second.network);
         if !matches!(networks, (Some(one), Some(other)) if one.is_reached_from(other, proc)) {
             (kinds.network, first.network, second.network) = (false, None, None);
@@ -118,7 +108,7 @@ impl Stock {
         if !matches!(ipc, (Some(one), Some(other)) if is_reached(one, other, proc)) {
             (kinds.ipc, first.ipc, second.ipc) = (false, None, None);
         }
-        let some = kinds.network || kinds.ipc || kinds.users.is_some();
+        let some = kinds.network || kinds.ipc;
         some.then(|| Stock {
             kinds,
             free: VecDeque::from([(0, second), (0, first)]),
@@ -127,7 +117,7 @@ impl Stock {
         })
     }
 
-    /// Takes those that nobody is in, or makes some, and enters those of the network and of IPC.
+    /// Takes those that nobody is in, or makes some, and enters them.
     pub(super) fn enter(&mut self, proc: BorrowedFd<'_>) -> Kept {
         self.sessions += 1;
         self.take_back();
@@ -177,11 +167,6 @@ impl Kept {
         let network = if self.network.is_some() { libc::CLONE_NEWNET } else { 0 };
         let ipc = if self.ipc.is_some() { libc::CLONE_NEWIPC } else { 0 };
         (network | ipc) as u64
-    }
-
-    /// The user namespace that the session is to enter.
-    pub(super) fn users(&self) -> Option<RawFd> {
-        self.users.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     fn is_empty(&self) -> bool {

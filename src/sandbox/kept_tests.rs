@@ -16,7 +16,6 @@ struct Scene {
 }
 
 /// The ids of no user of this host.
-const IDS: (u32, u32) = (61300, 61301);
 
 /// Plays in a thread of its own.
 fn play(act: impl FnOnce(Scene) + Send + 'static) {
@@ -27,9 +26,9 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
     }
     let play = move || {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let kinds = Kinds { network: true, ipc: true, users: Some(IDS) };
+        let kinds = Kinds { network: true, ipc: true };
         let stock = Stock::new(kinds, proc.as_fd()).expect("namespaces can be made and entered");
-        assert!(stock.kinds.network && stock.kinds.ipc && stock.kinds.users.is_some());
+        assert!(stock.kinds.network && stock.kinds.ipc);
         act(Scene { proc, stock });
     };
     std::thread::spawn(play).join().unwrap();
@@ -121,22 +120,6 @@ fn one_of_ipc_is_entered_with_its_network_and_used_again() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-    });
-}
-
-#[test]
-fn one_of_users_maps_one_and_comes_with_its_network() {
-    play(|mut scene| {
-        let kept = scene.stock.enter(scene.proc.as_fd());
-        let users = kept.users.as_ref().map(|users| identity(users.as_fd()).unwrap()).unwrap();
-        let mut inside = std::process::Command::new("nsenter");
-        let inside = inside.arg(format!("--user=/proc/{}/fd/{}", std::process::id(), kept.users().unwrap()));
-        let told = inside.args(["--preserve-credentials", "cat", "/proc/self/uid_map", "/proc/self/gid_map"]).output();
-        let told = String::from_utf8(told.unwrap().stdout).unwrap();
-        assert_eq!(told.split_whitespace().collect::<Vec<_>>(), ["61300", "61300", "1", "61301", "61301", "1"]);
-        scene.stock.free.push_back((scene.stock.sessions, kept));
-        let again = scene.stock.enter(scene.proc.as_fd());
-        assert_eq!(again.users.map(|users| identity(users.as_fd()).unwrap()), Some(users));
     });
 }
 

@@ -239,7 +239,7 @@ fn clone(
     match process::clone_sibling(prepared.namespaces & !kept.made_before(), cgroup.map(AsFd::as_fd))? {
         Side::Child => {
             let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
-            line::run(prepared, (cord.as_raw_fd(), kill, kept.users()), purpose)
+            line::run(prepared, cord.as_raw_fd(), kill, purpose)
         }
         Side::Parent(made) => Ok(made),
     }

@@ -49,8 +49,6 @@ struct Line<'a> {
     next: usize,
     cord: RawFd,
     kill: Option<RawFd>,
-    /// A user namespace that was made before.
-    users: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
     /// Where the reaper waits for the filter's listener.
     channel: Option<RawFd>,
@@ -72,21 +70,14 @@ pub enum Purpose {
     SelfTest,
 }
 
-/// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory. Of
-/// descriptors it is given the cord, `cgroup.kill` if it has to write to that, and a user namespace if it need not make
-/// one.
-pub(super) fn run(
-    prepared: &mut Prepared,
-    (cord, kill, users): (RawFd, Option<RawFd>, Option<RawFd>),
-    purpose: Purpose,
-) -> ! {
+/// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
+pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, purpose: Purpose) -> ! {
     AFTER_CLONE.store(true, Ordering::Relaxed);
     let test = match purpose {
         Purpose::Session | Purpose::Spare => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    let stdio = [None, None, None];
-    Line { prepared, next: 0, cord, kill, users, stdio, channel: None, relay: None, purpose, test }.go_on()
+    Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, purpose, test }.go_on()
 }
 
 impl Line<'_> {
@@ -185,10 +176,6 @@ impl Line<'_> {
     }
 
     fn enter_user_namespace(&self) -> Result<(), Refused> {
-        // Its maps are written. Where it cannot be entered, this session makes its own.
-        if self.users.is_some_and(|users| sys::process::enter_users(users).is_ok()) {
-            return Ok(());
-        }
         let proc = &self.prepared.proc;
         sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|errno| (0, errno))?;
         write_file(proc, c"self/setgroups", b"deny").map_err(|errno| (1, errno))?;

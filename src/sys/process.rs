@@ -245,11 +245,6 @@ pub fn enter_ipc(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
     enter(namespace.as_raw_fd(), libc::CLONE_NEWIPC)
 }
 
-/// The same into a user namespace.
-pub fn enter_users(namespace: RawFd) -> Result<(), Errno> {
-    enter(namespace, libc::CLONE_NEWUSER)
-}
-
 fn enter(namespace: RawFd, kind: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     let result = unsafe { libc::setns(namespace, kind) };

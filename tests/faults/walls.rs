@@ -18,16 +18,21 @@ pub(super) fn launcher(server: &Server) -> u32 {
 }
 
 /// What the host sees of the one session of a server; of processes that are just ending, nothing. A reaper takes its
-/// filter when it has made the command, which may speak before that.
+/// filter, beside what it has from its launcher, when it has made the command, which may speak before that.
 pub(super) fn outside(server: &Server) -> String {
     let deadline = Instant::now() + patience();
-    loop {
-        let seen = look(server);
-        if !seen.contains("Seccomp=0") || Instant::now() >= deadline {
-            return seen;
-        }
+    while !are_all_filtered(server) && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(1));
     }
+    look(server)
+}
+
+/// Whether each process of the session has a filter that its launcher has not.
+fn are_all_filtered(server: &Server) -> bool {
+    let filters = |pid: &u32| host::status_of(*pid, "Seccomp_filters").and_then(|number| number.parse::<u32>().ok());
+    let (inside, ours): (Vec<u32>, _) = host::tree(server.pid()).into_iter().partition(|pid| is_inside(*pid));
+    let inherited = ours.iter().filter_map(filters).max();
+    inside.iter().filter_map(filters).all(|own| Some(own) > inherited)
 }
 
 fn look(server: &Server) -> String {
