@@ -15,8 +15,6 @@ struct Scene {
     stock: Stock,
 }
 
-/// The ids of no user of this host.
-
 /// Plays in a thread of its own.
 fn play(act: impl FnOnce(Scene) + Send + 'static) {
     if !nix::unistd::geteuid().is_root() {
