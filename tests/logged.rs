@@ -5,6 +5,7 @@
 use crate::scene::{arguments, patience, scene, stage};
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Instant;
 
 #[test]
@@ -86,6 +87,24 @@ fn a_journal_that_is_full_or_dies_keeps_nobody_waiting_and_is_counted() {
     let began = Instant::now();
     (0..5).for_each(|_| assert_eq!(server.connect().rest(), "hello\n"));
     assert!(began.elapsed() < patience());
+}
+
+#[test]
+fn what_is_wrong_with_a_passed_socket_is_told_in_the_journal() {
+    let room = stage::room();
+    let socket = room.path("journal");
+    let journald = UnixDatagram::bind(&socket).expect("it can be made");
+    journald.set_read_timeout(Some(patience())).expect("a time-out can be set");
+    let policies = room.directory("policies");
+    // The number is free for whatever is opened first.
+    let pass = "LISTEN_PID=$$ exec \"$@\" 3<&-";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", pass, "sh"]).arg(stage::program("spawnbox")).arg("serve").arg(policies);
+    command.arg("--log-to").arg(format!("journal:{}", socket.display())).env("LISTEN_FDS", "1");
+    let output = command.output().expect("a shell is there");
+    assert!(!output.status.success(), "there is no policy");
+    let entry = entry(&journald, "(descriptor 3)");
+    assert!(entry.contains("cannot take the socket `unknown` (descriptor 3): Bad file descriptor"), "{entry}");
 }
 
 #[test]

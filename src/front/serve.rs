@@ -51,8 +51,10 @@ impl Door for Reloading<'_> {
 
 /// Serves until a signal says that it is enough.
 pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
+    // Before the log opens anything; what is wrong with them is told where the log goes.
+    let inherited = Inherited::take();
     options.seeing.tell()?;
-    let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
+    let (sockets, unfit) = inherited.map_err(Failure::Host)?;
     unfit.into_iter().for_each(|error| tracing::error!("{error}"));
     let passed = sockets.passed();
     let found = find(options, &passed)?;
