@@ -211,6 +211,8 @@ fn a_slow_scraper_is_dropped_and_holds_nobody_up() {
     half.write_all(b"GET /metrics HTTP/1.1\r\nHost: ").expect("the supervisor reads");
     let silent: Vec<UnixStream> = (0..200).map(|_| measured.stream()).collect();
     assert_eq!(measured.server.connect().rest(), "hello\n");
+    // Whoever asks finds a place meanwhile: who has asked nothing for longest gives way.
+    assert_eq!(measured.get("/livez").1, "alive\n");
     let ended = |mut stream: UnixStream| {
         let mut bytes = Vec::new();
         match stream.read_to_end(&mut bytes) {

@@ -275,6 +275,35 @@ fn members_of_the_group_may_look_and_nobody_else() {
 }
 
 #[test]
+fn members_of_the_group_who_ask_all_the_time_lock_nobody_out() {
+    needs!(root);
+    let served = Served::ready(&[HELLO], ",mode=0660,group=65533");
+    // More of them than there are places, each of which was answered and may ask again.
+    let script = format!(
+        "use IO::Socket::UNIX; $| = 1; my @all; for (1 .. 40) {{ \
+         my $s = IO::Socket::UNIX->new('{}') or die qq(no: $!); push @all, $s; \
+         print $s qq({{\"version\":1,\"ask\":\"services\"}}\n); $s->flush; <$s> =~ /hello/ or die 'no answer'; }} \
+         print qq(asked\n); <STDIN>;",
+        served.control()
+    );
+    let member = ["--reuid=65534", "--regid=65534", "--groups=65533"];
+    let mut command = Command::new("setpriv");
+    command.args(member).args(["perl", "-e", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut many = command.spawn().expect("setpriv is there");
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(many.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut stdout, &mut line).expect("it prints");
+    let one = [&["setpriv"][..], &member].concat();
+    let look = arguments(&["status", "--control", &served.control()]).through(&one).run();
+    let paused = served.ask(&["pause", "hello"]);
+    drop(many.stdin.take());
+    many.wait().expect("it is ours");
+    assert_eq!(line, "asked\n");
+    look.prints("hello").exits(0);
+    paused.prints("hello: paused").exits(0);
+}
+
+#[test]
 fn a_command_may_not_ask_though_its_user_is_the_server_s() {
     let room = stage::room();
     if host::is_root() {
@@ -322,8 +351,9 @@ fn whoever_is_slow_is_dropped_and_keeps_nobody_waiting() {
     let silent: Vec<UnixStream> = (0..200).map(|_| served.raw()).collect();
     let mut half = served.raw();
     let _ = half.write_all(b"{\"version\":1,");
-    // The service goes on, and what is said to too many is said at once.
+    // The service goes on, and so do those who ask: who has said nothing for longest gives way, and is told.
     assert_eq!(served.client("hello").rest(), "hello\n");
+    served.ask(&["status"]).prints("hello").exits(0);
     let mut answers: Vec<String> = silent.into_iter().map(rest).collect();
     answers.push(rest(half));
     let refused = answers.iter().filter(|answer| answer.contains("too many ask at once")).count();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Those who ask the supervisor itself something, and never a command: where they come in, how many there may be, how
 //! long each may take. They are served between the events of sessions, one bounded request at a time; whoever is slow
-//! is dropped at its deadline, and nobody waits for it.
+//! is dropped at its deadline, or earlier for one who comes after it, and nobody waits for it.
 
 use super::control::{self, Visitor};
 use super::exchange::{Exchange, Heard, Sent};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How long a request may take to come, and its answer to be read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How many are served at once of each kind.
+/// How many are served at once of each rank: none can take the places of another.
 const MOST: usize = 32;
 /// How many one desk takes before others are looked at.
 const TURN: usize = 8;
@@ -56,6 +56,8 @@ pub(super) enum Kind {
 struct Visit {
     exchange: Exchange,
     asker: Asker,
+    /// A whole request has come.
+    asked: bool,
     /// Nothing more is taken from it after this answer.
     last: bool,
 }
@@ -76,11 +78,23 @@ pub(super) struct Answer {
     pub(super) last: bool,
 }
 
+impl Kind {
+    /// How many stand there at once.
+    fn places(self) -> usize {
+        match self {
+            Kind::Control { group: Some(_) } => 2 * MOST,
+            Kind::Control { group: None } | Kind::Metrics => MOST,
+        }
+    }
+}
+
 impl Asker {
-    fn is_of(self, kind: Kind) -> bool {
-        match (self, kind) {
-            (Asker::Control(_), Kind::Control { .. }) | (Asker::Metrics, Kind::Metrics) => true,
-            (Asker::Control(_), Kind::Metrics) | (Asker::Metrics, Kind::Control { .. }) => false,
+    /// Whether both take places of the same kind: operators have theirs, whoever may look or scrape.
+    fn is_like(self, other: Asker) -> bool {
+        match (self, other) {
+            (Asker::Control(one), Asker::Control(other)) => one.is_operator() == other.is_operator(),
+            (Asker::Metrics, Asker::Metrics) => true,
+            (Asker::Control(_), Asker::Metrics) | (Asker::Metrics, Asker::Control(_)) => false,
         }
     }
 }
@@ -91,7 +105,7 @@ impl Supervisor {
         let number = self.visits.desks.len();
         let watched = self.watch.add(&listener, Token::Desk(number));
         watched.map_err(|errno| HostError::new("watch a listener", errno))?;
-        self.files.keep(MOST);
+        self.files.keep(kind.places());
         self.visits.desks.push(Desk { listener, kind });
         Ok(())
     }
@@ -129,31 +143,43 @@ impl Supervisor {
     fn receive_visitor(&mut self, connection: OwnedFd, kind: Kind) {
         let now = Instant::now();
         let mut exchange = Exchange::new(connection, now + PATIENCE);
-        let refused = |exchange: &mut Exchange, why: &str| {
-            // Short enough for an empty buffer; whoever does not read it is not served either.
-            let _ = exchange.answer(control::refusal(why));
-        };
         let asker = match kind {
             Kind::Control { group } => match Visitor::ask(&exchange, group) {
                 Ok(visitor) => Asker::Control(visitor),
-                Err(why) => return refused(&mut exchange, &why),
+                Err(why) => return refuse(&mut exchange, &why),
             },
             Kind::Metrics => Asker::Metrics,
         };
-        if self.visits.all.values().filter(|visit| visit.asker.is_of(kind)).count() >= MOST {
-            return match asker {
-                Asker::Control(_) => refused(&mut exchange, "too many ask at once: try again"),
-                // Whoever scrapes takes a closed connection for a failure, and comes again.
-                Asker::Metrics => {}
-            };
-        }
+        self.make_room(asker);
         let id = self.visits.next;
         // Unwatched, it is closed here: its end is all that there is to be told.
         if self.watch.add(&exchange, Token::Visit(id)).is_ok() {
             self.visits.next += 1;
             self.watch.set(Timer::Visit(id), None, exchange.until);
-            self.visits.all.insert(id, Visit { exchange, asker, last: false });
+            self.visits.all.insert(id, Visit { exchange, asker, asked: false, last: false });
+            // What it has said already is answered before anybody who comes next could take its place.
+            self.attend(id);
         }
+    }
+
+    /// Where all places are taken, one gives way: who has never asked before who has, and of those the one from whom
+    /// nothing was heard for longest. Nobody can keep others out by being there first.
+    fn make_room(&mut self, newcomer: Asker) {
+        let like = self.visits.all.iter_mut().filter(|(_, visit)| visit.asker.is_like(newcomer));
+        let like: Vec<_> = like.collect();
+        if like.len() < MOST {
+            return;
+        }
+        let first = like.into_iter().min_by_key(|(_, visit)| (visit.asked, visit.exchange.until));
+        let Some((&id, visit)) = first else { return };
+        match visit.asker {
+            Asker::Control(_) if !visit.exchange.is_answering() => {
+                refuse(&mut visit.exchange, "too many ask at once: try again");
+            }
+            // Whoever scrapes takes a closed connection for a failure, and comes again.
+            Asker::Control(_) | Asker::Metrics => {}
+        }
+        self.end_visit(id);
     }
 
     /// A visitor says something, reads something, or is gone.
@@ -182,7 +208,7 @@ impl Supervisor {
 
     fn answer_visit(&mut self, id: u64, Answer { bytes, last }: Answer) {
         let Some(visit) = self.visits.all.get_mut(&id) else { return };
-        visit.last = last;
+        (visit.asked, visit.last) = (true, last);
         let sent = visit.exchange.answer(bytes);
         self.answered(id, sent);
     }
@@ -211,4 +237,9 @@ impl Supervisor {
         self.watch.cancel(Timer::Visit(id), Some(exchange.until));
         exchange.finish();
     }
+}
+
+fn refuse(exchange: &mut Exchange, why: &str) {
+    // Short enough for an empty buffer; whoever does not read it is not served either.
+    let _ = exchange.answer(control::refusal(why));
 }

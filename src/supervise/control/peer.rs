@@ -27,6 +27,11 @@ pub(super) enum Rank {
 }
 
 impl Visitor {
+    /// Whether it may give orders.
+    pub(in crate::supervise) fn is_operator(self) -> bool {
+        self.rank == Rank::Operator
+    }
+
     /// Asks the kernel; the reason where it may not ask us.
     pub(in crate::supervise) fn ask(exchange: &Exchange, group: Option<u32>) -> Result<Visitor, String> {
         let unknown = |errno| format!("the kernel does not say who asks: {}", errno_text(errno));
