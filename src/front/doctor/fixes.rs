@@ -41,7 +41,8 @@ fn sysctl(name: &str, value: u64) -> Vec<String> {
     vec![format!("echo '{name} = {value}' >/etc/sysctl.d/60-spawnbox.conf && sysctl -p /etc/sysctl.d/60-spawnbox.conf")]
 }
 
-/// The profile that allows it to this program alone, see apparmor.d(5), `userns`.
+/// The profile that allows it to this program alone, see apparmor.d(5), `userns`: and so to whoever starts it, who
+/// chooses the command and how it is confined.
 fn apparmor() -> Vec<String> {
     let program = std::env::current_exe().map_or("/usr/sbin/spawnbox".to_string(), |path| path.display().to_string());
     let text = format!(
@@ -49,7 +50,7 @@ fn apparmor() -> Vec<String> {
     );
     vec![
         format!("printf '{text}' >/etc/apparmor.d/spawnbox && apparmor_parser -r /etc/apparmor.d/spawnbox"),
-        "or start it as root".to_string(),
+        "or start it as root: with such a profile, whoever may start it has what this setting withholds".to_string(),
     ]
 }
 
