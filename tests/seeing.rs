@@ -326,6 +326,27 @@ fn a_command_may_not_ask_though_its_user_is_the_server_s() {
 }
 
 #[test]
+fn a_connection_whose_maker_has_ended_is_nobody_s() {
+    needs!(kernel 6, 5);
+    let served = Served::ready(&[HELLO], "");
+    // Nobody is accepted while the one that connects ends, and one that it has started holds its connection.
+    served.server().signal(Signal::SIGSTOP);
+    let script = format!(
+        "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new('{}') or die qq(no: $!); \
+         print $s qq({{\"version\":1,\"ask\":\"services\"}}\n); $s->flush; exit 0 if fork; print scalar <$s>;",
+        served.control()
+    );
+    let mut maker = Command::new("perl").args(["-e", &script]).stdout(Stdio::piped()).spawn().expect("perl is there");
+    // It is not waited for yet, so that its number is not free and /proc still knows it.
+    let ended = host::ends_within(maker.id(), patience());
+    served.server().signal(Signal::SIGCONT);
+    let mut answer = String::new();
+    maker.stdout.take().expect("a pipe").read_to_string(&mut answer).expect("it is text");
+    maker.wait().expect("it is ours");
+    assert!(ended && answer.contains("whoever connected has ended"), "{answer}");
+}
+
+#[test]
 fn whoever_says_too_much_or_no_request_is_refused_in_words() {
     let served = Served::ready(&[HELLO], "");
     for (bytes, expected) in [

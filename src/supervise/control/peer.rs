@@ -5,9 +5,11 @@
 use super::super::exchange::Exchange;
 use crate::host::errno_text;
 use crate::sys::socket::peer_groups;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 use std::fs::read_to_string;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// One who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +51,33 @@ impl Visitor {
                 return Err(format!("user {uid} may not ask: only root, user {own} and members of the socket's group"));
             }
         };
-        match is_sandboxed(pid) {
-            false => Ok(Visitor { rank, uid, pid }),
-            true => {
-                Err("a process in a PID namespace of its own may not ask, since sandboxed commands are in one".into())
-            }
+        let process = process(exchange).map_err(unknown)?;
+        if is_sandboxed(pid) {
+            return Err(
+                "a process in a PID namespace of its own may not ask, since sandboxed commands are in one".into()
+            );
+        }
+        // After the look: its number may be another's by now, as long as one that it has started holds the connection.
+        match process.as_ref().map(has_ended).transpose().map_err(unknown)? {
+            Some(true) => Err("whoever connected has ended".into()),
+            Some(false) | None => Ok(Visitor { rank, uid, pid }),
         }
     }
+}
+
+/// The process that connected, where the kernel tells: from Linux 6.5 on. Before, its number is all that there is, which
+/// is given to another only after all others were.
+fn process(connection: &Exchange) -> nix::Result<Option<OwnedFd>> {
+    match getsockopt(connection, sockopt::PeerPidfd) {
+        Ok(process) => Ok(Some(process)),
+        Err(Errno::ENOPROTOOPT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn has_ended(process: &OwnedFd) -> nix::Result<bool> {
+    let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ended, PollTimeout::ZERO).map(|count| count > 0)
 }
 
 /// Whether a process is in a PID namespace below ours, or cannot be looked at. One of a namespace above has no number
