@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sockets that whoever started the program has opened for it, and what it tells a service manager. A shell stands in for
-//! the service manager: it gives descriptors their numbers and says for which process they are.
+//! Sockets that whoever started the program has opened for it, and what it tells a service manager. A shell and the
+//! test stand in for that: one gives descriptors their numbers, the other hears.
 
-use crate::scene::{Client, Server, arguments, host, stage};
+use crate::scene::{Client, Server, arguments, host, patience, stage};
 use nix::sys::signal::Signal;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::{Command, Stdio};
 
 /// Its standard input and output are the descriptors to be passed.
@@ -52,6 +55,21 @@ impl Unit {
         command
     }
 
+    /// `serve` with nothing passed, and with these in its environment.
+    fn serve_told(&self, options: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut command = Command::new(stage::program("spawnbox"));
+        command.arg("serve").args(options).arg(self.room.whole()).current_dir("/").env_clear();
+        command.env("PATH", "/usr/bin:/bin").envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Server::start_silent(command)
+    }
+
+    /// Writes a service with a socket of its own.
+    fn listening(&self, name: &str, script: &str) {
+        let address = self.address(&format!("{name}.sock"));
+        self.service(name, &format!("listen.addresses = [\"{address}\"]"), script);
+    }
+
     fn serve(&self, names: &str, passed: [&dyn Passed; 2]) -> Server {
         let directory = self.room.whole().display().to_string();
         Server::start_silent(self.start(&["serve", &directory], names, passed))
@@ -76,6 +94,129 @@ impl Passed for Nothing {
     fn open(&self) -> Stdio {
         Stdio::null()
     }
+}
+
+/// A service manager's ear.
+struct Manager {
+    socket: UnixDatagram,
+    path: String,
+}
+
+impl Manager {
+    fn of(unit: &Unit) -> Manager {
+        let path = unit.room.path("notify");
+        let socket = UnixDatagram::bind(&path).expect("the name is free");
+        socket.set_read_timeout(Some(patience())).expect("a time-out can be set");
+        Manager { socket, path: path.display().to_string() }
+    }
+
+    /// The next message that contains this, and what came with it.
+    fn hears(&self, text: &str) -> (String, Vec<OwnedFd>) {
+        loop {
+            let mut bytes = [0; 4096];
+            let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+            let mut control = RecvAncillaryBuffer::new(&mut room);
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let got = recvmsg(&self.socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)
+                .unwrap_or_else(|error| panic!("nothing was said of {text:?}: {error}"));
+            let passed: Vec<OwnedFd> = control
+                .drain()
+                .filter_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors.collect::<Vec<_>>()),
+                    _ => None,
+                })
+                .flatten()
+                .collect();
+            let said = String::from_utf8_lossy(&bytes[..got.bytes]).into_owned();
+            if said.contains(text) {
+                return (said, passed);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_manager_hears_that_it_is_ready_reloads_and_stops() {
+    let unit = Unit::new();
+    unit.listening("a", "echo ready; exec sleep 60");
+    unit.room.file("bad.toml", "version = 1\nlimits.tiem = 5\n");
+    let manager = Manager::of(&unit);
+    let server = unit.serve_told(&["--drain-limit", "1s"], &[("NOTIFY_SOCKET", manager.path.as_str())]);
+    let (ready, _) = manager.hears("READY=1");
+    assert_eq!(ready, "READY=1\nSTATUS=serving 1 service, 0 sessions; not served: bad, see the log");
+    let mut client = Client::connect(&unit.address("a.sock"));
+    assert_eq!(client.line(), "ready");
+    manager.hears("STATUS=serving 1 service, 1 session; not served: bad");
+    std::fs::remove_file(unit.room.path("bad.toml")).unwrap();
+    server.signal(Signal::SIGHUP);
+    let (reload, _) = manager.hears("RELOADING=1");
+    assert!(reload.contains("\nMONOTONIC_USEC="), "{reload}");
+    assert_eq!(manager.hears("READY=1").0, "READY=1\nSTATUS=serving 1 service, 1 session");
+    server.signal(Signal::SIGTERM);
+    let (stopping, _) = manager.hears("STOPPING=1");
+    assert_eq!(stopping, "STOPPING=1\nSTATUS=draining: sessions left: 1 (a 1)");
+    manager.hears("EXTEND_TIMEOUT_USEC=");
+    let (status, log) = server.end();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_watchdog_hears_that_the_loop_turns() {
+    let unit = Unit::new();
+    unit.listening("a", "echo ready");
+    let manager = Manager::of(&unit);
+    let environment = [("NOTIFY_SOCKET", manager.path.as_str()), ("WATCHDOG_USEC", "200000")];
+    let _server = unit.serve_told(&[], &environment);
+    for _ in 0..3 {
+        manager.hears("WATCHDOG=1");
+    }
+}
+
+#[test]
+fn a_service_manager_that_hears_nothing_keeps_nobody_from_being_served() {
+    let unit = Unit::new();
+    unit.listening("a", "echo ready");
+    let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", "/no/such/socket"), ("FDSTORE", "8")]);
+    assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "ready\n");
+    assert!(server.stop().0.success());
+    let manager = Manager::of(&unit);
+    let filler = UnixDatagram::unbound().expect("a descriptor is left");
+    filler.set_nonblocking(true).expect("a flag can be set");
+    while filler.send_to(b"no news", &manager.path).is_ok() {}
+    let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", manager.path.as_str())]);
+    assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "ready\n");
+    // There is room again, and what was not taken is said again.
+    manager.hears("READY=1");
+    assert!(server.stop().0.success());
+}
+
+#[test]
+fn a_listener_outlives_the_program_in_the_service_managers_store() {
+    let unit = Unit::new();
+    unit.listening("a", "echo ready");
+    let manager = Manager::of(&unit);
+    let environment = [("NOTIFY_SOCKET", manager.path.as_str()), ("FDSTORE", "8")];
+    let server = unit.serve_told(&[], &environment);
+    let (stored, mut passed) = manager.hears("FDSTORE=1");
+    let name = stored.strip_prefix("FDSTORE=1\nFDNAME=").expect("it has a name").to_string();
+    assert!(name.starts_with("listen/a/"), "{name}");
+    let kept = UnixListener::from(passed.pop().expect("a descriptor comes with it"));
+    manager.hears("READY=1");
+    assert!(server.stop().0.success());
+    manager.hears("STOPPING=1");
+    let waiting = Client::connect(&unit.address("a.sock"));
+    let directory = unit.room.whole().display().to_string();
+    let mut command = unit.start(&["serve", &directory], &name, [&kept, &Nothing]);
+    command.envs(environment);
+    let server = Server::start_silent(command);
+    assert_eq!(waiting.rest(), "ready\n");
+    manager.hears("READY=1");
+    unit.listening("b", "echo other");
+    std::fs::remove_file(unit.room.path("a.toml")).unwrap();
+    server.signal(Signal::SIGHUP);
+    assert_eq!(manager.hears("FDSTORE").0, format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+    assert!(manager.hears("FDSTORE=1").0.contains("FDNAME=listen/b/"));
+    assert!(!unit.room.path("a.sock").exists());
 }
 
 #[test]

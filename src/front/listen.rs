@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::plan::request::{Front, Transport};
 use crate::policy::Mistake;
 use crate::policy::address::Address;
-use crate::supervise::{Door, Inherited, OnSignal, Plain, Supervisor};
+use crate::supervise::{Door, Inherited, OnSignal, Plain, Supervisor, Systemd};
 use nix::sys::stat::{Mode, umask};
 
 /// Serves until a signal says that it is enough.
@@ -33,7 +33,7 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let facts = arrangement.observe()?;
     let plans = arrangement.plans(&facts)?;
     plans.iter().take(1).for_each(say_what_is_missing);
-    serve(plans, &facts, options, (sockets, &mut Plain))
+    serve(plans, &facts, options, (sockets, Systemd::find(), &mut Plain))
 }
 
 /// Each plan for whoever connects to its addresses.
@@ -41,7 +41,7 @@ pub(super) fn serve(
     plans: Vec<Plan>,
     facts: &Facts,
     options: &Listen,
-    (sockets, door): (Inherited, &mut dyn Door),
+    (sockets, systemd, door): (Inherited, Option<Systemd>, &mut dyn Door),
 ) -> Result<(), Failure> {
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
@@ -49,6 +49,7 @@ pub(super) fn serve(
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
     options.seeing.open(&mut supervisor, None)?;
+    supervisor.report_to(systemd);
     let mut told = Vec::new();
     let mut kinds = Vec::new();
     for plan in plans {

@@ -13,7 +13,7 @@ use crate::policy::address::Address;
 use crate::policy::load::operators;
 use crate::policy::{InputError, Mistake};
 use crate::supervise::control::DEFAULT;
-use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Wanted};
+use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Systemd, Wanted};
 use nix::sys::stat::{Mode, umask};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,6 +78,7 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
     options.seeing.open(&mut supervisor, Some(Path::new(DEFAULT)))?;
+    supervisor.report_to(Systemd::find());
     supervisor.change(found.wanted);
     if supervisor.served() == 0 {
         let why = "none of its services can listen".to_string();

@@ -108,7 +108,7 @@ fn supervise(
                 drain_limit: None,
                 what: options.what.clone(),
             };
-            listen::serve(vec![plan], facts, &like, (Inherited::default(), &mut door))?;
+            listen::serve(vec![plan], facts, &like, (Inherited::default(), None, &mut door))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -11,7 +11,6 @@ use super::supervisor::{Phase, Supervisor};
 use super::turn::{Action, Event, turn};
 use super::watch::Timer;
 use nix::libc;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a session may take that ends by itself.
@@ -22,8 +21,6 @@ const KILL: Duration = Duration::from_secs(1);
 const COMPLAIN: Duration = Duration::from_secs(5);
 /// The first pause before a cgroup is looked at again; each is twice the one before.
 const CLEAR: Duration = Duration::from_millis(1);
-/// How many services are named that draining waits for.
-const NAMED: usize = 10;
 /// How long stopping may take before the loop is left all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -179,6 +176,7 @@ impl Supervisor {
     /// Accepts nothing more; the loop ends with the last session.
     pub(super) fn drain(&mut self) {
         for number in self.services.numbers() {
+            self.leave_kept(number);
             if let Some(service) = self.services.get_mut(number) {
                 service.close(&self.watch);
             }
@@ -213,21 +211,9 @@ impl Supervisor {
         }
     }
 
-    /// What draining waits for.
     fn tell_what_is_left(&self) {
-        let count: usize = self.services.iter().map(|service| service.admission.live()).sum();
-        let mut of: BTreeMap<&str, usize> = BTreeMap::new();
-        for service in self.services.iter().filter(|service| service.admission.live() > 0) {
-            *of.entry(&service.plan.service).or_default() += service.admission.live();
-        }
-        let names: Vec<String> = of.iter().take(NAMED).map(|(name, count)| format!("{name} {count}")).collect();
-        let names = match (names.is_empty(), of.len() > NAMED) {
-            (true, _) => String::new(),
-            (false, true) => format!(" ({}, ...)", names.join(", ")),
-            (false, false) => format!(" ({})", names.join(", ")),
-        };
         let limit = self.drain_limit.map_or(String::new(), |limit| format!(", and so do {} s", limit.as_secs()));
-        tracing::info!("draining: sessions left: {count}{names}; another signal ends them{limit}");
+        tracing::info!("{}; another signal ends them{limit}", self.sentence());
     }
 
     /// Asks the door what is to be served from here on.
@@ -235,6 +221,7 @@ impl Supervisor {
         if self.phase != Phase::Serving {
             return;
         }
+        self.report_reload();
         match door.reloads() {
             Some(wanted) => self.change(wanted),
             None => tracing::warn!("nothing is changed"),

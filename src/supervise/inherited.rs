@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Listening sockets that were open before this program was: passed by a service manager, see sd_listen_fds(3), or kept
 //! from a spawnbox before this one. Each has a name, which says for which service it is. A service that is to listen at
-//! such a place takes the socket instead of opening one, and what was passed is given back when it goes: its clients wait.
+//! such a place takes the socket instead of opening one, and gives back what was passed when it goes: its clients wait.
 
 use super::listener::Listener;
 use crate::host::{HostError, errno_text};
@@ -20,8 +20,8 @@ use std::path::PathBuf;
 const FIRST: RawFd = 3;
 /// More than anybody passes.
 const MOST: usize = 10_000;
-/// What stands before the name of a service whose own listener was kept, followed by a slash and a number. No service has a
-/// slash in its name.
+/// What stands before the name of a service whose own listener was kept, followed by a slash and a number. No service
+/// has a slash in its name.
 const KEPT: &str = "listen/";
 /// The name of those that have none, as sd_listen_fds_with_names(3) has it.
 const UNNAMED: &str = "unknown";
@@ -53,8 +53,8 @@ enum Whose {
     Ours,
 }
 
-/// The name under which a service's own listener is kept for the spawnbox after this one; none where systemd does not take
-/// such a name. No other socket has it, as long as this one is open somewhere.
+/// The name under which a service's own listener is kept for the spawnbox after this one; none where systemd does not
+/// take such a name. No other socket has it, as long as this one is open somewhere.
 pub fn kept_name(service: &str, listener: impl AsFd) -> Option<String> {
     rustix::fs::fstat(listener).ok().and_then(|found| numbered(service, found.st_ino))
 }
@@ -130,7 +130,9 @@ impl Inherited {
 
     /// Takes a service's socket at this place.
     pub(super) fn claim(&mut self, service: &str, address: &Address) -> Option<Listener> {
-        let is_it = |socket: &Socket| socket.service == service && stands_for(&socket.address, address);
+        let is_it = |socket: &Socket| {
+            socket.service == service && stands_for(&socket.address, address) && socket.has_its_name()
+        };
         let at = self.sockets.iter().position(is_it)?;
         Some(self.sockets.remove(at).listener())
     }
@@ -156,6 +158,14 @@ impl Inherited {
 }
 
 impl Socket {
+    /// Whether clients find it, if it is ours to see to that.
+    fn has_its_name(&self) -> bool {
+        match (self.whose, &self.address) {
+            (Whose::Ours, Address::Unix(unix)) => unix.path.exists(),
+            (Whose::Ours, Address::Tcp(_) | Address::Abstract(_)) | (Whose::Theirs, _) => true,
+        }
+    }
+
     fn listener(self) -> Listener {
         let listener = match (self.whose, &self.address) {
             (Whose::Ours, Address::Unix(unix)) => Listener::with_file(self.fd, unix.path.clone()),
@@ -331,6 +341,9 @@ mod tests {
         assert!(inherited.claim("mail", &kept).is_none() && !path.exists());
 
         add_kept(&mut inherited, &path);
+        std::fs::rename(&path, path.with_extension("away")).unwrap();
+        assert!(inherited.claim("mail", &kept).is_none(), "nobody would find it");
+        std::fs::rename(path.with_extension("away"), &path).unwrap();
         inherited.forget_kept(&BTreeSet::from(["mail".to_string()]));
         assert!(path.exists());
         inherited.forget_kept(&BTreeSet::new());

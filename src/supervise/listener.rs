@@ -25,8 +25,8 @@ pub struct Listener {
     keeps_alive: bool,
     /// Where it listens, if we have made it.
     address: Option<Address>,
-    /// Held for its end only.
-    _file: Option<SocketFile>,
+    /// Removed at its end.
+    file: Option<SocketFile>,
 }
 
 /// Who connects.
@@ -63,7 +63,7 @@ impl Listener {
     /// A listener that somebody else made, and unlinks if need be.
     pub fn new(fd: OwnedFd, transport: Transport) -> Listener {
         let keeps_alive = transport == Transport::Tcp && sockopt::socket_keepalive(&fd).unwrap_or(false);
-        Listener { fd, transport, brings: Brings::Clients, keeps_alive, address: None, _file: None }
+        Listener { fd, transport, brings: Brings::Clients, keeps_alive, address: None, file: None }
     }
 
     /// A UNIX listener of somebody else's on which clients are handed over.
@@ -75,7 +75,7 @@ impl Listener {
     pub fn with_file(fd: OwnedFd, path: PathBuf) -> Listener {
         let identity = identity(&path);
         let file = SocketFile { path, identity, owner: std::process::id() };
-        Listener { _file: Some(file), ..Listener::new(fd, Transport::Unix) }
+        Listener { file: Some(file), ..Listener::new(fd, Transport::Unix) }
     }
 
     /// With the address that it was made for.
@@ -146,9 +146,12 @@ impl Listener {
     }
 }
 
-/// Without its name in the file system, if that is ours.
+/// Its name in the file system stays, also where that is ours.
 impl From<Listener> for OwnedFd {
-    fn from(listener: Listener) -> OwnedFd {
+    fn from(mut listener: Listener) -> OwnedFd {
+        if let Some(file) = &mut listener.file {
+            file.identity = None;
+        }
         listener.fd
     }
 }

@@ -44,6 +44,8 @@ mod idle;
 mod listener;
 mod socket;
 pub mod inherited;
+mod standing;
+mod systemd;
 pub mod connection;
 mod passer;
 pub mod client;
@@ -70,4 +72,5 @@ pub use socket::Bound;
 #[cfg(any(test, fuzzing))]
 pub(crate) use stderr::law as stderr_law;
 pub use supervisor::{OnSignal, Supervisor};
+pub use systemd::Systemd;
 pub use trial::Proofs;

@@ -17,6 +17,7 @@ use super::session::{Offer, Session};
 use super::slices;
 use super::stderr::{Pace, Voice};
 use super::strays::Strays;
+use super::systemd::{Stirred, Systemd};
 use super::turn::Event;
 use super::visits::Visits;
 use super::watch::{Timer, Token, Watch};
@@ -85,6 +86,8 @@ pub struct Supervisor {
     pub(super) next: u64,
     /// When the standard error of sessions is looked at.
     pub(super) pace: Pace,
+    /// Who hears how we stand.
+    pub(super) systemd: Option<Systemd>,
     /// How long it waits for sessions after the first signal.
     pub(super) drain_limit: Option<Duration>,
     /// Until when it does, once it drains.
@@ -136,6 +139,7 @@ impl Supervisor {
             idle_at: None,
             next: 1,
             pace: Pace::new(Instant::now()),
+            systemd: None,
             drain_limit: None,
             drain_until: None,
             began: Instant::now(),
@@ -236,18 +240,25 @@ impl Supervisor {
         self.heed(advice);
         self.settle(door);
         self.set_idle(door);
+        self.report(Stirred::Yes);
         while !self.is_over() {
             door.turns();
+            let mut stirred = Stirred::No;
             for token in self.watch.wait(Instant::now()).map_err(failed)? {
+                stirred = Stirred::Yes;
                 self.ready(token, door);
                 self.settle(door);
             }
             while let Some((_, timer)) = self.watch.due(Instant::now()) {
+                if timer != Timer::Systemd {
+                    stirred = Stirred::Yes;
+                }
                 self.due(timer, door);
                 self.settle(door);
             }
             self.set_idle(door);
             self.leave_to_a_copy();
+            self.report(stirred);
         }
         self.leave()
     }
@@ -400,6 +411,7 @@ impl Supervisor {
                 service.admission.hurry();
                 self.set_listening(number);
             }
+            Timer::Systemd => self.report_is_due(),
             Timer::Strays => self.look_for_strays(now),
             Timer::Drain => {
                 if self.phase == Phase::Draining {

@@ -73,6 +73,8 @@ pub(super) enum Timer {
     Visit(u64),
     /// A service's rate allows it to accept again.
     Rate(usize),
+    /// The service manager may have to hear something.
+    Systemd,
     /// Look for children that nobody told us of.
     Strays,
     /// Draining takes too long.
