@@ -31,6 +31,15 @@ impl Given {
         Ok(Given { connection, client: Client::Given, transport: Transport::Stdio })
     }
 
+    /// Standard input alone, which must be a socket.
+    pub(super) fn connection() -> Result<Given, HostError> {
+        if family(std::io::stdin().as_fd()).is_none() {
+            let why = "it is no socket; inetd(8) gives one, and so does a unit with StandardInput=socket";
+            return Err(HostError { doing: "take standard input for the connection".into(), why: why.into() });
+        }
+        Given::input()
+    }
+
     /// Standard input alone, whatever it is: what cannot be written to is still all that there is.
     pub(super) fn input() -> Result<Given, HostError> {
         let stdin = std::io::stdin();

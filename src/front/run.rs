@@ -74,7 +74,8 @@ pub(super) fn keep_quiet_to_client() -> bool {
 /// Runs the command to its end.
 pub(super) fn run(options: &Run) -> Result<ExitCode, Failure> {
     let arrangement = Arrangement::new(&options.what, Front::Run)?;
-    let Given { connection, client, transport } = Given::take().map_err(Failure::Host)?;
+    let given = if options.inetd { Given::connection() } else { Given::take() };
+    let Given { connection, client, transport } = given.map_err(Failure::Host)?;
     let facts = arrangement.observe()?;
     let plan = arrangement.plan(transport, &facts)?;
     say_what_is_missing(&plan);

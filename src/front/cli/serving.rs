@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The words that serve: listen, serve and run.
 
-use super::LISTENING;
 use super::seeing::Seeing;
 use super::what::What;
+use super::{LISTENING, WHAT};
 use crate::policy::address::Address;
 use crate::policy::amount::time;
 use clap::Args;
@@ -84,6 +84,11 @@ pub(in crate::front) struct Serve {
     sandbox could not be made, 126 the command could not be run, 127 it was not found,\n\
     128+N it died of signal N.")]
 pub(in crate::front) struct Run {
+    /// Take standard input for the connection, and nothing else: for inetd, and for units with Accept=yes
+    ///
+    /// Example: spawnbox run --inetd --policy echo
+    #[arg(long, help_heading = WHAT)]
+    pub(in crate::front) inetd: bool,
     #[command(flatten)]
     pub(in crate::front) what: What,
 }
