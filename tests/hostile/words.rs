@@ -82,7 +82,7 @@ fn no_limit_and_no_pause_asks_the_clock_that_can_be_set() {
         }
     }
     asks.sort();
-    // The first one compares the age of main.cf with the present, as Postfix does, once at its start; the next two write
-    // the time down for others.
+    // The first one compares the age of main.cf with the present, as Postfix does, once at its start; the next two
+    // write the time down for others.
     assert_eq!(asks, ["front/master/start.rs", "log/json.rs", "supervise/metrics/page.rs", "sys/clock.rs"]);
 }

@@ -65,8 +65,8 @@ impl Visitor {
     }
 }
 
-/// The process that connected, where the kernel tells: from Linux 6.5 on. Before, its number is all that there is, which
-/// is given to another only after all others were.
+/// The process that connected, where the kernel tells: from Linux 6.5 on. Before, its number is all that there is,
+/// which is given to another only after all others were.
 fn process(connection: &Exchange) -> nix::Result<Option<OwnedFd>> {
     match getsockopt(connection, sockopt::PeerPidfd) {
         Ok(process) => Ok(Some(process)),
