@@ -72,6 +72,7 @@ fn a_udp_port_that_is_not_granted_is_out_of_reach() {
 #[test]
 fn where_nothing_holds_connect_the_start_is_refused_in_the_words_of_check() {
     needs!(root);
+    needs!(landlock 4);
     let room = stage::room();
     let text = "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"nobody\"\nargv = [\"/bin/true\"]\n\
                 [syscalls]\nallow = [\"unix-client\"]\n";
