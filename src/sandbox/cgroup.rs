@@ -2,7 +2,7 @@
 //! Session cgroups: a locked directory for this supervisor, one below it for each session.
 //! Knows directories and files of cgroup2 only; never a policy, and a process id only to look for it.
 //! A directory that was killed is never used again: Linux 6.18 kills whatever is cloned into it later. Others may be:
-//! [`kept`].
+//! `kept`.
 
 use super::HostError;
 use crate::host::facts::Controller;
