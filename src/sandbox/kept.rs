@@ -6,8 +6,7 @@
 //! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`],
 //!   [`crate::plan::Plan::keeps_ipc`]): clients come over TCP, which carries no descriptor away, and no call makes what
 //!   could stay.
-//! * The first process of the session is dead, and reaped. The kernel ends and reaps all others of its PID namespace
-//!   before.
+//! * The first process of the session is dead. The kernel ends all others of its PID namespace before it says so.
 //! * Of a network, the kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts
 //!   each until it is freed, also one that is closed and still in flight in another one's queue. What is not empty at
 //!   once is given up.
@@ -35,7 +34,7 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// How many are known at most, free or in use; five descriptors each. With more sessions at once, the oldest take
+/// How many are known at most, free or in use; four descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
@@ -152,7 +151,7 @@ impl Stock {
         }
         let over: Vec<bool> = entries.iter().map(|entry| entry.any() == Some(true)).collect();
         for (over, (pidfd, kept)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
-            match over && process::is_reaped(pidfd.as_fd()) {
+            match over {
                 false => self.lent.push_back((pidfd, kept)),
                 true if kept.is_empty() => self.free.push_back((self.sessions, kept)),
                 true => {}

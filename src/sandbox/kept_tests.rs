@@ -80,27 +80,6 @@ fn one_is_used_again_once_its_session_is_dead() {
 }
 
 #[test]
-fn nobody_has_one_after_a_session_that_is_dead_and_still_counted() {
-    play(|mut scene| {
-        let ((), mut first, own) = scene.session(|| ());
-        let ((), mut second, _) = scene.session(|| ());
-        first.kill().unwrap();
-        let pid = rustix::process::Pid::from_child(&first);
-        let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
-        rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
-        let ((), mut third, other) = scene.session(|| ());
-        assert_ne!(own, other);
-        first.wait().unwrap();
-        let ((), mut fourth, again) = scene.session(|| ());
-        assert_eq!(own, again);
-        for child in [&mut second, &mut third, &mut fourth] {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    });
-}
-
-#[test]
 fn one_of_ipc_is_entered_with_its_network_and_used_again() {
     play(|mut scene| {
         let own = |scene: &Scene| identity(open(scene.proc.as_fd(), IPC).unwrap().as_fd()).unwrap();

@@ -200,11 +200,10 @@ impl Systemd {
     }
 
     fn send(&self, text: &str, listener: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-        let descriptors: Vec<BorrowedFd<'_>> = listener.into_iter().collect();
         let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut room);
-        if !descriptors.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        if listener.is_some() {
+            control.push(SendAncillaryMessage::ScmRights(listener.as_slice()));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         sendmsg_addr(&self.socket, &self.to, &[IoSlice::new(text.as_bytes())], &mut control, flags)

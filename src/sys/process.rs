@@ -251,13 +251,6 @@ fn enter(namespace: RawFd, kind: i32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Whether nothing is left of a process but its pidfd: pidfd_send_signal(2) without a signal.
-pub fn is_reaped(pidfd: BorrowedFd<'_>) -> bool {
-    // SAFETY: takes numbers only; no signal's information is given.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, 0, 0) };
-    checked(result) == Err(Errno::ESRCH)
-}
-
 /// Whether the peer of a socket is gone, by poll(2) without waiting.
 pub fn hung_up(socket: RawFd) -> Result<bool, Errno> {
     let mut entry = libc::pollfd { fd: socket, events: 0, revents: 0 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Control groups of sessions that are over, kept for later ones: to make one and to remove it costs a session more
-//! than anything else that the supervisor does for it. One is kept only where all of these are so:
+//! Control groups of sessions that are over, kept for later ones: to make one and to remove it costs calls on kernfs
+//! for each session. One is kept only where all of these are so:
 //!
 //! * Its plan says that nothing can be left in it ([`crate::plan::Plan::keeps_cgroups`]): no limit was written, the
 //!   session has ended with its PID namespace, and its user may write nothing here.

@@ -34,7 +34,6 @@ const LAUNCHER: &[Sysno] = &[
     Sysno::socketpair,
     Sysno::setns,
     Sysno::unshare,
-    Sysno::pidfd_send_signal,
     Sysno::wait4,
     Sysno::prctl,
     Sysno::seccomp,
