@@ -16,7 +16,7 @@
 //!                      plan::Plan ---> explain   printable, comparable
 //!                           v prepare            once a service, in its launcher
 //!                       Prepared                 programs, vectors, ruleset, template mount namespace
-//!                           v launch             one clone3 a session
+//!                           v launch             one clone a session
 //!                         line                   the child's steps, which are the plan's
 //!                           v hand over          the connection, down the cord
 //!                        Session ---> Outcome    tree dead, cgroup gone, one log line

@@ -124,6 +124,23 @@ fn a_killed_supervisor_takes_everything_along_without_a_pid_namespace() {
     ends_with_its_supervisor(scene("strict").set(namespaces), "mark-killed-no-pid");
 }
 
+/// Without clone3 the first process enters its control group by itself, before anything else.
+#[test]
+fn where_clone3_is_hidden_a_session_ends_with_its_control_group_all_the_same() {
+    needs!(root);
+    needs!(cgroup);
+    let hidden = scene("strict").failing("clone3=ENOSYS");
+    let (server, client, watched, cgroup) = with_limited_session(&hidden, "ignore , escape stopped", "mark-clone", 2);
+    let cgroup = cgroup.expect("a session has a cgroup");
+    assert!(cgroup.display().to_string().contains("spawnbox-"), "{}", cgroup.display());
+    let line = server.logs("outcome=time-limit");
+    assert!(watched.end_within(soon()), "still there long after: {line}");
+    assert_eq!(client.rest(), "");
+    host::eventually("the cgroup is removed", soon(), || !cgroup.exists());
+    let namespaces = "isolation.namespaces=[\"mount\", \"ipc\", \"uts\", \"cgroup\", \"user\"]";
+    ends_with_its_supervisor(scene("strict").failing("clone3=ENOSYS").set(namespaces), "mark-clone-no-pid");
+}
+
 #[test]
 fn the_next_start_removes_what_a_killed_supervisor_left() {
     needs!(root);

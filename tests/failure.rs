@@ -139,7 +139,6 @@ fn a_failure_costs_its_own_session_and_is_logged_with_its_step() {
 fn a_sandbox_that_cannot_be_made_is_refused_at_start() {
     needs!(root);
     let refused = |refusal: &str| scene("strict").failing(refusal).shell("echo never").listen_refused();
-    refused("clone3=EPERM").says("the system call clone3 cannot be used: Operation not permitted").exits(2);
     refused("unshare@0:0x10000000=ENOSPC").says("the user namespace cannot be made: No space left on device").exits(2);
     refused("landlock_create_ruleset=ENOSYS").says("this kernel has no Landlock").exits(2);
     refused("seccomp=EINVAL").says("system call filters cannot be used: Invalid argument").exits(2);

@@ -86,6 +86,14 @@ fn own_namespaces(scene: Scene) -> Vec<&'static str> {
         .collect()
 }
 
+#[test]
+fn where_clone3_is_hidden_the_namespaces_are_its_own_all_the_same() {
+    needs!(root);
+    let all = ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"];
+    assert_eq!(own_namespaces(scene("strict").failing("clone3=ENOSYS")), all);
+    assert_eq!(own_namespaces(scene("strict").failing("clone3=ENOSYS").unprivileged()), all);
+}
+
 fn namespaces() {
     assert_eq!(own_namespaces(scene("strict")), ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"]);
     assert_eq!(own_namespaces(scene("compatible")), ["mnt", "pid", "uts", "cgroup"]);

@@ -140,7 +140,7 @@ fn install_listener() -> Result<(), Errno> {
 }
 
 fn clone_and_wait() -> Result<(), Errno> {
-    match probe::clone_into(0)? {
+    match probe::clone3_quietly()? {
         Side::Child => process::exit(0),
         Side::Parent(child) => nix::sys::wait::waitpid(child, Some(nix::sys::wait::WaitPidFlag::__WALL)).map(drop),
     }

@@ -36,9 +36,6 @@ pub(super) fn kernel(facts: &Facts, off: &mut Vec<Off>) -> Result<(), Refusal> {
     if !kernel.may_work() {
         return Err(Refusal::new(Lack::Kernel { release: kernel.release.clone() }, &Origin::Default));
     }
-    if !facts.clone3.works() {
-        return Err(Refusal::new(Lack::Clone { trial: facts.clone3 }, &Origin::Default));
-    }
     off.extend(kernel.untested().map(|why| Off::new("untested kernel", why)));
     Ok(())
 }

@@ -19,6 +19,7 @@ mod kept;
 mod forward;
 mod reach;
 mod landlock;
+mod level;
 mod layers;
 mod limits;
 pub mod clients;

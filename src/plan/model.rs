@@ -10,7 +10,7 @@ use super::steps::Step;
 use crate::host::facts::{Controller, IdRange, Resource};
 use crate::policy::address::Address;
 pub use crate::policy::model::{
-    ClientNames, Device, Ends, HostName, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError,
+    ClientNames, Device, Ends, HostName, Level, Namespace, NetworkMode, Peer, Proc, Protocol, StandardError,
 };
 use crate::policy::{Filled, Origin};
 pub use filter::{Condition, Denial, Denials, Filter, Verdict};
@@ -42,6 +42,10 @@ pub struct Plan {
     pub command: Command,
     /// As whom.
     pub identity: Identity,
+    /// Which kind of sandbox that makes.
+    pub level: Level,
+    /// Which system call makes a session's first process.
+    pub clone: CloneCall,
     /// In which namespaces.
     pub namespaces: BTreeSet<Namespace>,
     /// Which name of the host it sees; that of its UTS namespace.
@@ -104,6 +108,16 @@ pub struct Plan {
     pub origins: BTreeMap<&'static str, Origin>,
     /// Layers that are off or weaker than they could be, each with its reason.
     pub off: Vec<Off>,
+}
+
+/// Which system call makes a session's first process. What comes of both is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloneCall {
+    /// clone3(2), which puts it into its control group as well.
+    Clone3,
+    /// clone(2), and the process enters its control group before anything else: container engines and units of systemd
+    /// hide clone3, into whose arguments no filter can look.
+    Clone,
 }
 
 /// Where a service listens itself.

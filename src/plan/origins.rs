@@ -77,6 +77,7 @@ fn limits(request: &Request, policy: &Policy, origins: &mut Origins) {
 
 fn isolation(policy: &Policy, origins: &mut Origins) {
     let isolation = &policy.isolation;
+    put(origins, "isolation.level", isolation.level.as_ref());
     put(origins, "isolation.namespaces", isolation.namespaces.as_ref());
     put(origins, "isolation.init", isolation.init.as_ref());
     put(origins, "isolation.landlock", isolation.landlock.as_ref());

@@ -76,7 +76,7 @@ impl Refusal {
             Reason::Lack(
                 Lack::Kernel { .. }
                 | Lack::Namespace { .. }
-                | Lack::Clone { .. }
+                | Lack::Level { .. }
                 | Lack::NoLandlock
                 | Lack::Ports { .. }
                 | Lack::Unrestricted { .. }

@@ -3,11 +3,13 @@
 //! What is absent is read as the strictest value; what a host lacks is refused or stands in `off`, never skipped.
 
 use super::layers::First;
-use super::model::{Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError};
+use super::model::{
+    CloneCall, Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError,
+};
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::Request;
 use super::{
-    calls, clients, command, files, forward, identity, landlock, layers, limits, listen, network, order, origins,
+    calls, clients, command, files, forward, identity, landlock, layers, level, limits, listen, network, order, origins,
 };
 use crate::host::Facts;
 use crate::host::facts::Trial;
@@ -36,6 +38,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let chosen = identity::resolve(request, policy, facts)?;
     let command = command::resolve(request, policy)?;
     layers::kernel(facts, &mut off)?;
+    let level = level::resolve(isolation, facts)?;
     let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
     let hostname = layers::hostname(isolation, &namespaces, facts, &mut off)?;
     let first = layers::first(isolation);
@@ -74,6 +77,8 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         concurrency,
         spares: limits::spares(request, policy, concurrency),
         identity: chosen.identity,
+        level,
+        clone: if facts.clone3.works() { CloneCall::Clone3 } else { CloneCall::Clone },
         namespaces,
         hostname,
         network: grants.mode,

@@ -141,6 +141,7 @@ fn syscalls(below: Syscalls, above: Syscalls) -> Syscalls {
 // The set of namespaces is one value too: a policy that leaves one out switches it off by name.
 fn isolation(below: Isolation, above: Isolation) -> Isolation {
     Isolation {
+        level: above.level.or(below.level),
         namespaces: above.namespaces.or(below.namespaces),
         init: above.init.or(below.init),
         hostname: above.hostname.or(below.hostname),

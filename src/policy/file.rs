@@ -113,6 +113,7 @@ tables! {
     }
     /// `[isolation]`
     Isolation {
+        level: Spanned<String>,
         namespaces: Spanned<List<String>>,
         init: Spanned<bool>,
         hostname: Spanned<String>,

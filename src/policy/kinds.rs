@@ -59,6 +59,15 @@ pub enum OnDeny {
     ReportAll,
 }
 
+/// What kind of sandbox is made: what of a host it takes, and so what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Namespaces are made by whoever starts spawnbox, inside a user namespace of its own; the command is that user.
+    Userns,
+    /// They are made by root, and the command is another user.
+    Full,
+}
+
 /// Whether a layer is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {

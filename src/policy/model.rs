@@ -5,7 +5,7 @@
 use super::address::Address;
 pub use super::clients::{Clients, Frequency, Who};
 pub use super::kinds::{
-    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
 };
 use super::origin::{Origin, Sourced};
 use super::source::Source;
@@ -241,6 +241,8 @@ pub struct Limits {
 /// `[isolation]`: the layers, each of which a policy can switch off by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Isolation {
+    /// The least kind of sandbox that will do.
+    pub level: Option<Sourced<Level>>,
     /// The namespaces that are the session's own.
     pub namespaces: Option<Sourced<BTreeSet<Namespace>>>,
     /// Whether a reaper of ours is PID 1, or the command itself.

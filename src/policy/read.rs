@@ -277,6 +277,7 @@ fn open_files(count: i64) -> Result<u64, String> {
 
 fn isolation(check: &mut Check<'_>, written: file::Isolation) -> Isolation {
     Isolation {
+        level: check.word("level", written.level),
         namespaces: check.word_set("namespaces", written.namespaces),
         init: check.plain(written.init),
         hostname: check.word("hostname", written.hostname),

@@ -8,7 +8,7 @@ use super::file::{
     User,
 };
 use super::model::{
-    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
 };
 use super::words::Word;
 use serde_json::{Map, Value, json};
@@ -166,6 +166,7 @@ fn schema() -> Value {
     one(&mut schema, ["files", "proc"], words::<Proc>());
     one(&mut schema, ["network", "mode"], words::<NetworkMode>());
     one(&mut schema, ["syscalls", "on-deny"], words::<OnDeny>());
+    one(&mut schema, ["isolation", "level"], words::<Level>());
     one(&mut schema, ["isolation", "hostname"], words::<HostName>());
     one(&mut schema, ["isolation", "landlock"], words::<Layer>());
     one(&mut schema, ["isolation", "seccomp"], words::<Layer>());

@@ -3,7 +3,7 @@
 //! A table for each kind: reading, "did you mean" and printing all use the same one.
 
 use super::model::{
-    ClientNames, Device, Ends, HostName, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
 };
 use nix::sys::signal::Signal;
 
@@ -41,6 +41,7 @@ words! {
     Proc { "none" = None, "subset" = Subset, "full" = Full }
     NetworkMode { "none" = None, "loopback" = Loopback, "host" = Host }
     OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report, "report-all" = ReportAll }
+    Level { "full" = Full, "userns" = Userns }
     Layer { "required" = Required, "off" = Off }
     Ends { "command" = Command, "tree" = Tree }
     ClientNames { "tcpserver" = Tcpserver, "xinetd" = Xinetd, "systemd" = Systemd }
@@ -102,6 +103,7 @@ mod tests {
         check::<Proc>(&["none", "subset", "full"]);
         check::<NetworkMode>(&["none", "loopback", "host"]);
         check::<OnDeny>(&["errno", "kill", "report", "report-all"]);
+        check::<Level>(&["full", "userns"]);
         check::<Layer>(&["required", "off"]);
         check::<Ends>(&["command", "tree"]);
         check::<ClientNames>(&["tcpserver", "xinetd", "systemd"]);

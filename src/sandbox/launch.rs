@@ -3,11 +3,11 @@
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
 use super::kept::{Kept, Kinds, Stock};
-use super::line::Purpose;
+use super::line::{Joins, Purpose};
 use super::prepare::{LaunchersPart, Prepared};
 use super::{HostError, filter, line, template, wire, witness};
 use crate::host::facts::Resource;
-use crate::plan::model::{HostName, Namespace};
+use crate::plan::model::{CloneCall, HostName, Namespace};
 use crate::plan::steps::Place;
 use crate::plan::{Plan, Step};
 use crate::sys::process::{self, Side};
@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const REST: Duration = Duration::from_secs(60);
 /// The fewest descriptors that a launcher may have open and keep namespaces.
 const ROOM: u64 = 256;
+/// As clone(2) and unshare(2) take it.
+const CGROUP_NAMESPACE: u64 = libc::CLONE_NEWCGROUP as u64;
 /// How often an answer is tried: together less than the silence that a supervisor bears.
 const ATTEMPTS: u32 = 300;
 
@@ -235,11 +237,20 @@ fn clone(
         Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
-    // The child is where we are. Else it gets its own by the clone.
-    match process::clone_sibling(prepared.namespaces & !kept.made_before(), cgroup.map(AsFd::as_fd))? {
+    // Where there is one already, the child is where we are. Else it gets its own by the clone.
+    let namespaces = prepared.namespaces & !kept.made_before();
+    let (made, joins) = match (prepared.clone, cgroup) {
+        (CloneCall::Clone3, into) => (process::clone_sibling(namespaces, into.map(AsFd::as_fd))?, None),
+        (CloneCall::Clone, None) => (process::clone_sibling_as_before(namespaces)?, None),
+        (CloneCall::Clone, Some(into)) => {
+            let joins = Joins { into: into.as_raw_fd(), namespace: namespaces & CGROUP_NAMESPACE };
+            (process::clone_sibling_as_before(namespaces & !CGROUP_NAMESPACE)?, Some(joins))
+        }
+    };
+    match made {
         Side::Child => {
             let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
-            line::run(prepared, cord.as_raw_fd(), kill, purpose)
+            line::run(prepared, cord.as_raw_fd(), kill, joins, purpose)
         }
         Side::Parent(made) => Ok(made),
     }

@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use prove::Progress;
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -70,14 +71,33 @@ pub enum Purpose {
     SelfTest,
 }
 
+/// What clone3(2) would have done with the clone: a control group, and the namespace of it that comes after.
+pub(super) struct Joins {
+    /// Its directory.
+    pub(super) into: RawFd,
+    /// `CLONE_NEWCGROUP`, or nothing.
+    pub(super) namespace: u64,
+}
+
 /// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
-pub(super) fn run(prepared: &mut Prepared, cord: RawFd, kill: Option<RawFd>, purpose: Purpose) -> ! {
+pub(super) fn run(
+    prepared: &mut Prepared,
+    cord: RawFd,
+    kill: Option<RawFd>,
+    joins: Option<Joins>,
+    purpose: Purpose,
+) -> ! {
     AFTER_CLONE.store(true, Ordering::Relaxed);
     let test = match purpose {
         Purpose::Session | Purpose::Spare => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, purpose, test }.go_on()
+    let mut line =
+        Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, purpose, test };
+    if let Some(Err(errno)) = joins.map(join) {
+        line.fail(SetupError { step: Step::Clone, index: 0, errno });
+    }
+    line.go_on()
 }
 
 impl Line<'_> {
@@ -96,7 +116,7 @@ impl Line<'_> {
 
     fn take(&mut self, step: Step) -> Result<(), Refused> {
         match step {
-            // Taken by the launcher, which makes this process.
+            // Taken by the launcher, which makes this process; what is left of it was done before.
             Step::Clone => Ok(()),
             Step::Keyring => first(sys::lock::join_session_keyring()),
             Step::Loopback => first(raise_loopback()),
@@ -364,6 +384,16 @@ fn each<T>(items: impl Iterator<Item = T>, mut act: impl FnMut(T) -> Result<(), 
         act(item).map_err(|errno| (index as u16, errno))?;
     }
     Ok(())
+}
+
+/// Enters its control group. The namespace comes after: it begins where its first process is, see cgroup_namespaces(7).
+fn join(Joins { into, namespace }: Joins) -> Result<(), Errno> {
+    let directory = sys::process::fixed(into);
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let processes = rustix::fs::openat(directory, c"cgroup.procs", flags, Mode::empty()).map_err(sys::errno)?;
+    // It stands for whoever writes it.
+    rustix::io::write(&processes, b"0").map_err(sys::errno)?;
+    if namespace == 0 { Ok(()) } else { sys::mount::unshare(libc::CLONE_NEWCGROUP) }
 }
 
 fn mount(mount: &Mount) -> Result<(), Errno> {

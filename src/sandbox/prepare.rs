@@ -8,7 +8,7 @@ use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{self, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
+use crate::plan::model::{self, CloneCall, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
 use crate::plan::request::Front;
 use crate::plan::sought::Shown;
 use crate::plan::steps::Place;
@@ -27,7 +27,9 @@ use std::path::PathBuf;
 pub(super) struct Prepared {
     /// The steps after the clone, in order.
     pub(super) steps: Vec<Step>,
-    /// Flags for clone3.
+    /// What makes the first process.
+    pub(super) clone: CloneCall,
+    /// Flags for it.
     pub(super) namespaces: u64,
     /// The host's /proc, for what must be written there.
     pub(super) proc: OwnedFd,
@@ -172,6 +174,7 @@ impl Prepared {
         let witness = Witness::new(plan, &proc, host_root, &own.scratch)?;
         Ok(Prepared {
             steps,
+            clone: plan.clone,
             namespaces: clone_flags(plan),
             proc,
             proc_mount: proc_mount(plan),

@@ -97,8 +97,7 @@ fn make(
     let (pid, pidfd) = first(plan, launcher, deadline)?;
     let mut proofs: Proofs =
         proofs::needed(plan, cgroup.is_some()).into_iter().map(|item| (item, Some(Doubt::Missing))).collect();
-    let heard =
-        look_from_outside(cgroup.as_ref(), pid, &mut proofs).and_then(|()| hear(plan, &cord, &mut proofs, deadline));
+    let heard = hear(plan, &cord, (cgroup.as_ref(), pid), &mut proofs, deadline);
     drop(cord);
     // The connection is held until then, so that the command is alive when the supervisor lets go of its reaper.
     let held = plan.init.then_some(connection);
@@ -140,7 +139,8 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Deadline) -> Result<(Pid, O
 }
 
 /// A kernel or a constant that does not do what we asked would leave the sandbox outside of its cgroup, where no kill
-/// reaches it. A process that has ended is in no list either: [`hear`] knows which of the two it was.
+/// reaches it. Asked once it has said everything, while it lives: a process that has ended is in no list either, and
+/// one that was made by clone(2) enters its cgroup by itself.
 fn look_from_outside(cgroup: Option<&Cgroup>, pid: Pid, proofs: &mut Proofs) -> Result<(), HostError> {
     let Some(cgroup) = cgroup else { return Ok(()) };
     if cgroup.holds(pid).map_err(|errno| failed(errno_text(errno)))? {
@@ -157,7 +157,13 @@ fn settle(proofs: &mut Proofs, proof: Proof, holds: bool) {
 }
 
 /// Takes what the child says until it has said everything.
-fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Deadline) -> Result<(), HostError> {
+fn hear(
+    plan: &Plan,
+    cord: &Cord,
+    (cgroup, pid): (Option<&Cgroup>, Pid),
+    proofs: &mut Proofs,
+    deadline: Deadline,
+) -> Result<(), HostError> {
     let is_owed = |(item, doubt): (&Item, &Option<Doubt>)| {
         item.proof.station() != Station::Outside && *doubt == Some(Doubt::Missing)
     };
@@ -187,6 +193,7 @@ fn hear(plan: &Plan, cord: &Cord, proofs: &mut Proofs, deadline: Deadline) -> Re
             None => await_input(cord.as_fd(), deadline)?,
         }
     }
+    look_from_outside(cgroup, pid, proofs)?;
     // The child is there and has said everything; these are others' to see, and nobody has.
     for proof in [Proof::ControlGroup, Proof::Heard] {
         if let Some(doubt @ Some(Doubt::Missing)) = proofs.get_mut(&Item { proof, index: 0 }) {

@@ -67,6 +67,23 @@ pub fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<
     }
 }
 
+/// The same by clone(2), for whoever has no clone3(2): into no cgroup.
+pub fn clone_sibling_as_before(namespaces: u64) -> Result<Side<(Pid, OwnedFd)>, Errno> {
+    let mut pidfd: RawFd = -1;
+    let flags = namespaces | libc::CLONE_PARENT as u64 | libc::CLONE_PIDFD as u64;
+    // SAFETY: no CLONE_VM and no stack: the child has a copy of this memory, as after fork. The pidfd goes where
+    // clone(2) of this architecture has its third argument.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0, 0) };
+    match checked(result)? {
+        0 => Ok(Side::Child),
+        pid => {
+            // SAFETY: the kernel has just put this descriptor there for us.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent((Pid::from_raw(pid as i32), pidfd)))
+        }
+    }
+}
+
 /// clone(2) as fork does it, but without libc's handlers, which take locks and may allocate.
 pub fn clone_child() -> Result<Side<Pid>, Errno> {
     clone_as_fork(libc::SIGCHLD)

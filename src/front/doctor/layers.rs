@@ -6,6 +6,8 @@ use super::{Finding, State, fixes};
 use crate::host::Causes;
 use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
 use crate::plan::AUDIT_ABI;
+use crate::policy::model::Level;
+use crate::policy::words::Word;
 use nix::libc;
 use std::collections::BTreeSet;
 
@@ -23,6 +25,7 @@ const LANDLOCK: [(u32, &str, Option<&str>); 7] = [
 /// Every layer, in the order in which a sandbox is explained.
 pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
     vec![
+        level(facts),
         kernel(facts),
         namespaces(facts, causes),
         landlock(facts, causes),
@@ -39,6 +42,22 @@ pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
 pub(super) fn who(facts: &Facts) -> String {
     let user = if facts.rootless() { format!("user id {}", facts.uid) } else { "root".to_string() };
     format!("Linux {} as {user}", facts.kernel.release)
+}
+
+/// What may stand in `isolation.level`, and what each stronger one takes; the layers say how to mend that.
+fn level(facts: &Facts) -> Finding {
+    let needs = |level: &Level| format!("{} needs: {}", level.word(), level.lacks(facts).join(", "));
+    let above = |given: Option<Level>| Level::ALL.into_iter().filter(move |level| Some(*level) > given).collect();
+    let given = Level::of(facts);
+    let stronger: Vec<Level> = above(given);
+    let finding = match given {
+        Some(level) => {
+            let state = if stronger.is_empty() { State::Good } else { State::Less };
+            Finding::new("level", state, format!("{}: {}", level.word(), level.words()))
+        }
+        None => Finding::new("level", State::Lacking, "none that a policy can name"),
+    };
+    stronger.iter().rev().map(needs).fold(finding, Finding::note)
 }
 
 fn kernel(facts: &Facts) -> Finding {
@@ -58,10 +77,6 @@ fn namespaces(facts: &Facts, causes: &Causes) -> Finding {
     let tried = |namespace: &Namespace| facts.namespaces.get(namespace).copied().unwrap_or(Trial::Refused(0));
     let (works, refused): (Vec<_>, Vec<_>) = Namespace::ALL.into_iter().partition(|one| tried(one).works());
     let names = |some: &[Namespace]| some.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
-    if !facts.clone3.works() {
-        let what = format!("clone3, with which every session begins, cannot be used: {}", facts.clone3);
-        return Finding::new("namespaces", State::Lacking, what).fix(fixes::surroundings(causes));
-    }
     if refused.is_empty() && !facts.hostname.works() {
         let what = format!("the host's name cannot be hidden: {}", facts.hostname);
         return Finding::new("namespaces", State::Lacking, what).fix(fixes::surroundings(causes));

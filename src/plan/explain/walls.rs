@@ -8,6 +8,7 @@ use super::sight::size;
 use super::{origin, written};
 use crate::host::facts::{Facts, Resource};
 use crate::policy::Origin;
+use crate::policy::words::Word;
 
 type Pair<'a> = (String, String, Option<&'a Origin>);
 
@@ -104,6 +105,8 @@ fn resource_text(resource: Resource, value: u64) -> Option<(String, &'static str
 /// The walls that stand.
 pub(super) fn layers(plan: &Plan, page: &mut Page) {
     let mut pairs: Vec<Pair<'_>> = Vec::new();
+    let level = format!("{}: {}", plan.level.word(), plan.level.words());
+    pairs.push(("level".to_string(), level, origin(plan, "isolation.level")));
     let names: Vec<&str> =
         Namespace::ALL.into_iter().filter(|one| plan.namespaces.contains(one)).map(Namespace::name).collect();
     let names = if names.is_empty() { "none of its own".to_string() } else { names.join(" ") };

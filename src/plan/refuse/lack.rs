@@ -26,11 +26,15 @@ pub enum Lack {
         /// What came of trying.
         trial: Trial,
     },
-    /// clone3(2), with which every session begins.
-    #[error("the system call clone3 cannot be used: {}", .trial)]
-    Clone {
-        /// What came of trying.
-        trial: Trial,
+    /// A kind of sandbox that is more than this host gives.
+    #[error("isolation.level = \"{wanted}\" cannot be had here, which needs: {lacks}")]
+    Level {
+        /// The level that is asked for.
+        wanted: &'static str,
+        /// The one that there is.
+        given: &'static str,
+        /// What is missing.
+        lacks: String,
     },
     /// The kernel has no Landlock, or it is switched off.
     #[error("this kernel has no Landlock")]
@@ -177,8 +181,7 @@ impl Lack {
         format!("{drop_in}{}", self.own_way_out(front))
     }
 
-    /// Whether a hardened unit shows itself in this way: by SIGSYS, by EPERM, and, since systemd cannot look into
-    /// clone3's arguments, by ENOSYS there; its /proc/sys is hidden or read-only.
+    /// Whether a hardened unit shows itself in this way: by SIGSYS, by EPERM; its /proc/sys is hidden or read-only.
     fn is_like_a_unit(&self) -> bool {
         let one_of = |trial: Trial, errnos: &[Errno]| match trial {
             Trial::Works => false,
@@ -189,9 +192,9 @@ impl Lack {
             Lack::Namespace { trial, .. } | Lack::Seccomp { trial } | Lack::HostName { trial } => {
                 one_of(*trial, &[Errno::EPERM])
             }
-            Lack::Clone { trial } => one_of(*trial, &[Errno::EPERM, Errno::ENOSYS]),
             Lack::Setting { trial, .. } => one_of(*trial, &[Errno::EPERM, Errno::ENOENT, Errno::EROFS]),
             Lack::Kernel { .. }
+            | Lack::Level { .. }
             | Lack::NoLandlock
             | Lack::Ports { .. }
             | Lack::Unrestricted { .. }
@@ -211,9 +214,10 @@ impl Lack {
                     .to_string()
             }
             Lack::Namespace { namespace, trial } => namespace_way_out(*namespace, *trial),
-            Lack::Clone { .. } | Lack::Seccomp { .. } => {
-                "a container engine's or unit's filter withholds it: allow it there".to_string()
+            Lack::Level { given, .. } => {
+                format!("mend that, or accept less by name: isolation.level = \"{given}\"")
             }
+            Lack::Seccomp { .. } => "a container engine's or unit's filter withholds it: allow it there".to_string(),
             Lack::NoLandlock => {
                 "boot with landlock in lsm=, or switch it off by name: isolation.landlock = \"off\"".to_string()
             }

@@ -69,11 +69,9 @@ fn namespaces_that_cannot_be_made() {
 /// As under Debian 13's own postfix.service, where every one of these was met.
 #[test]
 fn what_a_hardened_unit_withholds_under_master() {
-    let refusing_clone = Facts { clone3: Trial::Refused(Errno::ENOSYS as i32), ..root_on_618() };
     let hidden_sysctl = Facts { ns_last_pid: Trial::Refused(Errno::ENOENT as i32), ..root_on_618() };
     let refused_errno = Trial::Refused(Errno::EPERM as i32);
     let table = [
-        (refusing_clone, "the system call clone3 cannot be used", true),
         (refusing(Namespace::Mount, refused_errno), "the mount namespace cannot be made", true),
         (refusing(Namespace::Mount, Trial::Killed), "the mount namespace cannot be made", true),
         (hidden_sysctl, "isolation.unique-pid cannot be enforced", true),
@@ -122,9 +120,15 @@ fn layers_that_the_kernel_does_not_have() {
     let line =
         format!("system call filters cannot be used: a filter kills the process that tries (SIGSYS); {withheld}");
     assert_eq!(refused(&listen(SH), &strict(), &facts), line);
-    let facts = Facts { clone3: Trial::Refused(Errno::ENOSYS as i32), ..root_on_618() };
-    let line = format!("the system call clone3 cannot be used: Function not implemented; {withheld}");
-    assert_eq!(refused(&listen(SH), &strict(), &facts), line);
+}
+
+#[test]
+fn where_clone3_is_hidden_the_older_call_makes_the_same_sandbox() {
+    for trial in [Trial::Refused(Errno::ENOSYS as i32), Trial::Refused(Errno::EPERM as i32), Trial::Killed] {
+        let plan = planned(&listen(SH), &strict(), &Facts { clone3: trial, ..root_on_618() });
+        let usual = planned(&listen(SH), &strict(), &root_on_618());
+        assert_eq!(plan, crate::plan::Plan { clone: crate::plan::model::CloneCall::Clone, ..usual });
+    }
 }
 
 #[test]
