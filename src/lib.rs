@@ -66,17 +66,18 @@
 //!
 //! * **The policy's author** decides what a command gets. The file and every directory on its way must belong to root
 //!   or the caller and be writable by no one else; it is opened once.
-//! * **The supervisor** keeps the rights it was started with, because it makes cgroups, kills sessions and accepts
-//!   connections. It parses no byte of a client or of a command, but the header of a proxy that the policy trusts:
-//!   records of a fixed form come up a cord, and one that no child of ours writes is logged and ends its session. Over
-//!   its control socket root and its own user may look and give orders, and the socket's group look, one bounded line
-//!   at a time; where it is told to answer for metrics, whoever can connect there may send one bounded request of HTTP,
-//!   and changes nothing. What a command writes to standard error is a client's, or, where the policy says so, quoted
-//!   in the log and not looked at otherwise; so is the path of a call that was denied.
-//! * **The launcher** of a service has the same rights and prepared objects: no listener, no connection, no other
-//!   service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session that is in one. It
-//!   is under the part of its sessions' filter that they inherit. It answers requests of its supervisor, and reads
-//!   nothing else but the kernel's count of sockets. It may be stopped or killed: its service is remade, nobody waits.
+//! * **The supervisor** keeps of root's rights those that it uses ([`plan::capabilities`]), because it makes cgroups,
+//!   kills sessions and accepts connections. It parses no byte of a client or of a command, but the header of a proxy
+//!   that the policy trusts: records of a fixed form come up a cord, and one that no child of ours writes is logged and
+//!   ends its session. Over its control socket root and its own user may look and give orders, and the socket's group
+//!   look, one bounded line at a time; where it is told to answer for metrics, whoever can connect there may send one
+//!   bounded request of HTTP, and changes nothing. What a command writes to standard error is a client's, or, where the
+//!   policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied.
+//! * **The launcher** of a service has those of these rights that its plan takes, and prepared objects: no listener, no
+//!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session
+//!   that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
+//!   supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or killed: its service is
+//!   remade, nobody waits.
 //! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
 //!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
 //!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;

@@ -151,7 +151,7 @@ fn a_sandbox_that_cannot_be_made_is_refused_at_start() {
 #[test]
 fn a_step_that_is_taken_once_for_all_sessions_is_refused_at_start() {
     needs!(root);
-    let refused = scene("compatible").failing("prctl@0:24=EPERM").shell("echo never").listen_refused();
+    let refused = scene("compatible").failing("prctl@0:24@1:7=EPERM").shell("echo never").listen_refused();
     refused.says("cannot drop a capability for good: Operation not permitted").exits(1);
 }
 

@@ -51,6 +51,7 @@ mod proxy;
 mod told;
 mod spares;
 mod death;
+mod confined;
 mod postfix;
 mod compat;
 mod install;

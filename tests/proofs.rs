@@ -2,7 +2,7 @@
 //! The self-test: where something answers a system call without doing it, every step succeeds and nothing is in force.
 //! Each layer is made so in turn, from outside, and no client is accepted and no command run.
 
-use crate::scene::{Scene, scene};
+use crate::scene::{Scene, host, patience, scene};
 
 /// Both fronts refuse, and say what is true instead of what should be.
 fn caught(scene: &Scene, lie: &str, words: &str) {
@@ -75,17 +75,30 @@ fn rights_that_stay_are_caught_by_the_step_itself() {
     needs!(root);
     needs!(cgroup);
     let strict = scene("strict");
-    caught(&strict, "capset", "cannot give up every right (read back): Operation not permitted");
+    // The supervisor's own comes first.
+    caught(&strict, "capset", "cannot give up the rights that are not needed: Operation not permitted");
+    caught(&strict, "session:capset", "cannot give up every right (read back): Operation not permitted");
     caught(&strict, "pivot_root umount2", "cannot add /.scratch to the Landlock ruleset: ");
     let mounts = "cannot make a mount namespace: the kernel, or a filter around spawnbox, answered unshare without";
     caught(&strict, "unshare@0:0x20000", mounts);
-    // The kernel asks for it itself.
-    caught(&strict, "session:prctl@0:38", "cannot enforce the Landlock ruleset: Operation not permitted");
     caught(
         &scene("compatible"),
         "session:setresuid",
         "cannot give up every right (read back): Operation not permitted",
     );
+}
+
+#[test]
+fn a_session_has_no_new_privileges_whatever_is_answered_to_its_own_step() {
+    needs!(root);
+    // The supervisor has given them up before the first launcher, and whatever it makes inherits that.
+    let server = scene("strict").failing("session:prctl@0:38=done").shell("read line; echo $line").listen();
+    let client = server.connect();
+    host::eventually("the session has a process", patience(), || host::tree(server.pid()).len() > 3);
+    for pid in host::tree(server.pid()) {
+        assert_eq!(host::status_of(pid, "NoNewPrivs").as_deref(), Some("1"), "{}", host::command_line(pid));
+    }
+    assert_eq!(client.send(b"served\n").rest(), "served\n");
 }
 
 #[test]

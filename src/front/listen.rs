@@ -6,8 +6,8 @@ use super::check::say_what_is_missing;
 use super::cli::{Listen, What};
 use super::output::print;
 use crate::host::Facts;
-use crate::plan::Plan;
 use crate::plan::request::{Front, Transport};
+use crate::plan::{Capabilities, Plan};
 use crate::policy::Mistake;
 use crate::policy::address::Address;
 use crate::supervise::{Door, Inherited, OnSignal, Plain, Supervisor, Systemd};
@@ -45,7 +45,8 @@ pub(super) fn serve(
 ) -> Result<(), Failure> {
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
-    let mut supervisor = Supervisor::new(OnSignal::Drain, &facts.cgroup).map_err(Failure::Host)?;
+    let mut supervisor =
+        Supervisor::new(OnSignal::Drain, &facts.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
     options.seeing.open(&mut supervisor, None)?;

@@ -4,7 +4,7 @@
 
 use super::super::cli::Cli;
 use super::*;
-use crate::plan::calls;
+use crate::plan::{calls, capabilities};
 use crate::policy::model::{
     ClientNames, Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
 };
@@ -94,6 +94,14 @@ fn every_parameter_of_main_cf_is_in_the_manual() {
     for suffix in suffixes {
         assert_has(SPAWNBOX, "Cm", suffix);
     }
+}
+
+#[test]
+fn every_right_that_is_kept_is_in_the_manual_and_no_other() {
+    let items = SPAWNBOX.lines().filter_map(|line| line.strip_prefix(".It Cm CAP_"));
+    let names = items.flat_map(|line| line.split(" , CAP_").map(|name| format!("CAP_{name}")));
+    let used: BTreeSet<String> = capabilities::USES.iter().map(|(capability, _, _)| capability.to_string()).collect();
+    assert_eq!(names.collect::<BTreeSet<_>>(), used);
 }
 
 #[test]

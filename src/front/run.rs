@@ -7,7 +7,7 @@ use super::cli::Run;
 use super::given::Given;
 use crate::host::Facts;
 use crate::plan::request::Front;
-use crate::plan::{Plan, Step};
+use crate::plan::{Capabilities, Plan, Step};
 use crate::supervise::connection::is_socket;
 use crate::supervise::{Advice, Client, Door, Ended, Limit, OnSignal, Outcome, Supervisor};
 use nix::errno::Errno;
@@ -91,7 +91,8 @@ pub(super) fn serve(
     (connection, client): (Vec<OwnedFd>, Client),
     door: &mut dyn Door,
 ) -> Result<(), Failure> {
-    let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup).map_err(Failure::Host)?;
+    let rights = Capabilities::of_supervisor(&plan);
+    let mut supervisor = Supervisor::new(OnSignal::Stop, &facts.cgroup, rights).map_err(Failure::Host)?;
     let service = supervisor.add(plan, Vec::new()).map_err(Failure::Host)?;
     supervisor.begin(service, connection, client);
     supervisor.run(door).map_err(Failure::Host)

@@ -7,8 +7,8 @@ use super::arrange::{Arrangement, Failure};
 use super::check::say_what_is_missing;
 use super::cli::{Serve, What};
 use crate::host::{HostError, Machine};
-use crate::plan::Plan;
 use crate::plan::request::Front;
+use crate::plan::{Capabilities, Plan};
 use crate::policy::address::Address;
 use crate::policy::load::operators;
 use crate::policy::{InputError, Mistake};
@@ -74,7 +74,8 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
         Machine::observe().and_then(|machine| machine.facts(&Default::default(), &[])).map_err(Failure::Host)?;
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
-    let mut supervisor = Supervisor::new(OnSignal::Serve, &place.cgroup).map_err(Failure::Host)?;
+    let mut supervisor =
+        Supervisor::new(OnSignal::Serve, &place.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
     options.seeing.open(&mut supervisor, Some(Path::new(DEFAULT)))?;

@@ -25,6 +25,7 @@ mod limits;
 pub mod clients;
 pub mod listen;
 mod order;
+pub mod capabilities;
 mod origins;
 mod traced;
 pub mod refuse;
@@ -41,6 +42,7 @@ pub(crate) mod laws;
 #[cfg(test)]
 mod tests;
 
+pub use capabilities::Capabilities;
 pub use landlock::AUDIT_ABI;
 pub use model::Plan;
 pub use network::{TCP_ABI, UDP_ABI};

@@ -2,6 +2,7 @@
 //! The launcher's own side: a process that prepares the service's objects, then makes one child for each request.
 //! Holds no connection, no listener and no other service's descriptor. Ends when the supervisor lets go.
 
+use super::confine::limit_capabilities;
 use super::kept::{Kept, Kinds, Stock};
 use super::line::{Joins, Purpose};
 use super::prepare::{LaunchersPart, Prepared};
@@ -9,7 +10,7 @@ use super::{HostError, filter, line, template, wire, witness};
 use crate::host::facts::Resource;
 use crate::plan::model::{CloneCall, HostName, Namespace};
 use crate::plan::steps::Place;
-use crate::plan::{Plan, Step};
+use crate::plan::{Capabilities, Plan, Step};
 use crate::sys::process::{self, Side};
 use crate::sys::{self, lock, signal, socket};
 use nix::errno::Errno;
@@ -92,6 +93,7 @@ fn prepare(plan: &Plan) -> Result<(Prepared, Option<Stock>), HostError> {
     if !plan.identity.change && plan.namespaces.contains(&Namespace::User) {
         own_user_namespace(plan)?;
     }
+    limit_capabilities(Capabilities::of_launcher(plan))?;
     if plan.hostname == HostName::Hidden {
         hide_hostname()?;
     }

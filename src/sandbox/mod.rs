@@ -4,6 +4,7 @@
 
 pub mod launcher;
 mod wire;
+mod confine;
 mod launch;
 mod template;
 mod ruleset;
@@ -26,6 +27,7 @@ pub(crate) mod laws;
 
 pub use crate::host::HostError;
 pub use cgroup::{Cgroup, Slice};
+pub use confine::confine;
 pub use cord::{Cord, Message};
 pub use denied::Denied;
 pub use launcher::{Launcher, Reply};

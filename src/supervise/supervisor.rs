@@ -23,8 +23,8 @@ use super::visits::Visits;
 use super::watch::{Timer, Token, Watch};
 use crate::host::{errno_text, facts};
 use crate::plan::model::Ends;
-use crate::plan::{Plan, UNTOLD};
-use crate::sandbox::{HostError, Slice};
+use crate::plan::{Capabilities, Plan, UNTOLD};
+use crate::sandbox::{HostError, Slice, confine};
 use crate::sys::signal::{Disposition, set_disposition};
 use nix::errno::Errno;
 use nix::libc;
@@ -99,10 +99,12 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor without services. Signals are blocked from here on where it takes them itself, so that launchers
-    /// and reapers do not die of a terminal's SIGINT; sessions get an empty mask.
-    pub fn new(on_signal: OnSignal, place: &facts::Cgroup) -> Result<Supervisor, HostError> {
+    /// A supervisor without services; this process has these rights from here on and no others. Signals are blocked where
+    /// it takes them itself, so that launchers and reapers do not die of a terminal's SIGINT; sessions get an empty mask.
+    pub fn new(on_signal: OnSignal, place: &facts::Cgroup, rights: Capabilities) -> Result<Supervisor, HostError> {
         let failed = |errno| HostError::new("set up the event loop", errno);
+        // Before the first launcher: one that is made later has no others either.
+        confine(rights)?;
         // Ignored, it would make the kernel reap children before we have their status.
         set_disposition(libc::SIGCHLD, Disposition::Default).map_err(failed)?;
         let watch = Watch::new().map_err(failed)?;

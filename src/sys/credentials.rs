@@ -85,6 +85,46 @@ pub fn drop_capabilities() -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// The capability sets of a process, a bit for each number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sets {
+    /// What it has now.
+    pub effective: u64,
+    /// What it can have.
+    pub permitted: u64,
+    /// What programs that it executes may get.
+    pub inheritable: u64,
+}
+
+/// capget(2) of the calling thread.
+pub fn capabilities() -> Result<Sets, Errno> {
+    let mut header = Header { version: VERSION_3, pid: 0 };
+    let mut words = [Words::default(); 2];
+    // SAFETY: header and both words are alive and writable; version 3 writes two of them.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
+    checked(result)?;
+    let whole = |part: fn(&Words) -> u32| u64::from(part(&words[0])) | u64::from(part(&words[1])) << 32;
+    Ok(Sets {
+        effective: whole(|words| words.effective),
+        permitted: whole(|words| words.permitted),
+        inheritable: whole(|words| words.inheritable),
+    })
+}
+
+/// capset(2) of the calling thread.
+pub fn set_capabilities(sets: Sets) -> Result<(), Errno> {
+    let header = Header { version: VERSION_3, pid: 0 };
+    let word = |shift: u32| Words {
+        effective: (sets.effective >> shift) as u32,
+        permitted: (sets.permitted >> shift) as u32,
+        inheritable: (sets.inheritable >> shift) as u32,
+    };
+    let words = [word(0), word(32)];
+    // SAFETY: header and both words are alive; version 3 reads two of them.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &header, words.as_ptr()) };
+    checked(result).map(drop)
+}
+
 /// Whether all three capability sets are empty.
 pub fn has_no_capabilities() -> Result<bool, Errno> {
     let mut header = Header { version: VERSION_3, pid: 0 };

@@ -7,7 +7,7 @@ use crate::host::{HostError, Machine};
 use crate::plan::model::Off;
 use crate::plan::proofs::{self, Doubt, Item};
 use crate::plan::request::Transport;
-use crate::plan::{Plan, resolve};
+use crate::plan::{Capabilities, Plan, resolve};
 use crate::policy::Policy;
 use crate::supervise::{OnSignal, Supervisor};
 use std::time::{Duration, Instant};
@@ -46,7 +46,8 @@ impl Verdict {
         // The same layers whatever the connection is, but for how it is locked; the last two are those of `listen`.
         let Some(plan) = plans.pop() else { return Ok(Verdict::bare(Finding::good(&policy.name, "no connection"))) };
         let began = Instant::now();
-        let proven = Supervisor::new(OnSignal::Die, &facts.cgroup).and_then(|supervisor| supervisor.prove(&plan));
+        let proven =
+            Supervisor::new(OnSignal::Die, &facts.cgroup, Capabilities::of_any_plan()).and_then(|it| it.prove(&plan));
         Ok(match proven {
             Ok(proofs) => Verdict::proven(&policy.name, &plan, proofs.into_iter().collect(), began.elapsed()),
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::front::check::say_what_is_missing;
 use crate::front::install::units::{self, Units};
 use crate::host::{self, Elsewhere};
 use crate::plan::request::{Front, Transport};
-use crate::plan::{Plan, Request, resolve};
+use crate::plan::{Capabilities, Plan, Request, resolve};
 use crate::policy::load::{DIRECTORY, load_from};
 use crate::policy::{InputError, Known, Origin, Policy, Sourced, Written};
 use crate::postfix::attributes::{self, Accounts, Attributes, User};
@@ -75,7 +75,7 @@ fn supervisor(start: &Start, transport: Transport, listeners: Vec<Listener>) -> 
         Choice::Nobody => tracing::info!("{}; {better}", under("")),
     }
     say_what_is_missing(&plan);
-    let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup)?;
+    let mut supervisor = Supervisor::new(OnSignal::Die, &facts.cgroup, Capabilities::of_supervisor(&plan))?;
     let number = supervisor.add(plan, listeners)?;
     Ok((supervisor, number))
 }

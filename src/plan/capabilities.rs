@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which of root's rights sandboxes and their service take, each with who uses it and for what: whatever is not here is
+//! given up before the first client. A right that no plan asks for is kept where another plan may come.
+
+use super::Plan;
+use super::model::Protocol;
+use super::steps::Step;
+use crate::host::facts::Resource;
+use caps::Capability;
+
+/// Below it, a port is for who has CAP_NET_BIND_SERVICE: the kernel's own value of net.ipv4.ip_unprivileged_port_start.
+const PRIVILEGED: u16 = 1024;
+
+/// A set of capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities(u64);
+
+/// Who uses a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// The supervisor alone.
+    Supervisor,
+    /// A launcher, and the supervisor, which makes the next one.
+    Launcher,
+}
+
+/// Every right that is ever kept: who uses it, and for what.
+pub const USES: [(Capability, User, &str); 12] = [
+    (Capability::CAP_CHOWN, User::Supervisor, "give a UNIX socket its owner"),
+    (Capability::CAP_FOWNER, User::Supervisor, "change the mode of one that has an owner, and remove it"),
+    (Capability::CAP_KILL, User::Supervisor, "end sessions, also by its own sudden death"),
+    (Capability::CAP_DAC_OVERRIDE, User::Launcher, "read, show and write what belongs to others"),
+    (Capability::CAP_DAC_READ_SEARCH, User::Launcher, "reach what lies in others' directories"),
+    (Capability::CAP_SETGID, User::Launcher, "take on the command's group"),
+    (Capability::CAP_SETUID, User::Launcher, "take on the command's user"),
+    (Capability::CAP_SETPCAP, User::Launcher, "drop capabilities for good"),
+    (Capability::CAP_SYS_ADMIN, User::Launcher, "make namespaces and mounts"),
+    (Capability::CAP_SYS_RESOURCE, User::Launcher, "raise the core limit from 0 to 1, which stops dumps"),
+    (Capability::CAP_NET_ADMIN, User::Launcher, "bring loopback up, and give it addresses"),
+    (Capability::CAP_NET_BIND_SERVICE, User::Launcher, "listen on ports below 1024"),
+];
+
+impl Capabilities {
+    /// All that any plan can ask for: of who may be given another one.
+    pub fn of_any_plan() -> Capabilities {
+        USES.iter().map(|(capability, _, _)| *capability).collect()
+    }
+
+    /// What it takes to serve this plan, and no other one, on connections that somebody else accepts or listens for.
+    pub fn of_supervisor(plan: &Plan) -> Capabilities {
+        Capabilities::of_launcher(plan).with([Capability::CAP_KILL].into_iter().collect())
+    }
+
+    /// What a launcher of this plan takes.
+    pub fn of_launcher(plan: &Plan) -> Capabilities {
+        let used = |capability| match capability {
+            Capability::CAP_NET_ADMIN => plan.steps.contains(&Step::Loopback) || plan.steps.contains(&Step::Network),
+            Capability::CAP_NET_BIND_SERVICE => plan.relay.as_ref().is_some_and(|relay| {
+                [Protocol::Tcp, Protocol::Udp].iter().any(|it| relay.ports(*it).iter().any(|port| *port < PRIVILEGED))
+            }),
+            Capability::CAP_SYS_RESOURCE => plan.resources.get(&Resource::CoreSize).is_some_and(|most| *most > 0),
+            _ => true,
+        };
+        let of_launchers = USES.iter().filter(|(_, user, _)| *user == User::Launcher);
+        of_launchers.map(|(capability, _, _)| *capability).filter(|capability| used(*capability)).collect()
+    }
+
+    /// These and those.
+    pub fn with(self, others: Capabilities) -> Capabilities {
+        Capabilities(self.0 | others.0)
+    }
+
+    /// As the kernel has them: a bit for each number.
+    pub fn mask(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromIterator<Capability> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = Capability>>(all: I) -> Self {
+        Capabilities(all.into_iter().fold(0, |mask, capability| mask | capability.bitmask()))
+    }
+}
