@@ -19,6 +19,7 @@ mod complaints;
 mod check;
 mod terminal;
 mod serve;
+mod reload;
 mod activation;
 mod seeing;
 mod metrics;

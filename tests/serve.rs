@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A policy whose command is a script.
-fn policy(listen: &str, script: &str) -> String {
+pub(crate) fn policy(listen: &str, script: &str) -> String {
     let user = if host::is_root() { "user = \"nobody\"\n" } else { "" };
     format!(
         "version = 1\nextends = [\"shell\"]\n[command]\n{user}argv = [\"/bin/sh\", \"-c\", \"{script}\"]\n[listen]\n{listen}\n"
@@ -52,32 +52,32 @@ fn check_names_an_owner_of_a_socket_that_nobody_is_with_its_line() {
 }
 
 /// The services of a directory, each with its socket there.
-struct Services {
-    room: stage::Room,
+pub(crate) struct Services {
+    pub(crate) room: stage::Room,
 }
 
 impl Services {
-    fn new() -> Services {
+    pub(crate) fn new() -> Services {
         Services { room: stage::room() }
     }
 
-    fn socket(&self, name: &str) -> String {
+    pub(crate) fn socket(&self, name: &str) -> String {
         format!("unix:{}", self.room.path(&format!("{name}.sock")).display())
     }
 
     /// Writes a service; `script` is its command.
-    fn write(&self, name: &str, script: &str) {
+    pub(crate) fn write(&self, name: &str, script: &str) {
         self.listening(name, script, &[&self.socket(name)]);
     }
 
-    fn listening(&self, name: &str, script: &str, addresses: &[&str]) {
+    pub(crate) fn listening(&self, name: &str, script: &str, addresses: &[&str]) {
         let all = addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
         // Whole at once, as an editor does it.
         let new = self.room.file(&format!(".{name}.new"), &policy(&format!("addresses = [{all}]"), script));
         std::fs::rename(new, self.room.path(&format!("{name}.toml"))).expect("the stage can be written");
     }
 
-    fn serve(&self, options: &[&str]) -> Server {
+    pub(crate) fn serve(&self, options: &[&str]) -> Server {
         let directory = self.room.whole().display().to_string();
         let mut command = Command::new(stage::program("spawnbox"));
         command.arg("serve").args(options).arg(directory).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");

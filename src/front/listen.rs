@@ -10,8 +10,29 @@ use crate::plan::request::{Front, Transport};
 use crate::plan::{Capabilities, Plan};
 use crate::policy::Mistake;
 use crate::policy::address::Address;
-use crate::supervise::{Door, Inherited, OnSignal, Plain, Supervisor, Systemd};
+use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Systemd, Wanted};
 use nix::sys::stat::{Mode, umask};
+use std::collections::BTreeSet;
+
+/// A door that reads the policy again where that is asked for. The service keeps the name that it has.
+struct Reloading<'a> {
+    options: &'a Listen,
+    passed: Vec<Address>,
+    service: String,
+}
+
+impl Door for Reloading<'_> {
+    fn reloads(&mut self) -> Option<Wanted> {
+        match arrange(self.options, &self.passed) {
+            Ok((plans, _)) => Some(Wanted { plans, kept: BTreeSet::new() }),
+            Err(failure) => {
+                failure.tell();
+                tracing::error!("{}: goes on as it was", self.service);
+                Some(Wanted { plans: Vec::new(), kept: BTreeSet::from([self.service.clone()]) })
+            }
+        }
+    }
+}
 
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
@@ -20,12 +41,20 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
         return Err(Failure::Host(error));
     }
     options.seeing.tell()?;
-    let arrangement = Arrangement::new(&options.what, Front::Listen)?;
-    // There is one service, so that the names of sockets say nothing.
-    let sockets = sockets.all_for(arrangement.service());
     let passed: Vec<Address> = sockets.passed().into_values().flatten().collect();
+    let (plans, facts) = arrange(options, &passed)?;
+    let service = plans.first().map_or(String::new(), |plan| plan.service.clone());
+    // There is one service, so that the names of sockets say nothing.
+    let sockets = sockets.all_for(&service);
+    let mut door = Reloading { options, passed, service };
+    serve(plans, &facts, options, (sockets, OnSignal::Serve, Systemd::find(), &mut door))
+}
+
+/// Reads the policy, and looks at the host for what it names. There is a plan at least.
+fn arrange(options: &Listen, passed: &[Address]) -> Result<(Vec<Plan>, Facts), Failure> {
+    let arrangement = Arrangement::new(&options.what, Front::Listen)?;
     let arrangement = arrangement.with_concurrency(options.max_sessions).with_addresses(&options.addresses);
-    let arrangement = arrangement.with_passed(&passed)?;
+    let arrangement = arrangement.with_passed(passed)?;
     if arrangement.addresses().is_empty() {
         let mistake = Mistake::new("nowhere to listen");
         return Err(Failure::Input(mistake.help("give an address, or write `listen.addresses` in the policy").into()));
@@ -33,7 +62,7 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let facts = arrangement.observe()?;
     let plans = arrangement.plans(&facts)?;
     plans.iter().take(1).for_each(say_what_is_missing);
-    serve(plans, &facts, options, (sockets, Systemd::find(), &mut Plain))
+    Ok((plans, facts))
 }
 
 /// Each plan for whoever connects to its addresses.
@@ -41,12 +70,12 @@ pub(super) fn serve(
     plans: Vec<Plan>,
     facts: &Facts,
     options: &Listen,
-    (sockets, systemd, door): (Inherited, Option<Systemd>, &mut dyn Door),
+    (sockets, on_signal, systemd, door): (Inherited, OnSignal, Option<Systemd>, &mut dyn Door),
 ) -> Result<(), Failure> {
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
     let mut supervisor =
-        Supervisor::new(OnSignal::Drain, &facts.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
+        Supervisor::new(on_signal, &facts.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
     supervisor.inherit(sockets);
     options.seeing.open(&mut supervisor, None)?;

@@ -21,6 +21,8 @@ const KILL: Duration = Duration::from_secs(1);
 const COMPLAIN: Duration = Duration::from_secs(5);
 /// The first pause before a cgroup is looked at again; each is twice the one before.
 const CLEAR: Duration = Duration::from_millis(1);
+/// A signal's code where the kernel itself sent it, see sigaction(2).
+const SI_KERNEL: i32 = 0x80;
 /// How long stopping may take before the loop is left all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -230,7 +232,10 @@ impl Supervisor {
 
     fn next_signal(&mut self) -> Option<i32> {
         let signal = self.signals.as_mut()?.read_signal().ok().flatten()?;
-        i32::try_from(signal.ssi_signo).ok()
+        let number = i32::try_from(signal.ssi_signo).ok()?;
+        // From the kernel it says that the terminal is gone, and that whoever started us wants an end.
+        let hung_up = number == libc::SIGHUP && signal.ssi_code == SI_KERNEL;
+        Some(if hung_up { libc::SIGTERM } else { number })
     }
 
     pub(super) fn stop(&mut self) {

@@ -61,6 +61,7 @@ impl Supervisor {
                     // One that was tried meanwhile is not wanted any more.
                     if let Some(service) = self.services.get_mut(number) {
                         service.trouble = service.trouble.take().filter(|_| service.launcher.is_none());
+                        service.try_again(&mut self.watch, &self.files, Instant::now());
                     }
                 }
                 Some((number, false)) => {

@@ -125,12 +125,6 @@ pub enum Advice {
     Drain,
 }
 
-/// A door that only opens and closes.
-#[derive(Debug, Clone, Copy)]
-pub struct Plain;
-
-impl Door for Plain {}
-
 /// A session that is over.
 #[derive(Debug)]
 pub struct Ended<'a> {

@@ -23,6 +23,7 @@ mod prove;
 mod files;
 mod rights;
 mod renewal;
+mod retry;
 mod shown;
 mod session;
 mod spares;
@@ -57,7 +58,7 @@ pub use change::Wanted;
 pub use client::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use control::law as control_law;
-pub use door::{Advice, Door, Ended, NotAccepted, Plain};
+pub use door::{Advice, Door, Ended, NotAccepted};
 pub use inherited::Inherited;
 #[cfg(any(test, fuzzing))]
 pub(crate) use inherited::law as inherited_law;

@@ -4,15 +4,13 @@
 //! the old one serves, and where there is none the sessions stay in the queue.
 
 use super::files::OpenFiles;
+use super::retry;
 use super::service::Service;
 use super::shown::Shown;
 use super::trial;
 use super::watch::{Output, Timer, Token, Watch};
 use crate::sandbox::{HostError, Launcher, Slice};
-use std::time::{Duration, Instant};
-
-/// How long a service pauses that cannot have a launcher.
-const REPAIR: Duration = Duration::from_secs(5);
+use std::time::Instant;
 
 /// The next launcher.
 #[derive(Debug)]
@@ -107,6 +105,9 @@ impl Service {
             self.cannot_prepare(watch, &HostError::new("watch the launcher", errno), now);
             return Renewal::Replaced;
         }
+        if let Some(failed) = self.retry.succeed() {
+            tracing::info!("{}: a sandbox can be made again, after attempts that failed: {failed}", self.plan.service);
+        }
         self.output = Output::Unwanted;
         self.trouble = None;
         if let Some(old) = self.launcher.replace(launcher) {
@@ -150,12 +151,28 @@ impl Service {
             return;
         }
         self.trouble = Some(error.to_string());
-        let before = self.admission.paused();
-        let (until, _) = self.admission.pause_for(now, REPAIR);
-        watch.set(Timer::Resume(self.number), before, until);
         // Not the admission's own quiet: the pause before this one was for a launcher that is gone.
-        if let Some(untold) = self.unprepared.tell(now) {
-            tracing::error!("{service}: {error}; accepting nobody until that is better{untold}");
+        let (pause, news) = self.retry.fail(error.to_string());
+        let before = self.admission.paused();
+        let (until, _) = self.admission.pause_for(now, pause);
+        watch.set(Timer::Resume(self.number), before, until);
+        if news {
+            let longest = retry::LONGEST.as_secs() / 60;
+            tracing::error!(
+                "{service}: {error}; accepting nobody until that is better, and trying after pauses of up to \
+                 {longest} minutes"
+            );
         }
+    }
+
+    /// Where it has no launcher and none is coming, one is tried at once: whoever asks for a reload may have mended it.
+    pub(super) fn try_again(&mut self, watch: &mut Watch, files: &OpenFiles, now: Instant) {
+        if self.launcher.is_some() || self.coming.is_some() {
+            return;
+        }
+        watch.cancel(Timer::Resume(self.number), self.admission.paused());
+        self.admission.resume();
+        self.retry.begin_again();
+        self.repair(watch, files, now);
     }
 }

@@ -9,6 +9,7 @@ use super::gate::Gate;
 use super::listener::Listener;
 use super::quiet::Quiet;
 use super::renewal::Coming;
+use super::retry::Retry;
 use super::rights::Rights;
 use super::shown::Shown;
 use super::spares::Spares;
@@ -67,8 +68,8 @@ pub(super) struct Service {
     pub(super) gone: Quiet,
     /// Launchers that could not take another's place.
     pub(super) stale: Quiet,
-    /// Launchers that could not be made where there is none.
-    pub(super) unprepared: Quiet,
+    /// Tries to make a launcher where there is none.
+    pub(super) retry: Retry,
     /// What is wrong with it, for whoever asks.
     pub(super) trouble: Option<String>,
     pub(super) counts: Counts,
@@ -138,7 +139,7 @@ impl Service {
             spares: Spares::new(spares, Instant::now()),
             gone: Quiet::default(),
             stale: Quiet::default(),
-            unprepared: Quiet::default(),
+            retry: Retry::default(),
             trouble: None,
             counts: Counts::default(),
         }

@@ -15,7 +15,8 @@ use std::time::Duration;
     spawnbox listen 127.0.0.1:7000 -- sh -c 'echo hello'\n  \
     spawnbox listen '[::1]:10023' --policy greylist\n  \
     spawnbox listen unix:/run/spf.sock,mode=0660,group=postfix --policy policyd-spf\n\n\
-    SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
+    SIGHUP reads the policy again; SIGTERM stops listening and waits for the sessions; a second\n\
+    one ends them.\n\
     Exit status: 0 ended as asked, 1 this host cannot, 2 usage or policy.")]
 pub(in crate::front) struct Listen {
     /// Where to listen: HOST:PORT, [HOST]:PORT, unix:PATH[,mode=0660][,user=U][,group=G] or unix:@NAME
