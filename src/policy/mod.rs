@@ -21,6 +21,8 @@ mod trust;
 mod file;
 pub(crate) mod keys;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod schema;
 mod shape;
 mod peers;
@@ -43,7 +45,7 @@ pub use load::{builtin, load, load_from};
 pub use model::Policy;
 pub use origin::{Origin, Sourced};
 pub use paint::Paint;
-pub use set::quote;
 #[cfg(test)]
-pub(crate) use trust::scenes;
+pub(crate) use scene::Scene;
+pub use set::quote;
 pub use variables::{Filled, Known, Written, literal};

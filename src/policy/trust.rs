@@ -260,16 +260,6 @@ impl Fault {
     }
 }
 
-/// Where tests can make files that are trusted: not in /tmp, which anyone may write.
-#[cfg(test)]
-pub(crate) fn scenes() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    match rustix::process::geteuid().is_root() {
-        true => PathBuf::from("/run"),
-        false => tests.parent().unwrap().to_owned(),
-    }
-}
-
 #[cfg(test)]
 #[path = "trust_tests.rs"]
 mod tests;

@@ -1,53 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who could have written a file decides, on every way that leads to it.
 
+use super::super::Scene;
 use super::*;
-use std::fs::{self, Permissions};
 use std::io::Read as _;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const CALLER: u32 = 1000;
-
-/// A directory of this test's own that only its owner can write.
-struct Scene(PathBuf);
-
-impl Scene {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("spawnbox-trust-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = scenes().join(name);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        Scene(path)
-    }
-
-    fn directory(&self, name: &str, mode: u32) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        path
-    }
-
-    fn file(&self, name: &str, mode: u32) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, name).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        path
-    }
-
-    fn link(&self, name: &str, target: impl AsRef<Path>) -> PathBuf {
-        let path = self.0.join(name);
-        symlink(target, &path).unwrap();
-        path
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn open_as_caller(path: &Path) -> Result<String, Fault> {
     let mut text = String::new();
@@ -91,10 +49,10 @@ fn who_could_have_written_it_decides() {
 #[test]
 fn a_file_or_directory_that_others_can_write_is_refused() {
     let scene = Scene::new();
-    let file = scene.file("file", 0o664);
+    let file = scene.file("file", 0o664, "");
     refused(&file, &file, Reason::Writable);
     let directory = scene.directory("open", 0o775);
-    scene.file("open/file", 0o644);
+    scene.file("open/file", 0o644, "");
     refused(&directory.join("file"), &directory, Reason::WritableDirectory);
 }
 
@@ -102,22 +60,22 @@ fn a_file_or_directory_that_others_can_write_is_refused() {
 fn a_directory_behind_a_link_is_looked_at() {
     let scene = Scene::new();
     let open = scene.directory("open", 0o777);
-    scene.file("open/file", 0o644);
+    scene.file("open/file", 0o644, "");
     refused(&scene.link("link", "open/file"), &open, Reason::WritableDirectory);
     refused(&scene.link("link to directory", &open).join("file"), &open, Reason::WritableDirectory);
     // The way back out of it was looked at on the way in.
-    scene.file("file", 0o644);
+    scene.file("file", 0o644, "");
     refused(&scene.link("through", "open/../file"), &open, Reason::WritableDirectory);
 }
 
 #[test]
 fn what_is_no_regular_file_is_refused() {
     let scene = Scene::new();
-    refused(&scene.0, &scene.0, Reason::NotAFile);
+    refused(scene.whole(), scene.whole(), Reason::NotAFile);
     refused(Path::new("/"), Path::new("/"), Reason::NotAFile);
-    let file = scene.file("file", 0o644);
+    let file = scene.file("file", 0o644, "");
     refused(&file.join("x"), &file, Reason::NotADirectory);
-    let pipe = scene.0.join("pipe");
+    let pipe = scene.path("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     refused(&pipe, &pipe, Reason::NotAFile);
 }
@@ -132,7 +90,7 @@ fn links_without_end_are_refused() {
 #[test]
 fn a_missing_file_says_whether_a_link_wanted_it() {
     let scene = Scene::new();
-    let missing = scene.0.join("missing");
+    let missing = scene.path("missing");
     refused(&missing, &missing, Reason::Missing);
     assert!(!open_as_caller(&missing).unwrap_err().linked);
     let dangling = open_as_caller(&scene.link("dangling", "missing")).unwrap_err();
@@ -147,20 +105,20 @@ fn a_missing_file_says_whether_a_link_wanted_it() {
 fn a_sticky_directory_is_refused_too() {
     let scene = Scene::new();
     let sticky = scene.directory("sticky", 0o1777);
-    refused(&scene.file("sticky/file", 0o644), &sticky, Reason::WritableDirectory);
+    refused(&scene.file("sticky/file", 0o644, ""), &sticky, Reason::WritableDirectory);
 }
 
 #[test]
 fn a_file_of_the_caller_is_read_through_links() {
     let scene = Scene::new();
     let own = scene.directory("own", 0o755);
-    let file = scene.file("own/file", 0o644);
-    assert_eq!(open_as_caller(&file).unwrap(), "own/file");
+    let file = scene.file("own/file", 0o644, "text");
+    assert_eq!(open_as_caller(&file).unwrap(), "text");
     scene.link("a", &own);
     scene.link("b", "a");
-    assert_eq!(open_as_caller(&scene.0.join("b/../b/./file")).unwrap(), "own/file");
-    assert_eq!(open_as_caller(&scene.link("c", "b/file")).unwrap(), "own/file");
-    assert_eq!(open_as_caller(&scene.link("d", "../../../../../../../../..").join(&file)).unwrap(), "own/file");
+    assert_eq!(open_as_caller(&scene.path("b/../b/./file")).unwrap(), "text");
+    assert_eq!(open_as_caller(&scene.link("c", "b/file")).unwrap(), "text");
+    assert_eq!(open_as_caller(&scene.link("d", "../../../../../../../../..").join(&file)).unwrap(), "text");
 }
 
 #[test]

@@ -182,21 +182,18 @@ fn plan(request: &Request, policy: &Policy, place: Option<&Elsewhere>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Scene;
     use std::time::Duration;
 
     /// A directory with these files, and what the service `policy` finds there.
     fn found(files: &[(&str, &str)], named: Option<&str>, default: Option<&str>) -> Result<String, String> {
-        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let directory = crate::policy::scenes().join(format!("spawnbox-find-{}-{number}", std::process::id()));
-        std::fs::create_dir(&directory).unwrap();
+        let scene = Scene::new();
         for (name, text) in files {
-            std::fs::write(directory.join(name), format!("version = 1\n{text}\n")).unwrap();
+            scene.file(name, 0o644, format!("version = 1\n{text}\n"));
         }
         let known = Known { service: "policy", user: None, stand_in: None };
-        let policy = find(&directory, "policy", named, default);
+        let policy = find(scene.whole(), "policy", named, default);
         let policy = policy.and_then(|(written, choice)| Ok((written.fill(known)?, choice)));
-        std::fs::remove_dir_all(&directory).unwrap();
         let described = policy.map(|(policy, _)| (policy.name, policy.description.map(|text| text.value)));
         described.map(|(name, text)| format!("{name}: {}", text.unwrap_or_default())).map_err(|error| error.to_string())
     }

@@ -74,6 +74,7 @@ fn judge(directory: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Scene;
 
     fn address(path: &Path, mode: u32) -> UnixAddress {
         UnixAddress { path: path.to_path_buf(), mode, user: None, group: None }
@@ -81,17 +82,16 @@ mod tests {
 
     #[test]
     fn a_place_that_others_could_take_is_refused() {
-        let room = crate::policy::scenes().join(format!("spawnbox-control-{}", std::process::id()));
-        DirBuilder::new().mode(0o755).create(&room).unwrap();
-        let place = room.join("made/control");
+        let room = Scene::new();
+        let place = room.path("made/control");
         let refused = |mode, bits| {
             if let Some(bits) = bits {
-                std::fs::set_permissions(room.join("made"), PermissionsExt::from_mode(bits)).unwrap();
+                std::fs::set_permissions(room.path("made"), PermissionsExt::from_mode(bits)).unwrap();
             }
             listen(&address(&place, mode)).map(drop).map_err(|error| error.why)
         };
         assert_eq!(refused(0o660, None), Ok(()));
-        assert_eq!(room.join("made").metadata().unwrap().mode() & 0o777, 0o755);
+        assert_eq!(room.path("made").metadata().unwrap().mode() & 0o777, 0o755);
         assert!(refused(0o666, None).unwrap_err().starts_with("everybody could connect"));
         for bits in [0o775, 0o757, 0o1777] {
             let why = refused(0o600, Some(bits)).unwrap_err();
@@ -100,20 +100,17 @@ mod tests {
         assert_eq!(refused(0o600, Some(0o700)), Ok(()));
         let why = listen(&address(Path::new("control"), 0o600)).unwrap_err().why;
         assert_eq!(why, "a path starts with `/`");
-        std::fs::remove_dir_all(&room).unwrap();
     }
 
     #[test]
     fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
-        let room = crate::policy::scenes().join(format!("spawnbox-control-stale-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&room).unwrap();
-        let place = room.join("control");
+        let room = Scene::new();
+        let place = room.path("control");
         drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
         let first = listen(&address(&place, 0o600)).unwrap();
         let error = listen(&address(&place, 0o600)).unwrap_err();
         assert_eq!(error.why, "another program listens there");
         drop(first);
         assert!(!place.exists());
-        std::fs::remove_dir_all(&room).unwrap();
     }
 }
