@@ -65,10 +65,10 @@ impl Shown {
             return false;
         }
         let tree = trees.iter().rev().find(|(tree, _)| path.starts_with(tree));
-        tree.is_some_and(|(_, access)| match (using, access) {
-            (Using::Look | Using::Enter | Using::Read, _) => true,
-            (Using::Write | Using::Change | Using::Connect, access) => *access == Access::Write,
-            (Using::Execute | Using::Map, access) => *access == Access::Execute,
+        tree.is_some_and(|(_, access)| match using {
+            Using::Look | Using::Enter | Using::Read => true,
+            Using::Write | Using::Change | Using::Connect => *access == Access::Write,
+            Using::Execute | Using::Map => *access == Access::Execute,
         })
     }
 }
@@ -127,13 +127,13 @@ pub fn refusal(plan: &Plan, place: &Place<'_>, using: Using, inside: &dyn Fn(&Pa
             let held = plan.landlock.as_ref().is_some_and(Landlock::holds_paths);
             (held && bind.access != Access::Write).then_some(libc::EACCES)
         }
-        (Place::Scratch(..), Using::Write | Using::Change) => None,
-        (Place::Scratch(scratch, below), _) => {
-            let there = below.as_os_str().is_empty() || inside(&in_root(plan, scratch, below));
+        (Place::Scratch(scratch, below), using) => {
+            let there = || below.as_os_str().is_empty() || inside(&in_root(plan, scratch, below));
             match using {
-                _ if !there => Some(libc::ENOENT),
-                Using::Execute | Using::Map if !scratch.execute => Some(not_executed),
-                _ => None,
+                Using::Write | Using::Change => None,
+                Using::Look | Using::Enter | Using::Read | Using::Connect => (!there()).then_some(libc::ENOENT),
+                Using::Execute | Using::Map if !there() => Some(libc::ENOENT),
+                Using::Execute | Using::Map => (!scratch.execute).then_some(not_executed),
             }
         }
     }
@@ -170,10 +170,10 @@ pub fn remedy(place: &Place<'_>, subject: &Path, real: Option<&Path>, using: Usi
     }
     // What climbs is named by where it ends.
     let climbs = subject.components().any(|part| part == Component::ParentDir);
-    let subject = match (climbs, real) {
-        (true, Some(real)) if using == Using::Change => real.parent().unwrap_or(real),
-        (true, Some(real)) => real,
-        (_, _) => subject,
+    let subject = match real {
+        Some(real) if climbs && using == Using::Change => real.parent().unwrap_or(real),
+        Some(real) if climbs => real,
+        Some(_) | None => subject,
     };
     if subject == Path::new("/") {
         return Err("nobody writes to the root directory: give it a directory of its own in files.write".into());

@@ -130,11 +130,10 @@ fn path(
     if let Some(errno) = sought::refusal(plan, &place, using, inside) {
         return denied(errno, sought::remedy(&place, subject, real, using));
     }
-    match (using, real) {
-        (Using::Execute, Some(real)) => hidden(plan, call, written, real),
-        (Using::Execute, None) => Vec::new(),
-        (Using::Look | Using::Enter | Using::Read | Using::Write, _) => Vec::new(),
-        (Using::Change | Using::Map | Using::Connect, _) => Vec::new(),
+    match using {
+        Using::Execute => real.map(|real| hidden(plan, call, written, real)).unwrap_or_default(),
+        Using::Look | Using::Enter | Using::Read | Using::Write => Vec::new(),
+        Using::Change | Using::Map | Using::Connect => Vec::new(),
     }
 }
 
@@ -142,7 +141,9 @@ fn path(
 fn shown_as(plan: &Plan, written: &Path) -> PathBuf {
     match place(plan, written) {
         Place::Scratch(scratch, below) => scratch.path.join(below),
-        _ => written.to_path_buf(),
+        Place::Host | Place::Device | Place::Proc | Place::Nowhere | Place::Above | Place::Shown(_) => {
+            written.to_path_buf()
+        }
     }
 }
 
