@@ -304,7 +304,8 @@ fn a_private_directory_that_is_full_is_named_with_twice_the_room() {
 }
 
 /// A trace of a command that never ends, and which has begun.
-fn endless(mark: u32) -> Child {
+fn endless(which: u32) -> Child {
+    let mark = host::seconds(which);
     let script = format!("trap '' INT TERM; echo ready; (setsid sleep {mark} &); while :; do sleep {mark}; done");
     begun(&[], &script)
 }
@@ -329,9 +330,9 @@ fn begun(options: &[&str], script: &str) -> Child {
     child
 }
 
-fn nothing_is_left(mark: u32) {
+fn nothing_is_left(which: u32) {
     let deadline = Instant::now() + patience();
-    while !host::processes(&format!("sleep {mark}")).is_empty() {
+    while !host::processes(&format!("sleep {}", host::seconds(which))).is_empty() {
         assert!(Instant::now() < deadline, "it lives on");
         std::thread::yield_now();
     }
@@ -339,14 +340,14 @@ fn nothing_is_left(mark: u32) {
 
 #[test]
 fn a_signal_ends_it_and_what_was_denied_is_summed_up() {
-    for (signal, status, mark) in [(Signal::SIGINT, 130, 7040), (Signal::SIGTERM, 143, 7041)] {
-        let child = endless(mark);
+    for (signal, status, which) in [(Signal::SIGINT, 130, 40), (Signal::SIGTERM, 143, 41)] {
+        let child = endless(which);
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let outcome = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&outcome.stderr);
         assert_eq!(outcome.status.code(), Some(status), "{said}");
         assert!(said.contains("calls"), "{said}");
-        nothing_is_left(mark);
+        nothing_is_left(which);
     }
 }
 
@@ -354,9 +355,10 @@ fn a_signal_ends_it_and_what_was_denied_is_summed_up() {
 #[test]
 fn a_session_ends_in_its_time_though_its_tracer_is_stopped_and_that_is_told() {
     // The tracer, which lives on, has the script among its own arguments.
-    let script = "(setsid sleep $((7000 + 43)) &); echo ready; while :; do read x </etc/hostname; done";
+    let script =
+        format!("(setsid sleep ''{} &); echo ready; while :; do read x </etc/hostname; done", host::seconds(43));
     let limit = format!("{}s", 3 * a_second().as_secs());
-    let mut child = begun(&[&format!("-slimits.time=\"{limit}\"")], script);
+    let mut child = begun(&[&format!("-slimits.time=\"{limit}\"")], &script);
     let tracer = Pid::from_raw(child.id() as i32);
     kill(tracer, Signal::SIGSTOP).unwrap();
     // The tracer has the other end too, so that what is read does not end with the supervisor.
@@ -370,15 +372,15 @@ fn a_session_ends_in_its_time_though_its_tracer_is_stopped_and_that_is_told() {
         }
     };
     assert!(line.contains(&format!("outcome=time-limit limit={limit}")), "{line}");
-    nothing_is_left(7043);
+    nothing_is_left(43);
     kill(tracer, Signal::SIGCONT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(124), "{:?}", lines.iter().collect::<Vec<_>>());
 }
 
 #[test]
 fn a_command_dies_with_who_traces() {
-    let mut child = endless(7042);
+    let mut child = endless(42);
     child.kill().unwrap();
     child.wait().unwrap();
-    nothing_is_left(7042);
+    nothing_is_left(42);
 }

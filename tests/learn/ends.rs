@@ -13,9 +13,12 @@ use std::time::Instant;
 #[test]
 fn what_was_left_running_is_ended() {
     let (_room, file) = place();
-    let script = "(setsid sleep 7007 & setsid sh -c 'setsid sleep 7008 & sleep 7009' &) ; cat /etc/hostname; sleep 0.2";
-    is_good(&learning(&file, script).run(), &file);
-    assert_eq!(host::processes("sleep 700"), Vec::<u32>::new());
+    let [one, two, three] = [71, 72, 73].map(host::seconds);
+    let script = format!(
+        "(setsid sleep {one} & setsid sh -c 'setsid sleep {two} & sleep {three}' &) ; cat /etc/hostname; sleep 0.2"
+    );
+    is_good(&learning(&file, &script).run(), &file);
+    assert_eq!(host::processes(&format!("sleep {}", host::seconds(7))), Vec::<u32>::new());
 }
 
 #[test]
@@ -23,7 +26,8 @@ fn a_command_that_never_ends_is_ended_by_a_signal_and_was_learnt_from() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let (room, file) = place();
         let data = room.file("data", "ready\n");
-        let script = format!("trap '' INT TERM; cat {}; while :; do sleep 7020; done", data.display());
+        let asleep = format!("sleep {}", host::seconds(80));
+        let script = format!("trap '' INT TERM; cat {}; while :; do {asleep}; done", data.display());
         let mut child = Command::new(program("spawnbox"))
             .args(["learn", "--out"])
             .arg(&file)
@@ -44,7 +48,7 @@ fn a_command_that_never_ends_is_ended_by_a_signal_and_was_learnt_from() {
         assert!(outcome.status.success() && said.contains("not verified"), "{said}");
         assert!(text(&file).contains(&format!("path = \"{}\"", data.display())), "{}", text(&file));
         arguments(&["check", &file.display().to_string()]).run().exits(0);
-        assert_eq!(host::processes("sleep 7020"), Vec::<u32>::new());
+        assert_eq!(host::processes(&asleep), Vec::<u32>::new());
     }
 }
 
@@ -59,11 +63,14 @@ fn learner(guard: u32) -> u32 {
 fn a_command_dies_with_who_learns_however_suddenly() {
     for killed in ["the guard", "the learner"] {
         let (_room, file) = place();
-        let script = "(setsid sh -c 'setsid sleep 7011 & sleep 7012' &); sleep 7013 & echo ready; exec sleep 7014";
+        let [one, two, three, four] = [91, 92, 93, 94].map(host::seconds);
+        let script = format!(
+            "(setsid sh -c 'setsid sleep {one} & sleep {two}' &); sleep {three} & echo ready; exec sleep {four}"
+        );
         let mut child = Command::new(program("spawnbox"))
             .args(["learn", "--out"])
             .arg(&file)
-            .args(["--", "/bin/sh", "-c", script])
+            .args(["--", "/bin/sh", "-c", &script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -75,8 +82,9 @@ fn a_command_dies_with_who_learns_however_suddenly() {
         kill(Pid::from_raw(victim as i32), Signal::SIGKILL).unwrap();
         child.wait().unwrap();
         let deadline = Instant::now() + patience();
-        while !host::processes("sleep 701").is_empty() {
-            assert!(Instant::now() < deadline, "after {killed} was killed: {:?}", host::processes("sleep 701"));
+        let left = || host::processes(&format!("sleep {}", host::seconds(9)));
+        while !left().is_empty() {
+            assert!(Instant::now() < deadline, "after {killed} was killed: {:?}", left());
             std::thread::yield_now();
         }
     }

@@ -25,6 +25,12 @@ pub(crate) fn processes(mark: &str) -> Vec<u32> {
     pids.filter(|pid| command_line(*pid).contains(mark)).collect()
 }
 
+/// Seconds that nobody else on this host sleeps for, though the same tests run there once more; what begins with them
+/// does so for `which` that begins so.
+pub(crate) fn seconds(which: u32) -> String {
+    format!("7{}.{which}", std::process::id())
+}
+
 /// The words of a process, separated by blanks; empty for one that is gone.
 pub(crate) fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
