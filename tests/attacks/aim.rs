@@ -5,6 +5,7 @@ use crate::scene::stage::{Room, program};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// The targets. Dropping them removes them.
 pub(crate) struct Targets {
@@ -54,9 +55,9 @@ impl Targets {
         found.unwrap_or_else(|| panic!("no {name} in {}", self.facts))
     }
 
-    /// Whether a command has reached the port since this was last asked.
-    pub(crate) fn were_reached(&self) -> bool {
-        self.reached.recv_timeout(crate::scene::patience()).is_ok()
+    /// Whether a command has reached the port since this was last asked, or does so within this time.
+    pub(crate) fn were_reached(&self, within: Duration) -> bool {
+        self.reached.recv_timeout(within).is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 //! From inside: asks a server's command for every attempt, and hears what came of it.
 
 use super::aim::{Targets, attempts, whatever};
-use crate::scene::{Client, host, patience, stage};
+use crate::scene::{Client, a_second, host, patience, stage};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -84,6 +84,7 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
         let mut other = connect().send(format!("{facts} do=leave\n").as_bytes());
         (other.line(), other)
     });
+    let before = commands();
     let client = connect().send(format!("{facts} only={name}\n").as_bytes());
     let asks_to_be_passed = name.ends_with(" by a client");
     let over_tcp = matches!(client, Client::Tcp(_));
@@ -108,13 +109,16 @@ pub(crate) fn alone(name: &str, when: &str, connect: &dyn Fn() -> Client, facts:
     if asks_to_be_passed && over_tcp {
         return found(name, false, "the session was ended with the client's half, and TCP can pass nothing");
     }
-    // The connection is gone: what became of it is seen from outside.
+    // The connection is gone: what became of it is seen from outside, for as long as its command is there.
+    let is_over = || commands().iter().all(|pid| before.contains(pid));
     let reached = match name {
-        "connection: turned into a client of a host port" => targets.were_reached(),
-        "connection: turned into a listener on a host port" => {
-            until(patience(), || TcpStream::connect(format!("127.0.0.1:{}", targets.fact("free-port"))).is_ok())
+        "connection: turned into a client of a host port" => {
+            seen(is_over, || targets.were_reached(Duration::ZERO)) || targets.were_reached(a_second())
         }
-        "connection: listens on a host port without bind" => until(patience(), a_connection_listens),
+        "connection: turned into a listener on a host port" => {
+            seen(is_over, || TcpStream::connect(format!("127.0.0.1:{}", targets.fact("free-port"))).is_ok())
+        }
+        "connection: listens on a host port without bind" => seen(is_over, a_connection_listens),
         _ => panic!("no answer to {name:?}: {text:?}"),
     };
     found(name, reached, "seen from outside")
@@ -133,8 +137,26 @@ fn awaited(name: &str, mut client: Client) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The processes of all commands that attack, and what they aim at.
+fn commands() -> Vec<u32> {
+    let program = stage::program("attack");
+    let runs = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == program);
+    host::processes("").into_iter().filter(runs).collect()
+}
+
+/// Whether something is to be seen before this is over, which is asked first: what comes last counts.
+fn seen(is_over: impl Fn() -> bool, look: impl Fn() -> bool) -> bool {
+    let mut found = false;
+    until(patience(), || {
+        let over = is_over();
+        found = look();
+        found || over
+    });
+    found
+}
+
 /// Waits this long at most for something that comes soon, if it comes.
-pub(crate) fn until(limit: Duration, so: impl Fn() -> bool) -> bool {
+pub(crate) fn until(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     while !so() {
         if Instant::now() >= deadline {
@@ -153,9 +175,7 @@ fn a_connection_listens() -> bool {
         .filter(|words| words.get(3) == Some(&"0A"))
         .filter_map(|words| words.get(9).map(|inode| format!("socket:[{inode}]")))
         .collect();
-    let program = stage::program("attack").display().to_string();
-    let commands = host::processes(&program).into_iter();
-    let connections = commands.filter_map(|pid| fs::read_link(format!("/proc/{pid}/fd/0")).ok());
+    let connections = commands().into_iter().filter_map(|pid| fs::read_link(format!("/proc/{pid}/fd/0")).ok());
     connections.into_iter().any(|link| listening.iter().any(|socket| link.as_os_str() == socket.as_str()))
 }
 
