@@ -18,7 +18,6 @@ pub use room::{Room, lost};
 
 use field::Fields;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -121,16 +120,18 @@ impl Sink for Stderr {
 fn stderr(severity: Severity, text: &str, fields: &[Field], line: impl Fn(Severity, &str, &[Field]) -> String) {
     static ROOM: Mutex<Room> = Mutex::new(Room::new());
     let mut room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
-    // One write, so that lines of several processes do not mix.
-    let write = |line: String| drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
-    if !room.allows(std::io::stderr().as_fd()) {
+    let out = std::io::stderr();
+    if !room.allows(out.as_fd()) {
         return;
     }
-    if let Some(note) = room.take_lost() {
-        write(line(Severity::Warning, &note, &[]));
+    if let Some(note) = room.note() {
+        if !room.write(&out, &line(Severity::Warning, &note, &[])) {
+            return room.lose();
+        }
+        room.told();
     }
-    if room.allows(std::io::stderr().as_fd()) {
-        write(line(severity, text, fields));
+    if room.allows(out.as_fd()) && !room.write(&out, &line(severity, text, fields)) {
+        room.lose();
     }
 }
 

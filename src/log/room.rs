@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether whoever reads the log takes a line now. The loop that keeps the time limits writes it: a reader that has
-//! stopped (a pager, a syslogd that hangs) must not stop the loop, so a line for which there is no room is lost and
-//! counted.
+//! stopped (a pager, a syslogd that hangs) must not stop the loop, so a line for which there is no room, there or on a
+//! disk, is lost and counted.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::{ErrorKind, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,12 +23,14 @@ pub fn lost() -> u64 {
 #[derive(Debug, Default)]
 pub struct Room {
     lost: u64,
+    /// The last line was not written to its end.
+    cut: bool,
 }
 
 impl Room {
     /// Nothing is lost yet.
     pub const fn new() -> Room {
-        Room { lost: 0 }
+        Room { lost: 0, cut: false }
     }
 
     /// Whether a line can be written to `fd` without waiting; if not, it is counted as lost.
@@ -47,12 +50,40 @@ impl Room {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What to say about lines that were lost before there was room again; once.
-    pub fn take_lost(&mut self) -> Option<String> {
-        match std::mem::take(&mut self.lost) {
-            0 => None,
-            lost => Some(format!("{lost} lines of the log were lost here: nobody read it")),
+    /// Writes a line, after the end of one that was cut; false where it is not taken to its end. One write, where that
+    /// takes it, so that lines of several processes do not mix.
+    pub fn write(&mut self, mut to: impl Write, line: &str) -> bool {
+        let text = format!("{}{line}\n", if self.cut { "\n" } else { "" });
+        let mut left = text.as_bytes();
+        while !left.is_empty() {
+            match to.write(left) {
+                Ok(taken) if taken > 0 => left = left.get(taken..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
         }
+        // Nothing of it was taken: what was cut before is so still.
+        if left.len() < text.len() {
+            self.cut = !left.is_empty();
+        }
+        left.is_empty()
+    }
+
+    /// What to say about lines that were lost before there was room again, until that was told.
+    pub fn note(&self) -> Option<String> {
+        (self.lost > 0).then(|| format!("{} lines of the log were lost here: there was no room for them", self.lost))
+    }
+
+    /// It was.
+    pub fn told(&mut self) {
+        self.lost = 0;
+    }
+
+    /// The same at once, for whoever does not hear whether a line was taken.
+    pub fn take_lost(&mut self) -> Option<String> {
+        let note = self.note();
+        self.told();
+        note
     }
 }
 
@@ -75,9 +106,38 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(1));
         while nix::unistd::read(&read, &mut [0; 4096]).is_ok() {}
         assert!(room.allows(write.as_fd()));
-        assert_eq!(room.take_lost().as_deref(), Some("20 lines of the log were lost here: nobody read it"));
+        assert_eq!(room.take_lost().as_deref(), Some("20 lines of the log were lost here: there was no room for them"));
         assert_eq!(room.take_lost(), None);
         drop(read);
         assert!(room.allows(write.as_fd()), "a reader that is gone holds nothing up");
+    }
+
+    /// A disk with this much room.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            match bytes.len().min(self.1 - self.0.len()) {
+                0 => Err(ErrorKind::StorageFull.into()),
+                fits => {
+                    self.0.extend_from_slice(&bytes[..fits]);
+                    Ok(fits)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_has_cut_is_ended_before_the_next_one() {
+        let (mut room, mut disk) = (Room::new(), Disk(Vec::new(), 8));
+        assert!(room.write(&mut disk, "one"));
+        assert!(!room.write(&mut disk, "second") && !room.write(&mut disk, "third"));
+        disk.1 = 100;
+        assert!(room.write(&mut disk, "fourth") && room.write(&mut disk, "fifth"));
+        assert_eq!(String::from_utf8_lossy(&disk.0), "one\nseco\nfourth\nfifth\n");
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn attach(source: &Path, target: &Path, kind: Option<&str>, flags: Ms
 }
 
 /// From here on, no mount reaches the rest of the host.
-fn hide_mounts() {
+pub(crate) fn hide_mounts() {
     attach(Path::new("none"), Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
 }
 

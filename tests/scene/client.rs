@@ -3,7 +3,7 @@
 
 use super::patience;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -36,6 +36,14 @@ impl Client {
                     .expect("a time-out can be set");
                 Client::Tcp(stream)
             }
+        }
+    }
+
+    /// Its own address, where it has one.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Client::Tcp(stream) => stream.local_addr().ok(),
+            Client::Unix(_) => None,
         }
     }
 
