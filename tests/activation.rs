@@ -327,3 +327,33 @@ fn what_is_passed_wrongly_is_refused_in_words() {
     // Not for us: as if there was nothing.
     arguments(&["listen", "--", "sh"]).run().says("nowhere to listen").exits(2);
 }
+
+#[test]
+fn a_service_manager_hears_which_program_serves_and_of_no_end() {
+    let unit = Unit::new();
+    unit.listening("a", "echo one");
+    let manager = Manager::of(&unit);
+    let server =
+        unit.serve_told(&[], &[("NOTIFY_SOCKET", &manager.path), ("FDSTORE", "9"), ("WATCHDOG_USEC", "60000000")]);
+    let (_, stored) = manager.hears("FDSTORE=1");
+    manager.hears("READY=1");
+    server.signal(Signal::SIGUSR2);
+    let (said, _) = manager.hears("MAINPID=");
+    let heir: u32 = said.trim_start_matches("MAINPID=").trim().parse().expect("a number");
+    assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
+    assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n");
+    manager.hears("WATCHDOG=1");
+    let mut bytes = [0; 4096];
+    manager.socket.set_nonblocking(true).expect("it can be");
+    while let Ok(length) = manager.socket.recv(&mut bytes) {
+        let said = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        assert!(!said.contains("STOPPING=1") && !said.contains("FDSTORE"), "{said}");
+    }
+    manager.socket.set_nonblocking(false).expect("it can be");
+    assert_eq!(stored.len(), 1, "and it has it still");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(heir as i32), Signal::SIGTERM).expect("it serves");
+    manager.hears("STOPPING=1");
+    assert!(host::ends_within(heir, patience()), "{}", server.log());
+    // It is kept for the next one, which finds it by its name.
+    assert!(unit.room.path("a.sock").exists());
+}

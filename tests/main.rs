@@ -21,6 +21,7 @@ mod check;
 mod terminal;
 mod serve;
 mod reload;
+mod upgrade;
 mod activation;
 mod seeing;
 mod metrics;

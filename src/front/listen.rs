@@ -10,7 +10,7 @@ use crate::plan::request::{Front, Transport};
 use crate::plan::{Capabilities, Plan};
 use crate::policy::Mistake;
 use crate::policy::address::Address;
-use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Systemd, Wanted};
+use crate::supervise::{Door, Inherited, OnSignal, Predecessor, Supervisor, Systemd, Wanted};
 use nix::sys::stat::{Mode, umask};
 use std::collections::BTreeSet;
 
@@ -37,6 +37,7 @@ impl Door for Reloading<'_> {
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
+    let predecessor = Predecessor::take().map_err(Failure::Host)?;
     if let Some(error) = unfit.into_iter().next() {
         return Err(Failure::Host(error));
     }
@@ -47,7 +48,8 @@ pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     // There is one service, so that the names of sockets say nothing.
     let sockets = sockets.all_for(&service);
     let mut door = Reloading { options, passed, service };
-    serve(plans, &facts, options, (sockets, OnSignal::Serve, Systemd::find(), &mut door))
+    let before = Before { sockets, predecessor, systemd: Systemd::find() };
+    serve(plans, &facts, options, (before, OnSignal::Serve, &mut door))
 }
 
 /// Reads the policy, and looks at the host for what it names. There is a plan at least.
@@ -65,19 +67,30 @@ fn arrange(options: &Listen, passed: &[Address]) -> Result<(Vec<Plan>, Facts), F
     Ok((plans, facts))
 }
 
+/// What was there before this program.
+#[derive(Default)]
+pub(super) struct Before {
+    /// What it has open.
+    sockets: Inherited,
+    /// The program whose place it takes.
+    predecessor: Option<Predecessor>,
+    /// Who hears how it stands.
+    systemd: Option<Systemd>,
+}
+
 /// Each plan for whoever connects to its addresses.
 pub(super) fn serve(
     plans: Vec<Plan>,
     facts: &Facts,
     options: &Listen,
-    (sockets, on_signal, systemd, door): (Inherited, OnSignal, Option<Systemd>, &mut dyn Door),
+    (Before { sockets, predecessor, systemd }, on_signal, door): (Before, OnSignal, &mut dyn Door),
 ) -> Result<(), Failure> {
     // What we may ever make is nobody else's, but for sockets, which have the mode that was written.
     umask(Mode::from_bits_truncate(0o077));
     let mut supervisor =
         Supervisor::new(on_signal, &facts.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
-    supervisor.inherit(sockets);
+    supervisor.inherit(if predecessor.is_some() { sockets.lent() } else { sockets });
     options.seeing.open(&mut supervisor, None)?;
     supervisor.report_to(systemd);
     let mut told = Vec::new();
@@ -104,6 +117,7 @@ pub(super) fn serve(
             print(format!("{port}\n"))?;
         }
     }
+    supervisor.take_place_of(predecessor);
     supervisor.run(door).map_err(Failure::Host)
 }
 

@@ -13,7 +13,7 @@ use crate::policy::address::Address;
 use crate::policy::load::operators;
 use crate::policy::{InputError, Mistake};
 use crate::supervise::control::DEFAULT;
-use crate::supervise::{Door, Inherited, OnSignal, Supervisor, Systemd, Wanted};
+use crate::supervise::{Door, Inherited, OnSignal, Predecessor, Supervisor, Systemd, Wanted, stays};
 use nix::sys::stat::{Mode, umask};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,8 +53,10 @@ impl Door for Reloading<'_> {
 pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     // Before the log opens anything; what is wrong with them is told where the log goes.
     let inherited = Inherited::take();
+    let predecessor = Predecessor::take();
     options.seeing.tell()?;
     let (sockets, unfit) = inherited.map_err(Failure::Host)?;
+    let predecessor = predecessor.map_err(Failure::Host)?;
     unfit.into_iter().for_each(|error| tracing::error!("{error}"));
     let passed = sockets.passed();
     let found = find(options, &passed)?;
@@ -68,6 +70,10 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
         return Err(Failure::Input(mistake.into()));
     }
     if found.bad > 0 {
+        // The program before this one may serve them as they were.
+        if predecessor.is_some() {
+            return Err(Failure::Host(stays(format!("policies that are wrong: {}", found.bad))));
+        }
         tracing::error!("policies that are wrong and not served: {}; the others are", found.bad);
     }
     let place =
@@ -77,14 +83,20 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut supervisor =
         Supervisor::new(OnSignal::Serve, &place.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
-    supervisor.inherit(sockets);
+    supervisor.inherit(if predecessor.is_some() { sockets.lent() } else { sockets });
     options.seeing.open(&mut supervisor, Some(Path::new(DEFAULT)))?;
     supervisor.report_to(Systemd::find());
+    let wanted = found.wanted.plans.len();
     supervisor.change(found.wanted);
+    if predecessor.is_some() && supervisor.served() < wanted {
+        let why = format!("services that cannot listen: {}", wanted - supervisor.served());
+        return Err(Failure::Host(stays(why)));
+    }
     if supervisor.served() == 0 {
         let why = "none of its services can listen".to_string();
         return Err(Failure::Host(HostError { doing: format!("serve {}", options.directory.display()), why }));
     }
+    supervisor.take_place_of(predecessor);
     supervisor.run(&mut Reloading(options, passed)).map_err(Failure::Host)
 }
 

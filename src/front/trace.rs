@@ -33,7 +33,7 @@ use crate::plan::listen::transport;
 use crate::plan::model::{Ids, Plan};
 use crate::plan::request::Front;
 use crate::plan::traced;
-use crate::supervise::{Inherited, OnSignal};
+use crate::supervise::OnSignal;
 use crate::sys::process::{self, Side};
 use door::Passing;
 use judge::Manner;
@@ -108,7 +108,7 @@ fn supervise(
                 drain_limit: None,
                 what: options.what.clone(),
             };
-            listen::serve(vec![plan], facts, &like, (Inherited::default(), OnSignal::Drain, None, &mut door))?;
+            listen::serve(vec![plan], facts, &like, (listen::Before::default(), OnSignal::Drain, &mut door))?;
             Ok(ExitCode::SUCCESS)
         }
     }

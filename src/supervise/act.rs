@@ -166,7 +166,7 @@ impl Supervisor {
         }
     }
 
-    fn each_admission(&mut self, act: impl Fn(&mut Admission)) {
+    pub(super) fn each_admission(&mut self, act: impl Fn(&mut Admission)) {
         for number in self.services.numbers() {
             if let Some(service) = self.services.get_mut(number) {
                 act(&mut service.admission);
@@ -177,6 +177,7 @@ impl Supervisor {
 
     /// Accepts nothing more; the loop ends with the last session.
     pub(super) fn drain(&mut self) {
+        self.give_up_upgrade("this one is to end");
         for number in self.services.numbers() {
             self.leave_kept(number);
             if let Some(service) = self.services.get_mut(number) {
@@ -189,12 +190,19 @@ impl Supervisor {
         }
     }
 
-    /// Takes a signal: the first drains, the next one ends every session. SIGHUP, where it is taken, does neither.
+    /// Takes a signal: the first drains, the next one ends every session. SIGHUP and SIGUSR2, where they are taken, do neither.
     pub(super) fn take_signal(&mut self, door: &mut dyn Door) {
         while let Some(number) = self.next_signal() {
-            if number == libc::SIGHUP {
-                self.reload(door);
-                continue;
+            match number {
+                libc::SIGHUP => {
+                    self.reload(door);
+                    continue;
+                }
+                libc::SIGUSR2 => {
+                    self.begin_upgrade();
+                    continue;
+                }
+                _ => {}
             }
             door.signaled(number);
             match self.phase {
@@ -222,6 +230,9 @@ impl Supervisor {
     fn reload(&mut self, door: &mut dyn Door) {
         if self.phase != Phase::Serving {
             return;
+        }
+        if self.upgrade.is_some() || self.predecessor.is_some() {
+            return tracing::warn!("nothing is changed: a program is about to take another's place");
         }
         self.report_reload();
         match door.reloads() {

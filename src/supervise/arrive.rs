@@ -11,6 +11,7 @@ use super::renewal::Renewal;
 use super::stderr::Voice;
 use super::strays::Strays;
 use super::supervisor::Supervisor;
+use super::trial;
 use super::turn::Event;
 use super::watch::{Output, Timer};
 use crate::host::{HostError, errno_text};
@@ -208,8 +209,11 @@ impl Supervisor {
 
     /// Takes what a service's next launcher has to say.
     pub(super) fn hear_coming(&mut self, number: usize) {
+        // Nobody waits before the first service is proven, nor while the program before this one serves.
+        let alone = self.predecessor.is_some() || self.services.iter().all(|it| it.admission.is_unproven());
+        let patience = if alone { trial::AT_THE_START } else { trial::AMONG_CLIENTS };
         let Some(service) = self.services.get_mut(number) else { return };
-        let renewal = service.hear_coming(&mut self.watch, self.slice.as_ref(), Instant::now());
+        let renewal = service.hear_coming(&mut self.watch, (self.slice.as_ref(), patience), Instant::now());
         self.renewed(number, renewal);
     }
 

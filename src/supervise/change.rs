@@ -12,6 +12,7 @@ use super::socket::{Bound, adjust};
 use super::supervisor::{Phase, Supervisor};
 use crate::host::HostError;
 use crate::plan::Plan;
+use crate::plan::model::Listen;
 use crate::policy::address::Address;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -112,7 +113,7 @@ impl Supervisor {
     pub fn listen(&mut self, plan: &Plan) -> Result<Vec<Bound>, HostError> {
         let mut bound = Vec::new();
         for address in &plan.listen.addresses {
-            match listen(plan, address, &mut self.inherited) {
+            match listen(&plan.service, &plan.listen, address, &mut self.inherited) {
                 Ok(one) => bound.push(one),
                 Err(error) => {
                     self.inherited.give_back(&plan.service, bound.into_iter().map(|one| one.listener));
@@ -260,7 +261,7 @@ fn places(plan: &Plan, there: &mut Vec<Listener>, inherited: &mut Inherited) -> 
     let mut new = Vec::new();
     for address in &plan.listen.addresses {
         if !there.iter().any(|listener| listener.is_at(address)) {
-            new.push(listen(plan, address, inherited)?);
+            new.push(listen(&plan.service, &plan.listen, address, inherited)?);
         }
     }
     let mut listeners = Vec::new();
@@ -277,11 +278,16 @@ fn places(plan: &Plan, there: &mut Vec<Listener>, inherited: &mut Inherited) -> 
     Ok(listeners)
 }
 
-/// A listener at this address: one that was there before us, or a new one.
-fn listen(plan: &Plan, address: &Address, inherited: &mut Inherited) -> Result<Bound, HostError> {
-    let Some(mut listener) = inherited.claim(&plan.service, address) else { return address.listen(&plan.listen) };
-    if let Err(error) = adjust(&mut listener, address, &plan.listen) {
-        tracing::error!("{}: {error}; clients find it as it was", plan.service);
+/// A listener at this address: one that was there before us, under the name of this service, or a new one.
+pub(super) fn listen(
+    service: &str,
+    how: &Listen,
+    address: &Address,
+    inherited: &mut Inherited,
+) -> Result<Bound, HostError> {
+    let Some(mut listener) = inherited.claim(service, address) else { return address.listen(how) };
+    if let Err(error) = adjust(&mut listener, address, how) {
+        tracing::error!("{service}: {error}; clients find it as it was");
     }
     Bound::of(listener, address)
 }

@@ -26,7 +26,7 @@ impl Supervisor {
     /// Opens the control socket, with the mode and the group that this says.
     pub fn open_control(&mut self, address: &UnixAddress) -> Result<(), HostError> {
         let group = address.group.as_deref().map(place::group).transpose()?;
-        let listener = place::listen(address)?;
+        let listener = place::listen(address, &mut self.inherited)?;
         self.open_desk(listener, Kind::Control { group })
     }
 

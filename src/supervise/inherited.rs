@@ -23,6 +23,9 @@ const MOST: usize = 10_000;
 /// What stands before the name of a service whose own listener was kept, followed by a slash and a number. No service
 /// has a slash in its name.
 const KEPT: &str = "listen/";
+/// The names of sockets that are no service's, but the supervisor's own, as they are for the program after this one.
+pub(super) const CONTROL: &str = "desk/control";
+pub(super) const METRICS: &str = "desk/metrics";
 /// The name of those that have none, as sd_listen_fds_with_names(3) has it.
 const UNNAMED: &str = "unknown";
 /// How many bytes a name can have, see FileDescriptorName= in systemd.socket(5).
@@ -34,6 +37,8 @@ pub struct Inherited {
     sockets: Vec<Socket>,
     /// Every place that was passed, with the service that it is for; what is in here is never closed.
     passed: Vec<(String, Address)>,
+    /// The program before this one still serves, and what was kept has its names until then.
+    lent: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +91,7 @@ impl Inherited {
         let kept = name.strip_prefix(KEPT).and_then(|rest| rest.rsplit_once('/'));
         let (service, whose) = match kept {
             Some((service, _)) => (service, Whose::Ours),
+            None if is_desk(name) => (name, Whose::Ours),
             None => (name, Whose::Theirs),
         };
         match (whose, &mut address) {
@@ -99,9 +105,33 @@ impl Inherited {
 
     /// The same, all for this service.
     pub fn all_for(mut self, service: &str) -> Inherited {
-        self.sockets.iter_mut().for_each(|socket| socket.service = service.to_string());
+        let of_services = self.sockets.iter_mut().filter(|socket| !is_desk(&socket.name));
+        of_services.for_each(|socket| socket.service = service.to_string());
         self.passed.iter_mut().for_each(|(name, _)| *name = service.to_string());
         self
+    }
+
+    /// The same, with names that stay the other's until [`Inherited::own`].
+    pub fn lent(self) -> Inherited {
+        Inherited { lent: true, ..self }
+    }
+
+    /// The program before this one serves no longer.
+    pub(super) fn own(&mut self) {
+        self.lent = false;
+    }
+
+    /// Every socket that no service has, with its name.
+    pub(super) fn left(&self) -> Vec<(String, BorrowedFd<'_>)> {
+        self.sockets.iter().map(|socket| (socket.name.clone(), socket.fd.as_fd())).collect()
+    }
+
+    /// The name under which a listener of a service is for the program after this one.
+    pub(super) fn name(&self, service: &str, listener: &Listener) -> Option<String> {
+        match self.is_passed(service, listener) {
+            true => Some(service.to_string()).filter(|name| !name.contains(':')),
+            false => kept_name(service, listener),
+        }
     }
 
     /// Where each service was passed sockets. What was kept is not in it: the service's policy says where it listens.
@@ -115,7 +145,8 @@ impl Inherited {
 
     /// The names of what was kept and no service has taken.
     pub fn kept(&self) -> impl Iterator<Item = &str> {
-        self.sockets.iter().filter(|socket| socket.whose == Whose::Ours).map(|socket| socket.name.as_str())
+        let names = self.sockets.iter().filter(|socket| socket.whose == Whose::Ours).map(|socket| socket.name.as_str());
+        names.filter(|name| !is_desk(name))
     }
 
     /// Whether this listener of a service was passed.
@@ -134,7 +165,11 @@ impl Inherited {
             socket.service == service && stands_for(&socket.address, address) && socket.has_its_name()
         };
         let at = self.sockets.iter().position(is_it)?;
-        Some(self.sockets.remove(at).listener())
+        let mut listener = self.sockets.remove(at).listener();
+        if self.lent {
+            listener.leave_name();
+        }
+        Some(listener)
     }
 
     /// A service needs these no longer. What was not passed is closed.
@@ -149,12 +184,19 @@ impl Inherited {
 
     /// Closes what was kept and no service has taken, but for these services, of which nothing is known now.
     pub(super) fn forget_kept(&mut self, unknown: &BTreeSet<String>) {
+        if self.lent {
+            return;
+        }
         let is_left = |socket: &Socket| socket.whose == Whose::Theirs || unknown.contains(&socket.service);
         let (left, forgotten): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sockets).into_iter().partition(is_left);
         self.sockets = left;
         // With their names.
         forgotten.into_iter().map(Socket::listener).for_each(drop);
     }
+}
+
+fn is_desk(name: &str) -> bool {
+    [CONTROL, METRICS].contains(&name)
 }
 
 impl Socket {

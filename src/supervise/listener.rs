@@ -94,6 +94,20 @@ impl Listener {
         self.address = Some(address);
     }
 
+    /// Its name stays when it goes: it is another program's.
+    pub(super) fn leave_name(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.identity = None;
+        }
+    }
+
+    /// Its name is its own again.
+    pub(super) fn own_name(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.identity = identity(&file.path);
+        }
+    }
+
     /// The address that it was made for.
     pub(super) fn address(&self) -> Option<&Address> {
         self.address.as_ref()
@@ -149,9 +163,7 @@ impl Listener {
 /// Its name in the file system stays, also where that is ours.
 impl From<Listener> for OwnedFd {
     fn from(mut listener: Listener) -> OwnedFd {
-        if let Some(file) = &mut listener.file {
-            file.identity = None;
-        }
+        listener.leave_name();
         listener.fd
     }
 }

@@ -6,6 +6,8 @@ pub mod names;
 mod page;
 mod request;
 
+use super::change;
+use super::inherited::METRICS;
 use super::supervisor::{Phase, Supervisor};
 use super::visits::{Answer, Kind};
 use crate::host::HostError;
@@ -25,7 +27,7 @@ impl Supervisor {
     /// Answers at this address from here on.
     pub fn open_metrics(&mut self, address: &Address) -> Result<(), HostError> {
         let how = Listen { backlog: BACKLOG, ..Listen::NOWHERE };
-        let bound = address.listen(&how)?;
+        let bound = change::listen(METRICS, &how, address, &mut self.inherited)?;
         self.open_desk(bound.listener, Kind::Metrics)?;
         match address {
             Address::Tcp(_) => tracing::info!("metrics: http://{}/metrics", bound.address),

@@ -10,7 +10,7 @@ use super::shown::Shown;
 use super::trial;
 use super::watch::{Output, Timer, Token, Watch};
 use crate::sandbox::{HostError, Launcher, Slice};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The next launcher.
 #[derive(Debug)]
@@ -59,16 +59,19 @@ impl Service {
     }
 
     /// Takes what the next launcher says. Where it is ready and no answer is owed, it is the launcher from here on.
-    pub(super) fn hear_coming(&mut self, watch: &mut Watch, shared: Option<&Slice>, now: Instant) -> Renewal {
+    pub(super) fn hear_coming(
+        &mut self,
+        watch: &mut Watch,
+        (shared, patience): (Option<&Slice>, Duration),
+        now: Instant,
+    ) -> Renewal {
         let Some(coming) = &mut self.coming else { return Renewal::Kept };
         match coming.launcher.prepared() {
             None => Renewal::Kept,
             Some(Ok(())) => {
                 if self.admission.is_unproven() {
                     let slice = self.slice.as_ref().or(shared);
-                    if let Err(error) =
-                        trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut(), trial::AMONG_CLIENTS)
-                    {
+                    if let Err(error) = trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut(), patience) {
                         return self.lose_coming(watch, error, now);
                     }
                     self.admission.proven();

@@ -42,6 +42,11 @@ impl Retry {
         (failed > 0).then_some(failed)
     }
 
+    /// Why it fails, where it does.
+    pub(super) fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
     /// It is tried at once, and then as at the start; what was said stays said.
     pub(super) fn begin_again(&mut self) {
         self.in_row = 0;

@@ -19,6 +19,7 @@ use super::stderr::{Pace, Voice};
 use super::strays::Strays;
 use super::systemd::{Stirred, Systemd};
 use super::turn::Event;
+use super::upgrade::{self, Predecessor, Upgrade};
 use super::visits::Visits;
 use super::watch::{Timer, Token, Watch};
 use crate::host::{errno_text, facts};
@@ -32,6 +33,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What SIGTERM and SIGINT do.
@@ -39,7 +41,7 @@ use std::time::{Duration, Instant};
 pub enum OnSignal {
     /// The first one drains, the second one ends every session.
     Drain,
-    /// The same, and SIGHUP asks the door what is to be served from here on.
+    /// The same; SIGHUP asks the door what is to be served from here on, and SIGUSR2 has another program take over.
     Serve,
     /// Every session is ended.
     Stop,
@@ -94,6 +96,12 @@ pub struct Supervisor {
     pub(super) drain_until: Option<Instant>,
     /// Since when there is one.
     pub(super) began: Instant,
+    /// What is executed to take this process's place.
+    pub(super) program: PathBuf,
+    /// The process that is about to do so.
+    pub(super) upgrade: Option<Upgrade>,
+    /// The one whose place this process is about to take.
+    pub(super) predecessor: Option<Predecessor>,
     /// This process is to end as soon as a copy of it can go on with the sessions.
     pub(super) leaving: bool,
 }
@@ -110,7 +118,7 @@ impl Supervisor {
         let watch = Watch::new().map_err(failed)?;
         let signals = match on_signal {
             OnSignal::Drain | OnSignal::Stop => Some(take_signals(&[]).map_err(failed)?),
-            OnSignal::Serve => Some(take_signals(&[Signal::SIGHUP]).map_err(failed)?),
+            OnSignal::Serve => Some(take_signals(&[Signal::SIGHUP, Signal::SIGUSR2]).map_err(failed)?),
             OnSignal::Die => None,
         };
         if let Some(signals) = &signals {
@@ -145,6 +153,9 @@ impl Supervisor {
             drain_limit: None,
             drain_until: None,
             began: Instant::now(),
+            program: upgrade::program(),
+            upgrade: None,
+            predecessor: None,
             leaving: false,
         })
     }
@@ -244,6 +255,10 @@ impl Supervisor {
         self.set_idle(door);
         self.report(Stirred::Yes);
         while !self.is_over() {
+            if let Err(error) = self.answer_predecessor() {
+                self.leave()?;
+                return Err(error);
+            }
             door.turns();
             let mut stirred = Stirred::No;
             for token in self.watch.wait(Instant::now()).map_err(failed)? {
@@ -310,6 +325,7 @@ impl Supervisor {
             Token::Header(id) => self.hear_header(id, door),
             Token::Farewell(id) => self.hear_farewell(id),
             Token::Desk(number) => self.receive_visitors(number),
+            Token::Upgrade => self.hear_upgrade(),
             Token::Visit(id) => self.attend(id),
             Token::Cord(id) => {
                 self.hear_session(id, door);
@@ -415,6 +431,7 @@ impl Supervisor {
             }
             Timer::Systemd => self.report_is_due(),
             Timer::Strays => self.look_for_strays(now),
+            Timer::Upgrade => self.upgrade_is_due(),
             Timer::Drain => {
                 if self.phase == Phase::Draining {
                     tracing::warn!(

@@ -9,6 +9,7 @@ use super::watch::Timer;
 use crate::policy::printable;
 use crate::sys::errno;
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
     sendmsg_addr, socket_with,
@@ -105,6 +106,11 @@ impl Systemd {
     /// Whether it keeps this listener.
     fn keeps(&self, name: Option<String>) -> bool {
         name.is_some_and(|name| self.stored.contains(&name))
+    }
+
+    /// From here on another process is the one that it watches, and hears.
+    pub(super) fn tell_successor(&self, pid: Pid) -> Result<(), Errno> {
+        self.send(&format!("MAINPID={pid}"), None)
     }
 
     /// Tells what it does not know yet, and says when there may be more.
@@ -232,8 +238,19 @@ impl Supervisor {
         }
     }
 
-    /// Tells the service manager what it does not know yet: at the end of each turn.
+    /// Another process does, from here on.
+    pub(super) fn report_no_longer(&mut self) {
+        if let Some(systemd) = self.systemd.take() {
+            self.watch.cancel(Timer::Systemd, systemd.timer);
+        }
+    }
+
+    /// Tells the service manager what it does not know yet: at the end of each turn. Until this process is the one that
+    /// it watches, it hears nothing of it.
     pub(super) fn report(&mut self, stirred: Stirred) {
+        if self.predecessor.is_some() {
+            return;
+        }
         let Some(mut systemd) = self.systemd.take() else { return };
         systemd.stirred |= stirred == Stirred::Yes;
         let next = systemd.turn(self, Instant::now());

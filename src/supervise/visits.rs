@@ -5,6 +5,7 @@
 
 use super::control::{self, Visitor};
 use super::exchange::{Exchange, Heard, Sent};
+use super::inherited::{CONTROL, METRICS};
 use super::listener::Listener;
 use super::metrics;
 use super::supervisor::Supervisor;
@@ -12,7 +13,7 @@ use super::watch::{Timer, Token};
 use crate::host::{HostError, errno_text};
 use rustix::net::SocketFlags;
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long a request may take to come, and its answer to be read.
@@ -88,6 +89,19 @@ impl Kind {
     }
 }
 
+impl Visits {
+    /// Where they come in, by the names for the program after this one.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
+        self.desks.iter().map(|desk| {
+            let name = match desk.kind {
+                Kind::Control { .. } => CONTROL,
+                Kind::Metrics => METRICS,
+            };
+            (name.to_string(), desk.listener.as_fd())
+        })
+    }
+}
+
 impl Asker {
     /// Whether both take places of the same kind: operators have theirs, whoever may look or scrape.
     fn is_like(self, other: Asker) -> bool {
@@ -108,6 +122,19 @@ impl Supervisor {
         self.files.keep(kind.places());
         self.visits.desks.push(Desk { listener, kind });
         Ok(())
+    }
+
+    /// Closes all desks: they are another program's now. Who stands there is answered.
+    pub(super) fn leave_desks(&mut self) {
+        for mut desk in std::mem::take(&mut self.visits.desks) {
+            self.watch.remove(&desk.listener);
+            desk.listener.leave_name();
+        }
+    }
+
+    /// They are this program's own now.
+    pub(super) fn own_desks(&mut self) {
+        self.visits.desks.iter_mut().for_each(|desk| desk.listener.own_name());
     }
 
     /// Somebody stands before a desk.

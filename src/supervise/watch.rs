@@ -40,6 +40,8 @@ pub(super) enum Token {
     Desk(usize),
     /// One of them.
     Visit(u64),
+    /// The program that is to take this one's place.
+    Upgrade,
 }
 
 /// What a moment is for.
@@ -77,6 +79,8 @@ pub(super) enum Timer {
     Systemd,
     /// Look for children that nobody told us of.
     Strays,
+    /// The program that is to take this one's place should serve.
+    Upgrade,
     /// Draining takes too long.
     Drain,
     /// Stopping takes too long.
@@ -205,6 +209,7 @@ impl Token {
             Token::Header(proxy) => (10, proxy),
             Token::Desk(desk) => (11, desk as u64),
             Token::Visit(visit) => (12, visit),
+            Token::Upgrade => (13, 0),
         };
         kind << 56 | rest
     }
@@ -225,6 +230,7 @@ impl Token {
             10 => Some(Token::Header(rest)),
             11 => Some(Token::Desk(rest as usize)),
             12 => Some(Token::Visit(rest)),
+            13 => Some(Token::Upgrade),
             _ => None,
         }
     }
@@ -250,6 +256,7 @@ mod tests {
             Token::Header(11),
             Token::Desk(12),
             Token::Visit(13),
+            Token::Upgrade,
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

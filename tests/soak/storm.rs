@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients without end, while whatever can go wrong does: commands, reapers and launchers are killed, clients leave,
-//! policies change for better and worse, the disk of the log is full, and the supervisor is restarted or killed itself.
+//! policies change for better and worse, the disk of the log is full, and the supervisor is restarted, replaced by another
+//! program or killed itself.
 //! Nobody is refused, nobody is lost whose own process was not killed, and nothing is left.
 //! `SPAWNBOX_STORM=3600` says for how many seconds; the seed that is printed is taken from `SPAWNBOX_SEED` again.
 
@@ -27,7 +28,7 @@ const SECONDS: u64 = 8;
 /// How many clients are served after each blow before the next one falls.
 const BETWEEN: usize = 8;
 /// Blows of which each kind comes once, before chance chooses.
-const FIRST: usize = 10;
+const FIRST: usize = 11;
 /// A file of a tmpfs takes no less.
 const PAGE: usize = 4096;
 /// What a session's line says where one of its processes was killed, or the launcher that it waited for.
@@ -39,7 +40,10 @@ const PASS: &str = "LISTEN_PID=$$ exec \"$@\" 3<&0 4<&1 0</dev/null 1>/dev/null"
 struct Storm {
     room: stage::Room,
     sockets: (TcpListener, UnixListener),
-    server: Child,
+    /// Who serves.
+    now: u32,
+    /// The one that was started last, until it has ended; others took its place since.
+    started: Option<Child>,
     /// Everyone who has served.
     all: Vec<u32>,
     version: usize,
@@ -60,8 +64,8 @@ impl Storm {
         room.directory("policies");
         Storm::write(&room, 0);
         let server = Storm::start(&room, (&tcp, &unix));
-        let all = vec![server.id()];
-        Storm { room, sockets: (tcp, unix), server, all, version: 0, kills: 0 }
+        let now = server.id();
+        Storm { room, sockets: (tcp, unix), now, started: Some(server), all: vec![now], version: 0, kills: 0 }
     }
 
     /// Policies that do the same by another script each time.
@@ -89,16 +93,12 @@ impl Storm {
         command.stderr(log).spawn().expect("the program starts")
     }
 
-    fn now(&self) -> u32 {
-        self.server.id()
-    }
-
     fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.room.path("disk/log")).unwrap_or_default()).into_owned()
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.now() as i32), signal).expect("it serves");
+        kill(Pid::from_raw(self.now as i32), signal).expect("it serves");
     }
 
     /// Waits for one line more with this text than there was.
@@ -108,12 +108,12 @@ impl Storm {
 
     /// Kills one process of a session, or a launcher.
     fn kill(&mut self, dice: &mut Dice) {
-        let all = host::tree(self.now());
+        let all = host::tree(self.now);
         let Some(&pid) = all.get(1 + dice.below(all.len().max(2) - 1)) else { return };
         let Some(number) = rustix::process::Pid::from_raw(pid as i32) else { return };
         let Ok(held) = pidfd_open(number, PidfdFlags::empty()) else { return };
         // Its number may have been another's by the time it was held.
-        if host::tree(self.now()).contains(&pid) && pidfd_send_signal(held, Kill::KILL).is_ok() {
+        if host::tree(self.now).contains(&pid) && pidfd_send_signal(held, Kill::KILL).is_ok() {
             self.kills += 1;
         }
     }
@@ -138,7 +138,7 @@ impl Storm {
     fn fill_the_disk(&mut self, fleet: &Fleet) {
         // The lines of those before are needed.
         let resting = fleet.rest();
-        let now = self.now();
+        let now = self.now;
         host::eventually("launchers alone are left", patience(), || host::tree(now).len() <= 3);
         self.reload();
         drop(resting);
@@ -162,30 +162,56 @@ impl Storm {
     /// In order: who is served is served to the end, and who comes meanwhile waits for the next supervisor.
     fn restart(&mut self) {
         self.signal(Signal::SIGTERM);
-        let status = outcome::wait(&mut self.server, patience(), "the server");
-        assert!(status.success(), "{status}: {}", self.log());
+        assert!(self.ended(), "it fails: {}", self.log());
         self.begin();
+    }
+
+    /// In order, and nobody has to wait for the next one.
+    fn upgrade(&mut self) {
+        let text = " serves in this one's place";
+        let before = self.log().matches(text).count();
+        self.signal(Signal::SIGUSR2);
+        self.logs(text, before);
+        let log = self.log();
+        let heir = log.rsplit_once(text).and_then(|(rest, _)| rest.rsplit_once("process ")?.1.parse().ok());
+        let heir = heir.unwrap_or_else(|| panic!("no process in {log}"));
+        assert!(self.ended(), "it fails: {}", self.log());
+        self.now = heir;
+        self.all.push(heir);
+    }
+
+    /// Waits for the end of the one that served: whether it succeeded, as far as that is to be known.
+    fn ended(&mut self) -> bool {
+        match self.started.take_if(|started| started.id() == self.now) {
+            Some(mut started) => outcome::wait(&mut started, patience(), "the server").success(),
+            None => host::ends_within(self.now, patience()),
+        }
     }
 
     /// Not in order: who is being served is lost with the supervisor, and nobody else.
     fn crash(&mut self, fleet: &Fleet) {
-        let sessions = host::watch(&host::tree(self.now())[1..]);
+        let sessions = host::watch(&host::tree(self.now)[1..]);
         fleet.crashed(|| self.signal(Signal::SIGKILL));
-        outcome::wait(&mut self.server, patience(), "the server");
+        self.ended();
         assert!(sessions.end_within(patience()), "a process has outlived its supervisor");
         self.begin();
     }
 
     fn begin(&mut self) {
-        self.server = Storm::start(&self.room, (&self.sockets.0, &self.sockets.1));
-        self.all.push(self.now());
+        let server = Storm::start(&self.room, (&self.sockets.0, &self.sockets.1));
+        self.now = server.id();
+        self.started = Some(server);
+        self.all.push(self.now);
     }
 }
 
 impl Drop for Storm {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        // Its number may be another's, where it has ended.
+        if host::command_line(self.now).contains(&self.room.whole().display().to_string()) {
+            let _ = kill(Pid::from_raw(self.now as i32), Signal::SIGKILL);
+            self.ended();
+        }
     }
 }
 
@@ -222,13 +248,14 @@ fn storm() {
             6 => storm.reload_what_is_wrong(),
             7 => storm.fill_the_disk(&fleet),
             8 => storm.restart(),
+            9 => storm.upgrade(),
             _ => storm.crash(&fleet),
         }
         blows += 1;
         fleet.goes_on(BETWEEN);
     }
     let (served, lost) = fleet.end();
-    let now = storm.now();
+    let now = storm.now;
     host::eventually("launchers alone are left", patience(), || host::tree(now).len() == 3);
     // The lines of those that were killed last come before this.
     storm.reload_what_is_wrong();
@@ -247,7 +274,7 @@ fn storm() {
     // Two launchers, two listeners, control groups of one program and two services, and what the loop itself has.
     assert!(host::descriptors(now) < 32, "{} descriptors", host::descriptors(now));
     storm.signal(Signal::SIGTERM);
-    assert!(outcome::wait(&mut storm.server, patience(), "the server").success(), "{log}");
+    assert!(storm.ended(), "{log}");
     let is_own = |path: &PathBuf| {
         let text = path.display().to_string();
         storm.all.iter().any(|pid| text.contains(&format!("/spawnbox-{pid}-")))

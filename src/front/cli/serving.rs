@@ -15,8 +15,8 @@ use std::time::Duration;
     spawnbox listen 127.0.0.1:7000 -- sh -c 'echo hello'\n  \
     spawnbox listen '[::1]:10023' --policy greylist\n  \
     spawnbox listen unix:/run/spf.sock,mode=0660,group=postfix --policy policyd-spf\n\n\
-    SIGHUP reads the policy again; SIGTERM stops listening and waits for the sessions; a second\n\
-    one ends them.\n\
+    SIGHUP reads the policy again; SIGUSR2 has the program that is installed now take over;\n\
+    SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
     Exit status: 0 ended as asked, 1 this host cannot, 2 usage or policy.")]
 pub(in crate::front) struct Listen {
     /// Where to listen: HOST:PORT, [HOST]:PORT, unix:PATH[,mode=0660][,user=U][,group=G] or unix:@NAME
@@ -53,8 +53,8 @@ pub(in crate::front) struct Listen {
     spawnbox serve\n  \
     spawnbox serve --drain-limit 30s ./policies\n\n\
     A service has the name of its file. One that is wrong is told with its line, and the others\n\
-    are served. SIGHUP reads the directory again; SIGTERM stops listening and waits for the\n\
-    sessions; a second one ends them.\n\
+    are served. SIGHUP reads the directory again; SIGUSR2 has the program that is installed now\n\
+    take over; SIGTERM stops listening and waits for the sessions; a second one ends them.\n\
     Exit status: 0 ended as asked, 1 this host cannot, 2 usage, or no policy can be served.")]
 pub(in crate::front) struct Serve {
     /// Where the policies are: each file NAME.toml with `listen.addresses` is a service

@@ -2,6 +2,8 @@
 //! Where the control socket is: in a directory in which nobody else could put another in its place. A socket that a
 //! dead supervisor left is replaced; where another one listens, that is said.
 
+use super::super::change;
+use super::super::inherited::{CONTROL, Inherited};
 use super::super::listener::Listener;
 use crate::host::HostError;
 use crate::plan::model::Listen;
@@ -16,7 +18,7 @@ use std::path::Path;
 const BACKLOG: i32 = 64;
 
 /// Listens there.
-pub(super) fn listen(address: &UnixAddress) -> Result<Listener, HostError> {
+pub(super) fn listen(address: &UnixAddress, inherited: &mut Inherited) -> Result<Listener, HostError> {
     let refused = |why: String| HostError { doing: format!("open the control socket {}", address.path.display()), why };
     if address.mode & 0o007 != 0 {
         return Err(refused("everybody could connect to it: write mode=0600, or mode=0660 with group=".to_string()));
@@ -26,7 +28,7 @@ pub(super) fn listen(address: &UnixAddress) -> Result<Listener, HostError> {
     make(directory).map_err(|error| refused(format!("cannot make {}: {error}", directory.display())))?;
     judge(directory).map_err(refused)?;
     let how = Listen { backlog: BACKLOG, ..Listen::NOWHERE };
-    Address::Unix(address.clone()).listen(&how).map(|bound| bound.listener)
+    change::listen(CONTROL, &how, &Address::Unix(address.clone()), inherited).map(|bound| bound.listener)
 }
 
 /// The id of its group.
@@ -88,7 +90,7 @@ mod tests {
             if let Some(bits) = bits {
                 std::fs::set_permissions(room.path("made"), PermissionsExt::from_mode(bits)).unwrap();
             }
-            listen(&address(&place, mode)).map(drop).map_err(|error| error.why)
+            listen(&address(&place, mode), &mut Inherited::default()).map(drop).map_err(|error| error.why)
         };
         assert_eq!(refused(0o660, None), Ok(()));
         assert_eq!(room.path("made").metadata().unwrap().mode() & 0o777, 0o755);
@@ -98,7 +100,7 @@ mod tests {
             assert!(why.contains("can be written by others"), "{why}");
         }
         assert_eq!(refused(0o600, Some(0o700)), Ok(()));
-        let why = listen(&address(Path::new("control"), 0o600)).unwrap_err().why;
+        let why = listen(&address(Path::new("control"), 0o600), &mut Inherited::default()).unwrap_err().why;
         assert_eq!(why, "a path starts with `/`");
     }
 
@@ -107,8 +109,8 @@ mod tests {
         let room = Scene::new();
         let place = room.path("control");
         drop(std::os::unix::net::UnixListener::bind(&place).unwrap());
-        let first = listen(&address(&place, 0o600)).unwrap();
-        let error = listen(&address(&place, 0o600)).unwrap_err();
+        let first = listen(&address(&place, 0o600), &mut Inherited::default()).unwrap();
+        let error = listen(&address(&place, 0o600), &mut Inherited::default()).unwrap_err();
         assert_eq!(error.why, "another program listens there");
         drop(first);
         assert!(!place.exists());

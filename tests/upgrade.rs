@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The program is replaced while clients come: no connection is refused or lost, and one that cannot serve changes nothing.
+
+use crate::reload::{Crowd, free_port};
+use crate::scene::{Client, Server, arguments, host, patience, stage};
+use crate::serve::Services;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program that others take the place of: its file, and how it is started.
+pub(crate) struct Installed {
+    program: PathBuf,
+    words: Vec<String>,
+}
+
+impl Installed {
+    pub(crate) fn of(services: &Services, words: &[&str]) -> Installed {
+        let program = services.room.path("spawnbox");
+        std::fs::copy(stage::program("spawnbox"), &program).expect("the stage can be written");
+        Installed { program, words: words.iter().map(|word| word.to_string()).collect() }
+    }
+
+    /// Puts another file in the program's place, as a package does.
+    fn replace(&self, with: &Path) {
+        let new = self.program.with_extension("new");
+        std::fs::copy(with, &new).expect("the stage can be written");
+        std::fs::rename(new, &self.program).expect("the stage can be written");
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.words).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// The process that has taken the place of a server. Dropping it kills it.
+pub(crate) struct Heir(pub(crate) u32);
+
+impl Heir {
+    /// As the server's log names it.
+    fn of(server: &Server) -> Heir {
+        Heir::number(server, 0)
+    }
+
+    /// The one after so many others.
+    pub(crate) fn number(server: &Server, others: usize) -> Heir {
+        let lines = server.logs_times(" serves in this one's place", others + 1);
+        let line = lines.last().expect("there is one");
+        let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        Heir(pid.unwrap_or_else(|| panic!("no process in {line}")))
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0 as i32), signal).expect("it is there");
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.0 as i32), Signal::SIGKILL);
+    }
+}
+
+#[test]
+fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
+    let services = Services::new();
+    let port = free_port();
+    services.write("unix", "read line; echo unix");
+    services.listening("tcp", "read line; echo tcp", &[&port]);
+    let directory = services.room.whole().display().to_string();
+    let (control, metrics) = (format!("{directory}/control"), format!("{directory}/metrics"));
+    let words = ["serve", "--control", &control, "--metrics", &format!("unix:{metrics}"), &directory];
+    let installed = Installed::of(&services, &words);
+    let server = Server::start_silent(installed.command());
+    let socket = services.room.path("unix.sock");
+    let answered = || {
+        let one = |address: &str| Client::connect(address).send(b"\n").rest();
+        [one(&services.socket("unix")), one(&port)]
+    };
+    assert_eq!(answered(), ["unix\n", "tcp\n"]);
+    let inodes = || [&socket, Path::new(&control), Path::new(&metrics)].map(|it| it.metadata().expect("there").ino());
+    let before = inodes();
+    let running = [Client::connect(&services.socket("unix")), Client::connect(&port)];
+    host::eventually("both are being served", patience(), || host::tree(server.pid()).len() == 7);
+    let crowds = [Crowd::at(&services.socket("unix")), Crowd::at(&port), Crowd::at(&port)];
+
+    installed.replace(&stage::program("spawnbox"));
+    server.signal(Signal::SIGUSR2);
+    let heir = Heir::of(&server);
+    assert_eq!(answered(), ["unix\n", "tcp\n"]);
+    for answers in crowds.map(Crowd::answers) {
+        assert!(answers.iter().all(|answer| answer == "unix\n" || answer == "tcp\n"), "{answers:?}");
+    }
+    // Whoever asks is told by the one that serves, which has none of the sessions before it.
+    let status = arguments(&["status", "--json", "--control", &control]).run();
+    let status: serde_json::Value = serde_json::from_str(&status.exits(0).stdout).expect("it is JSON");
+    assert!(status.to_string().contains(&heir.0.to_string()), "{status}");
+    let scraped = Client::connect(&format!("unix:{metrics}")).send(b"GET /readyz HTTP/1.1\r\n\r\n").rest();
+    assert!(scraped.contains("200 OK"), "{scraped}");
+    // They are served to their end by the program that they came to, which ends with them.
+    let [unix, tcp] = running.map(|client| client.send(b"\n").rest());
+    assert_eq!([unix.as_str(), tcp.as_str()], ["unix\n", "tcp\n"]);
+    assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
+    assert_eq!(inodes(), before);
+    assert_eq!(answered(), ["unix\n", "tcp\n"]);
+    // It is what the other was: it reads its policies again, and another one takes its place.
+    services.write("unix", "read line; echo other");
+    heir.signal(Signal::SIGHUP);
+    server.logs("unix: its new policy is in force");
+    assert_eq!(answered(), ["other\n", "tcp\n"]);
+    heir.signal(Signal::SIGTERM);
+    assert!(host::ends_within(heir.0, patience()), "{}", server.log());
+    assert!(std::net::TcpStream::connect(&port).is_err());
+    assert!(!socket.exists() && !Path::new(&control).exists() && !Path::new(&metrics).exists());
+}
+
+#[test]
+fn a_program_that_cannot_serve_leaves_the_one_before_in_force() {
+    let services = Services::new();
+    services.write("a", "echo one");
+    let installed = Installed::of(&services, &["serve", &services.room.whole().display().to_string()]);
+    let server = Server::start_silent(installed.command());
+    let answered = || Client::connect(&services.socket("a")).rest();
+    assert_eq!(answered(), "one\n");
+    let broken = services.room.file("broken", "#!/bin/sh\nexit 3\n");
+    stage::mode(&broken, 0o755);
+    installed.replace(&broken);
+    server.signal(Signal::SIGUSR2);
+    server.logs("ended before it served; this one goes on");
+    assert_eq!(answered(), "one\n");
+    // One that runs and is given what it cannot serve.
+    installed.replace(&stage::program("spawnbox"));
+    services.room.file("b.toml", "version = 1\nlimits.tiem = 5\n");
+    server.signal(Signal::SIGUSR2);
+    server.logs("cannot take the place of the program before: policies that are wrong: 1");
+    server.logs_times("ended before it served; this one goes on", 2);
+    assert_eq!(answered(), "one\n");
+    // One that is not there at all.
+    std::fs::remove_file(&installed.program).expect("it is there");
+    server.signal(Signal::SIGUSR2);
+    server.logs("spawnbox: No such file or directory; this one goes on");
+    assert_eq!(answered(), "one\n");
+    host::eventually("none of them is left", patience(), || host::children(server.pid()).len() == 1);
+    assert!(server.stop().0.success());
+    assert!(!services.room.path("a.sock").exists());
+}
+
+#[test]
+fn a_program_that_never_says_that_it_serves_ends_with_the_one_before() {
+    let services = Services::new();
+    services.write("a", "echo one");
+    let installed = Installed::of(&services, &["serve", &services.room.whole().display().to_string()]);
+    let server = Server::start_silent(installed.command());
+    assert_eq!(Client::connect(&services.socket("a")).rest(), "one\n");
+    let silent = services.room.file("silent", "#!/bin/sh\nexec sleep 1000\n");
+    stage::mode(&silent, 0o755);
+    installed.replace(&silent);
+    server.signal(Signal::SIGUSR2);
+    server.logs("started ");
+    server.signal(Signal::SIGUSR2);
+    server.logs("is about to take this one's place already");
+    server.signal(Signal::SIGHUP);
+    server.logs("nothing is changed: a program is about to take another's place");
+    assert_eq!(Client::connect(&services.socket("a")).rest(), "one\n");
+    let (status, log) = server.stop();
+    assert!(status.success() && log.contains("is killed before it serves: this one is to end"), "{log}");
+}
+
+#[test]
+fn one_service_is_handed_over_too_on_the_port_that_the_kernel_has_chosen() {
+    let services = Services::new();
+    services.listening("x", "read line; echo one", &["127.0.0.1:0"]);
+    let file = services.room.path("x.toml").display().to_string();
+    let installed = Installed::of(&services, &["listen", "--print-port", "--policy", &file]);
+    let server = Server::start(installed.command(), "127.0.0.1:0");
+    assert_eq!(server.connect().send(b"\n").rest(), "one\n");
+    services.listening("x", "read line; echo two", &["127.0.0.1:0"]);
+    server.signal(Signal::SIGUSR2);
+    let _heir = Heir::of(&server);
+    assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
+    assert_eq!(server.connect().send(b"\n").rest(), "two\n");
+}
+
+#[test]
+fn an_ordinary_user_can_have_it_too() {
+    needs!(root);
+    let services = Services::new();
+    let directory = services.room.directory("theirs");
+    std::os::unix::fs::chown(&directory, Some(crate::scene::NOBODY), Some(crate::scene::NOBODY)).expect("root can");
+    let place = format!("unix:{}", directory.join("socket").display());
+    services.listening("x", "read line; echo one", &[&format!("{place},mode=0666")]);
+    let words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(stage::program("spawnbox")).args(["listen", "--print-port", "--policy"]);
+    command.arg(services.room.path("x.toml"));
+    command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Server::start(command, &place);
+    let crowd = Crowd::at(&place);
+    server.signal(Signal::SIGUSR2);
+    let heir = Heir::of(&server);
+    assert!(crowd.answers().iter().all(|answer| answer == "one\n"));
+    assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
+    assert_eq!(Client::connect(&place).send(b"\n").rest(), "one\n");
+    assert_eq!(host::status_of(heir.0, "NoNewPrivs").as_deref(), Some("1"));
+}
