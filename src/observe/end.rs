@@ -3,25 +3,40 @@
 
 use crate::sys::{notify, process};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// What forks faster than it is killed is given up after so many rounds; the caller says so.
+/// What forks faster than it is killed is given up after so many rounds that found somebody new; the caller says so.
 const ROUNDS: u32 = 2000;
+
+/// Who is killed ends when the kernel comes to it, which a busy machine delays, and a file system that does not answer
+/// for ever.
+const LONGEST: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Kills every process below us, and takes what is left of them. False where some are left.
 pub fn end_all() -> bool {
-    for _ in 0..ROUNDS {
+    let (mut killed, mut rounds, mut waited) = (BTreeSet::new(), 0, Duration::ZERO);
+    while rounds < ROUNDS && waited < LONGEST {
         let below = below(std::process::id());
         if below.is_empty() {
             // Nobody left to reap either.
             while let Ok(Some(_)) = process::reap_any() {}
             return true;
         }
+        let before = killed.len();
         for pid in below {
+            killed.insert(pid);
             // One that is dead already is no mistake.
             let _ = notify::kill(pid);
         }
         while let Ok(Some(_)) = process::reap_any() {}
-        std::thread::yield_now();
+        if killed.len() > before {
+            rounds += 1;
+        } else {
+            std::thread::sleep(PAUSE);
+            waited += PAUSE;
+        }
     }
     false
 }
