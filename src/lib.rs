@@ -90,6 +90,10 @@
 //!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.
 //!   Where it is killed too, a reaper that somebody has stopped, or whose command hangs in exec, stays until the next
 //!   start, which kills what is in its control group.
+//!   Where a policy wants neither namespaces nor mounts (`isolation.level = "landlock-only"`) it is no PID 1: it takes
+//!   over what loses its parent, and kills all of its Landlock domain at once when the session ends. The command is in a
+//!   domain inside of that one and cannot signal it. Only who has its user on the host, or the kernel for want of
+//!   memory, could end it before, and then nothing ends the others.
 //! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined
 //!   but for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks
 //!   into it ([`sandbox::spare`]).

@@ -30,6 +30,9 @@ fn fails(step: Step) {
     if step == Step::WriteExecute {
         needs!(kernel 6, 3);
     }
+    if step == Step::Domain {
+        needs!(landlock 6);
+    }
     match way(step) {
         Way::Fails(scene, sentence) => {
             let outcome = scene.shell("echo never").run();
@@ -87,6 +90,10 @@ fn way(step: Step) -> Way {
             ("session:close_range=EMFILE", "close every other descriptor (close_range): Too many open files")
         }
         Step::Fork => ("session:clone=EAGAIN", "make the command's process (clone): Resource temporarily unavailable"),
+        Step::Domain => (
+            "command:landlock_restrict_self=E2BIG",
+            "enter a Landlock domain inside the reaper's: Argument list too long",
+        ),
         Step::Session => ("session:setsid=EPERM", "start a new session: Operation not permitted"),
         Step::Signals => {
             ("session:rt_sigaction@0:13=EINVAL", "set the signal dispositions (SIGPIPE): Invalid argument")
@@ -112,6 +119,7 @@ fn way(step: Step) -> Way {
             let every = every.set("isolation.unique-pid=false").set("network.forward=[\"127.0.0.1:25\"]");
             every.set("syscalls.allow=[\"network-client\"]")
         }
+        Step::Domain => scene("strict").set("isolation.level=landlock-only"),
         _ => every,
     };
     Way::Fails(Box::new(every.failing(refused)), sentence)

@@ -49,6 +49,7 @@ fn proof(step: Step) -> fn() {
         Step::Landlock => landlock,
         Step::CloseFds => descriptors,
         Step::Fork => reaper,
+        Step::Domain => domain,
         Step::Session => session,
         Step::Signals => signals,
         Step::Handover => handover,
@@ -105,6 +106,13 @@ fn namespaces() {
     assert_eq!(asked(unfiltered(), "queue"), "ok");
     assert_eq!(asked(unfiltered(), "queue"), "ok");
     assert_eq!(asked(unfiltered(), "open /etc/shadow"), "ENOENT");
+}
+
+/// In a PID namespace the first process is out of reach by that alone.
+fn domain() {
+    needs!(landlock 6);
+    let found = scene("strict").set("isolation.level=landlock-only").shell("kill -0 $PPID || echo refused").run();
+    found.says("Operation not permitted").stdout("refused\n");
 }
 
 fn keyring() {

@@ -53,6 +53,7 @@ mod idle;
 mod proxy;
 mod told;
 mod spares;
+mod levels;
 mod death;
 mod confined;
 mod postfix;

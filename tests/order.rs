@@ -57,6 +57,16 @@ fn an_ordinary_users_child_takes_the_steps_in_order_too() {
     follows_the_table(scene("strict").unprivileged(), &[Step::UserNamespace]);
 }
 
+#[test]
+fn the_steps_of_the_lowest_level_are_in_order_too() {
+    needs!(root);
+    needs!(landlock 6);
+    needs!(program "strace");
+    let alone = scene("strict").set("isolation.level=landlock-only");
+    follows_the_table(alone.clone(), &[Step::Domain, Step::Identity]);
+    follows_the_table(alone.unprivileged(), &[Step::Domain]);
+}
+
 /// Runs the scene under strace and compares both processes of its child with the steps of its plan, of which some must
 /// be there, or the scene would show nothing.
 fn follows_the_table(scene: Scene, with: &[Step]) {
@@ -168,8 +178,9 @@ fn belongs(call: &Call, step: Step) -> bool {
         Step::WriteExecute => &["PR_SET_MDWE", "0x41"],
         Step::Clone | Step::Keyring | Step::Loopback | Step::Scratch | Step::Proc | Step::PidLimits => &[],
         Step::Directory | Step::Umask | Step::UserNamespace | Step::Limits | Step::Landlock | Step::CloseFds => &[],
-        Step::Relay | Step::Network | Step::Exchange => &[],
-        Step::Fork | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Seccomp | Step::Exec => &[],
+        Step::Relay | Step::Network | Step::Exchange | Step::Domain => &[],
+        Step::Fork => &["PR_SET_CHILD_SUBREAPER"],
+        Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Seccomp | Step::Exec => &[],
     };
     let makes = step.calls().split(' ').any(|name| name == call.name);
     makes && (call.name != "prctl" || options.is_empty() || options.iter().any(|option| call.text.contains(option)))

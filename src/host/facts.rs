@@ -31,6 +31,10 @@ pub struct Facts {
     pub listener: Trial,
     /// clone3(2).
     pub clone3: Trial,
+    /// A session keyring of its own, see keyctl(2).
+    pub keyring: Trial,
+    /// A capability is dropped from the bounding set, which takes CAP_SETPCAP.
+    pub bounding_set: Trial,
     /// `PR_SET_MDWE`.
     pub mdwe: Trial,
     /// A PID namespace has a `pid_max` of its own that we may write (Linux 6.14).

@@ -44,6 +44,8 @@ impl Machine {
             seccomp: certain("install a filter", attempt(install_filter))?,
             listener: certain("install a filter that is listened to", attempt(install_listener))?,
             clone3: certain("make a process with clone3", attempt(clone_and_wait))?,
+            keyring: certain("join a session keyring", attempt(lock::join_session_keyring))?,
+            bounding_set: certain("drop a capability", attempt(drop_one))?,
             mdwe: certain("set PR_SET_MDWE", attempt(|| process::control(libc::PR_SET_MDWE, REFUSE_EXEC_GAIN, 0)))?,
             pid_max: certain("set pid_max in a PID namespace", tried.pid_max)?,
             memfd_noexec: certain("set memfd_noexec in a PID namespace", tried.memfd_noexec)?,
@@ -137,6 +139,11 @@ fn install_filter() -> Result<(), Errno> {
 fn install_listener() -> Result<(), Errno> {
     process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
     lock::install_listener(&OPEN).map(drop)
+}
+
+/// Any will do, in a process that is about to end.
+fn drop_one() -> Result<(), Errno> {
+    process::control(libc::PR_CAPBSET_DROP, 0, 0)
 }
 
 fn clone_and_wait() -> Result<(), Errno> {

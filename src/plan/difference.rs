@@ -223,6 +223,8 @@ fn walls(plan: &Plan, all: &mut Permissions) {
     }
     allow_if(all, "the connection itself, not by a relay", !plan.relay.as_ref().is_some_and(|relay| relay.connection));
     allow_if(all, "what is known of the client, in the environment", plan.command.client_environment.is_some());
+    let seen = matches!(plan.root, super::model::Root::Held { .. } | super::model::Root::Host);
+    allow_if(all, "see which files the host has", seen);
     allow_if(all, "see the host's name", plan.hostname == super::model::HostName::Host);
     let landlock = plan.landlock.as_ref();
     allow_if(all, "file accesses without Landlock", landlock.is_none_or(|rules| !rules.files));

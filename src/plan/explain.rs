@@ -11,7 +11,7 @@ mod steps;
 mod walls;
 
 use super::listen;
-use super::model::{ClientNames, Ends, Ids, Listen, Plan, StandardError};
+use super::model::{ClientNames, Ends, Ids, Listen, Plan, StandardError, Tree};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
 use crate::policy::{Filled, Origin, Paint, printable};
@@ -227,14 +227,18 @@ fn ends(plan: &Plan, facts: &Facts, page: &mut Page) {
         let text = format!("when its connection has carried no byte for {} s, either way", limit.as_secs());
         page.row("", text, origin(plan, "limits.idle"));
     }
-    let pid = plan.namespaces.contains(&super::model::Namespace::Pid);
-    let means = match (&facts.cgroup, pid) {
-        (Cgroup::At { path, .. }, true) => format!("by the PID namespace, and cgroup.kill below {}", path.display()),
-        (Cgroup::At { path, .. }, false) => format!("by cgroup.kill below {}", path.display()),
+    let means = match (&facts.cgroup, plan.tree) {
+        (Cgroup::At { path, .. }, Tree::PidNamespace) => {
+            format!("by the PID namespace, and cgroup.kill below {}", path.display())
+        }
+        (Cgroup::At { path, .. }, Tree::Cgroup) => format!("by cgroup.kill below {}", path.display()),
+        (_, Tree::Domain) => "by the reaper, which kills all of its Landlock domain in one call".to_string(),
         (Cgroup::Unavailable(_), _) => "by the PID namespace".to_string(),
     };
     page.row("", means, None);
-    let init = if plan.init {
+    let init = if plan.init && plan.tree != Tree::PidNamespace {
+        "its first process is a reaper of ours, which takes over whatever loses its parent"
+    } else if plan.init {
         "process 1 is a reaper of ours: the command dies of its signals as it would outside"
     } else {
         "process 1 is the command itself, which no signal with a default action ends"

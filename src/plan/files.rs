@@ -6,6 +6,7 @@ use super::model::{Access, Bind, Command, Off, PROC, Proc, Root, SCRATCH, Scratc
 use super::refuse::{BadCommand, Lack, Refusal, Slip};
 use super::view::View;
 use crate::host::facts::{Facts, PathFact};
+use crate::policy::model::Level;
 use crate::policy::model::{Device, Entry, Files, Root as Wanted};
 use crate::policy::{Origin, Policy, Sourced};
 use nix::errno::Errno;
@@ -33,7 +34,7 @@ struct Granted {
 /// Plans the root directory and what is mounted in it.
 pub(super) fn resolve(
     files: &Files,
-    chroot: Option<&Path>,
+    (chroot, level): (Option<&Path>, Level),
     off: &mut Vec<Off>,
     facts: &Facts,
 ) -> Result<Sight, Refusal> {
@@ -52,6 +53,13 @@ pub(super) fn resolve(
             let binds = merge(granted.iter().map(|granted| granted.bind.clone()).collect())?;
             let links = links(&granted, &binds);
             let devices = files.devices.iter().map(|device| device.value).collect();
+            if level == Level::LandlockOnly {
+                off.extend(scratch.iter().map(|scratch| {
+                    let why = "a scratch file system is a mount; nothing can be written there";
+                    Off::new(scratch.path.display().to_string(), why)
+                }));
+                return Ok(Sight { root: Root::Held { binds, links, devices }, scratch: Vec::new(), proc });
+            }
             Ok(Sight { root: Root::Empty { binds, links, devices }, scratch, proc })
         }
     }

@@ -28,6 +28,8 @@ pub(crate) fn root_on_618() -> Facts {
         seccomp: Trial::Works,
         listener: Trial::Works,
         clone3: Trial::Works,
+        keyring: Trial::Works,
+        bounding_set: Trial::Works,
         mdwe: Trial::Works,
         pid_max: Trial::Works,
         memfd_noexec: Trial::Works,
@@ -77,6 +79,7 @@ pub(crate) fn user_on_618() -> Facts {
         uid: 1000,
         gid: 1000,
         groups: BTreeSet::from([27, 998, 1000]),
+        bounding_set: Trial::Refused(Errno::EPERM as i32),
         memfd_noexec: Trial::Refused(Errno::EACCES as i32),
         cgroup: Cgroup::Unavailable("/sys/fs/cgroup/user.slice belongs to root".to_string()),
         ..root_on_618()

@@ -190,7 +190,7 @@ pub(super) fn check_range(
     let left = "what a session writes there stays, and belongs to whichever session has its id next";
     match &sight.root {
         Root::Host => off.push(Off::new("files left behind", format!("the root is the host's: {left}"))),
-        Root::Empty { binds, .. } => {
+        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
             let writable = binds.iter().filter(|bind| bind.access == Access::Write);
             off.extend(writable.map(|bind| Off::new("files left behind", format!("{}: {left}", bind.path.display()))));
         }

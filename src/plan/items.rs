@@ -42,6 +42,7 @@ pub(super) fn all(plan: &Plan, step: Step) -> Vec<String> {
         Step::Relay | Step::Network | Step::BoundingSet | Step::Securebits | Step::Rights => Vec::new(),
         Step::NoNewPrivileges | Step::WriteExecute | Step::Landlock | Step::CloseFds | Step::Fork => Vec::new(),
         Step::Session | Step::Signals | Step::Handover | Step::Exchange | Step::Stdio | Step::Seccomp => Vec::new(),
+        Step::Domain => Vec::new(),
     };
     let word = |index| match words(plan, step, index) {
         Words::Object(word) | Words::Part(word) => Some(word),
@@ -52,7 +53,7 @@ pub(super) fn all(plan: &Plan, step: Step) -> Vec<String> {
 
 fn words(plan: &Plan, step: Step, index: usize) -> Words {
     match step {
-        Step::Clone | Step::Keyring | Step::Loopback | Step::Proc => Words::None,
+        Step::Clone | Step::Keyring | Step::Loopback | Step::Proc | Step::Domain => Words::None,
         Step::Relay => {
             const PARTS: [&str; 9] = [
                 "socketpair",

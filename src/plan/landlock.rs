@@ -31,11 +31,11 @@ use std::collections::BTreeSet;
 /// set no_new_privs in the same call, which is a step of its own here.
 const KNOWN_ABI: u32 = 11;
 /// First Landlock ABI with scopes (Linux 6.12).
-const SCOPES_ABI: u32 = 6;
+pub(super) const SCOPES_ABI: u32 = 6;
 /// First Landlock ABI that tells the audit log of denials, and can leave a domain's subdomains out (Linux 6.15).
 pub const AUDIT_ABI: u32 = 7;
 /// First Landlock ABI with a right for UNIX sockets by path (Linux 7.1).
-const UNIX_ABI: u32 = 9;
+pub(super) const UNIX_ABI: u32 = 9;
 
 /// What came to Landlock after its first ABI: see landlock(7), and linux/landlock.h of Linux 7.3. The eighth restricts
 /// all threads at once, of which a reaper has one.
@@ -92,7 +92,7 @@ pub(super) fn resolve(
     off: &mut Vec<Off>,
 ) -> Option<Landlock> {
     let files = match root {
-        Root::Empty { .. } => abi > 0,
+        Root::Empty { .. } | Root::Held { .. } => abi > 0,
         Root::Host => false,
     };
     let scopes = abi >= SCOPES_ABI;
@@ -104,7 +104,12 @@ pub(super) fn resolve(
         off.push(Off::new("abstract UNIX sockets", why));
     }
     if shows_sockets(root) && reach::connects_by_path(filter) && !(files && abi >= UNIX_ABI) {
-        let why = "only Landlock ABI 9 keeps the command from those in files.read and files.execute";
+        let why = match root {
+            Root::Held { .. } => "only Landlock ABI 9 keeps the command from those that its user may write to",
+            Root::Empty { .. } | Root::Host => {
+                "only Landlock ABI 9 keeps the command from those in files.read and files.execute"
+            }
+        };
         off.push(Off::new("UNIX sockets by path", why));
     }
     let (connect, bind, udp) = (grants.connect.clone(), grants.bind.clone(), grants.udp.clone());
@@ -128,6 +133,8 @@ fn shows_sockets(root: &Root) -> bool {
             Access::Read | Access::Execute => true,
             Access::Write => false,
         }),
+        // Whatever is not listed is there all the same.
+        Root::Held { .. } => true,
         // What `files.root = "host"` shows, the user's rights alone decide.
         Root::Host => false,
     }

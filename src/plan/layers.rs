@@ -4,7 +4,8 @@
 
 use super::calls;
 use super::files::Sight;
-use super::model::{Filter, HostName, Namespace, NetworkMode, Off, PidLimits, Proc, Root};
+use super::landlock::SCOPES_ABI;
+use super::model::{Filter, HostName, Namespace, NetworkMode, Off, PidLimits, Proc, Root, Tree};
 use super::refuse::{Lack, Refusal, Slip};
 use super::request::Request;
 use crate::host::facts::{Cgroup, Facts, Trial};
@@ -134,7 +135,7 @@ pub(super) fn mounts(
         }
         match sight.root {
             Root::Empty { .. } => return needs("files.root = \"empty\"", mount, root_origin),
-            Root::Host => {}
+            Root::Host | Root::Held { .. } => {}
         }
         if let Some(scratch) = sight.scratch.first() {
             return needs("files.scratch", mount, scratch.origin.clone());
@@ -153,31 +154,43 @@ pub(super) fn mounts(
 pub(super) fn tree(
     isolation: &Isolation,
     namespaces: &BTreeSet<Namespace>,
-    first: First,
+    (first, abi): (First, u32),
     facts: &Facts,
     off: &mut Vec<Off>,
-) -> Result<(), Refusal> {
+) -> Result<Tree, Refusal> {
     let pid = namespaces.contains(&Namespace::Pid);
     if first == First::Command && !pid {
         let origin = isolation.init.as_ref().map_or(&Origin::Default, |init| &init.origin);
         let needs = "\"pid\" in isolation.namespaces";
         return Err(Refusal::new(Slip::Needs { key: "isolation.init = false", needs }, origin));
     }
+    // The signals of a Landlock domain end at its edge from then on.
+    let scopes = abi >= SCOPES_ABI;
     match &facts.cgroup {
+        Cgroup::Unavailable(why) if !pid && scopes => {
+            let why =
+                format!("{why}; the reaper kills all of its Landlock domain, unless the kernel has killed it first");
+            off.push(Off::new("control group", why));
+            Ok(Tree::Domain)
+        }
         Cgroup::Unavailable(why) if !pid => {
             let origin = isolation.namespaces.as_ref().map_or(&Origin::Default, |written| &written.origin);
-            return Err(Refusal::new(Lack::Tree { why: why.clone() }, origin));
+            Err(Refusal::new(Lack::Tree { why: why.clone() }, origin))
         }
         Cgroup::Unavailable(why) => {
             off.push(Off::new("control group", format!("{why}; the PID namespace ends a session's tree")));
+            Ok(Tree::PidNamespace)
         }
-        Cgroup::At { .. } if !pid => {
-            let why = "without a PID namespace, a command that stops its reaper outlives a supervisor that is killed";
-            off.push(Off::new("sudden death", why));
+        Cgroup::At { .. } if pid => Ok(Tree::PidNamespace),
+        Cgroup::At { .. } => {
+            if !scopes {
+                let why =
+                    "without a PID namespace, a command that stops its reaper outlives a supervisor that is killed";
+                off.push(Off::new("sudden death", why));
+            }
+            Ok(Tree::Cgroup)
         }
-        Cgroup::At { .. } => {}
     }
-    Ok(())
 }
 
 /// Where no reaper sees the end of the cord, the filter sees to it that the command keeps its parent-death signal.

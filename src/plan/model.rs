@@ -44,6 +44,8 @@ pub struct Plan {
     pub identity: Identity,
     /// Which kind of sandbox that makes.
     pub level: Level,
+    /// What ends all processes of a session.
+    pub tree: Tree,
     /// Which system call makes a session's first process.
     pub clone: CloneCall,
     /// In which namespaces.
@@ -78,6 +80,10 @@ pub struct Plan {
     pub pid_limits: PidLimits,
     /// Settings of the user namespace, by their names below /proc/sys/user.
     pub user_limits: BTreeMap<&'static str, u64>,
+    /// Each session has a keyring of its own.
+    pub keyring: bool,
+    /// Capabilities are dropped from the bounding set, and the securebits locked, where there are any.
+    pub bounding_set: bool,
     /// The newest capability of this kernel.
     pub last_capability: u8,
     /// No memory both writable and executable.
@@ -108,6 +114,18 @@ pub struct Plan {
     pub origins: BTreeMap<&'static str, Origin>,
     /// Layers that are off or weaker than they could be, each with its reason.
     pub off: Vec<Off>,
+}
+
+/// What ends all processes of a session at once, whatever they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    /// The death of their PID namespace's first process.
+    PidNamespace,
+    /// `cgroup.kill`.
+    Cgroup,
+    /// Their reaper's signal to all that it may reach, which are those of its Landlock domain. The kernel walks the
+    /// list of tasks under the lock that a fork takes, so nobody gets away: see kill(2), and Linux, kernel/signal.c.
+    Domain,
 }
 
 /// Which system call makes a session's first process. What comes of both is the same.
@@ -221,8 +239,27 @@ pub enum Root {
         /// Device nodes.
         devices: BTreeSet<Device>,
     },
+    /// The host's own, of which Landlock lets no other parts be opened than these.
+    Held {
+        /// As in an empty root.
+        binds: Vec<Bind>,
+        /// The host's symbolic links that lead to them.
+        links: BTreeMap<PathBuf, PathBuf>,
+        /// The host's device nodes.
+        devices: BTreeSet<Device>,
+    },
     /// The host's own.
     Host,
+}
+
+impl Root {
+    /// The parts that are listed, where others are not to be had.
+    pub fn binds(&self) -> Option<&[Bind]> {
+        match self {
+            Root::Empty { binds, .. } | Root::Held { binds, .. } => Some(binds),
+            Root::Host => None,
+        }
+    }
 }
 
 /// A part of the host that is shown.
@@ -276,8 +313,8 @@ pub struct Scratch {
 pub struct Landlock {
     /// ABI whose rights are all handled.
     pub abi: u32,
-    /// File rights are handled, with rules from [`Root::Empty`] and [`Plan::scratch`]; off where the root is the
-    /// host's.
+    /// File rights are handled, with rules from [`Root::binds`] and [`Plan::scratch`]; off where everything of the
+    /// host's is shown.
     pub files: bool,
     /// TCP ports that may be connected to; `None` leaves the right unhandled ("any").
     pub connect: Option<BTreeSet<u16>>,

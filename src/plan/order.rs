@@ -14,7 +14,9 @@ pub(super) fn steps(plan: &Plan) -> Vec<Step> {
 /// Every step is asked by name, so that a new one does not compile before someone has decided who needs it.
 fn needed(plan: &Plan, step: Step) -> bool {
     match step {
-        Step::Clone | Step::Keyring | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => true,
+        Step::Keyring => plan.keyring,
+        Step::Domain => plan.shields_reaper(),
+        Step::Clone | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => true,
         Step::CloseFds | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Exec => true,
         Step::Loopback => plan.network == NetworkMode::Loopback && plan.relay.is_none(),
         Step::Relay | Step::Network => plan.relay.is_some(),
@@ -27,7 +29,7 @@ fn needed(plan: &Plan, step: Step) -> bool {
         Step::Identity => plan.identity.change,
         Step::UserNamespace => plan.namespaces.contains(&Namespace::User),
         Step::Limits => !plan.resources.is_empty(),
-        Step::BoundingSet | Step::Securebits => has_rights(plan),
+        Step::BoundingSet | Step::Securebits => has_rights(plan) && plan.bounding_set,
         Step::WriteExecute => plan.memory_deny_write_execute,
         Step::Landlock => plan.landlock.is_some(),
         Step::Fork => plan.init,
@@ -36,6 +38,13 @@ fn needed(plan: &Plan, step: Step) -> bool {
 }
 
 impl Plan {
+    /// Whether the command is in a Landlock domain inside its reaper's, which it cannot signal then. In a PID namespace
+    /// no signal of its own reaches its first process.
+    pub fn shields_reaper(&self) -> bool {
+        let scopes = self.landlock.as_ref().is_some_and(|landlock| landlock.scopes);
+        self.init && scopes && !self.namespaces.contains(&Namespace::Pid)
+    }
+
     /// Where this plan takes a step. What every session would do alike in the launcher's own namespaces, that does once
     /// for all of them, and they inherit it: the bounding set is such where no user namespace of theirs fills it again.
     /// It takes nothing from a process that executes nothing, as the launcher.

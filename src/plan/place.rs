@@ -33,7 +33,7 @@ pub fn place<'a>(plan: &'a Plan, path: &Path, link: &dyn Fn(&Path) -> Option<Pat
     if path.starts_with("/proc") || path.starts_with(PROC) {
         return if plan.proc == Proc::None { Place::Nowhere } else { Place::Proc };
     }
-    let Root::Empty { binds, links, devices } = &plan.root else {
+    let (Root::Empty { binds, links, devices } | Root::Held { binds, links, devices }) = &plan.root else {
         let scratch = plan.scratch.iter().find(|scratch| path.starts_with(&scratch.path));
         return scratch.map_or(Place::Host, |scratch| Place::Scratch(scratch, below(path, &scratch.path)));
     };
@@ -108,7 +108,7 @@ fn own<'a>(plan: &'a Plan, so_far: &Path, rest: &VecDeque<OsString>) -> Option<P
 /// Where `path` of a scratch file system is below the root directory.
 pub fn in_root(plan: &Plan, scratch: &Scratch, below: &Path) -> PathBuf {
     match &plan.root {
-        Root::Host => scratch.path.strip_prefix("/").unwrap_or(&scratch.path).join(below),
+        Root::Host | Root::Held { .. } => scratch.path.strip_prefix("/").unwrap_or(&scratch.path).join(below),
         Root::Empty { .. } => {
             let number = plan.scratch.iter().position(|one| one == scratch).unwrap_or_default();
             Path::new(&SCRATCH[1..]).join(number.to_string()).join(below)

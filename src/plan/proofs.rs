@@ -91,6 +91,7 @@ proofs! {
     Nesting = 17, Command, UserNamespace, "namespaces", "it can make no user namespace", "write";
     Descriptors = 18, Command, CloseFds, "descriptors", "no descriptor of the supervisor's is left to the command",
         "close_range";
+    Domain = 26, Command, Domain, "end", "it cannot signal the process that ends it", "landlock_restrict_self";
     Session = 19, Command, Session, "session", "it leads a session without a terminal", "setsid";
     Filter = 20, Filtered, Seccomp, "system calls", "a call that the policy does not allow is denied", "seccomp";
     Heard = 25, Outside, Seccomp, "system calls", "a denied call is heard of", "seccomp, ioctl, write";
@@ -188,7 +189,7 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
         Proof::Root => once(empty_root),
         Proof::Mount => match &plan.root {
             Root::Empty { binds, .. } => (0..binds.len()).collect(),
-            Root::Host => Vec::new(),
+            Root::Host | Root::Held { .. } => Vec::new(),
         },
         Proof::Scratch => (0..plan.scratch.len()).collect(),
         // Who has no right to change the ids keeps the groups that it was started with, as `explain` says.
@@ -209,6 +210,7 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
         | Proof::NoNewPrivileges
         | Proof::WriteExecute
         | Proof::Descriptors
+        | Proof::Domain
         | Proof::Session
         | Proof::Reaper
         | Proof::Relay => vec![0],
@@ -245,9 +247,18 @@ mod tests {
         let missing: Vec<&Proof> =
             Proof::ALL.iter().filter(|proof| !items.iter().any(|item| item.proof == **proof)).collect();
         // None of these is in that plan.
-        let others = [Proof::PidSetting, Proof::Proc, Proof::Nesting, Proof::Heard, Proof::Forward, Proof::Relay];
+        let others =
+            [Proof::PidSetting, Proof::Proc, Proof::Nesting, Proof::Domain, Proof::Heard, Proof::Forward, Proof::Relay];
         assert_eq!(missing, others.iter().collect::<Vec<_>>());
         assert_eq!(items.iter().filter(|item| item.proof == Proof::Namespace).count(), Namespace::ALL.len());
+    }
+
+    #[test]
+    fn without_a_pid_namespace_the_command_is_kept_from_its_reaper() {
+        let mut policy = strict();
+        policy.isolation.level = Some(on(1, crate::policy::model::Level::LandlockOnly));
+        let plan = resolve(&listen(&["sh"]), &policy, &root_on_618()).unwrap();
+        assert!(needed(&plan, false).iter().any(|item| item.proof == Proof::Domain));
     }
 
     #[test]

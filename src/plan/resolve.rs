@@ -4,7 +4,7 @@
 
 use super::layers::First;
 use super::model::{
-    CloneCall, Command, Denials, Ends, Filter, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError,
+    CloneCall, Command, Denials, Ends, Filter, HostName, Identity, Ids, Landlock, Off, Plan, Relay, Root, StandardError,
 };
 use super::refuse::{BadIdentity, Lack, Refusal, Slip};
 use super::request::Request;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::host::Facts;
 use crate::host::facts::Trial;
-use crate::policy::model::{Layer, OnDeny};
+use crate::policy::model::{Layer, Level, OnDeny};
 use crate::policy::{Origin, Policy};
 use nix::libc;
 
@@ -39,26 +39,39 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let command = command::resolve(request, policy)?;
     layers::kernel(facts, &mut off)?;
     let level = level::resolve(isolation, facts)?;
-    let namespaces = layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?;
-    let hostname = layers::hostname(isolation, &namespaces, facts, &mut off)?;
+    let namespaces = match level {
+        Level::LandlockOnly => level::without(policy, &mut off)?,
+        Level::Full | Level::Userns => layers::namespaces(isolation, policy.network.mode.as_ref(), facts, &mut off)?,
+    };
+    let hostname = match level {
+        // Which is said of the UTS namespace.
+        Level::LandlockOnly => HostName::Host,
+        Level::Full | Level::Userns => layers::hostname(isolation, &namespaces, facts, &mut off)?,
+    };
     let first = layers::first(isolation);
-    layers::tree(isolation, &namespaces, first, facts, &mut off)?;
-    let sight = files::resolve(&policy.files, request.chroot.as_deref(), &mut off, facts)?;
+    let abi = landlock::abi(policy, facts, &mut off)?;
+    let tree = layers::tree(isolation, &namespaces, (first, abi), facts, &mut off)?;
+    let sight = files::resolve(&policy.files, (request.chroot.as_deref(), level), &mut off, facts)?;
     layers::mounts(policy, request, &namespaces, &sight)?;
     identity::check_range(&chosen, &namespaces, &sight, &mut off)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, first, &mut off)?;
-    let abi = landlock::abi(policy, facts, &mut off)?;
+    if level == Level::LandlockOnly {
+        filter.iter_mut().for_each(calls::hold_to_itself);
+        level::connects(isolation, filter.as_ref(), abi)?;
+    }
     let relay = forward::resolve(policy, facts, (request.transport, first), filter.as_ref(), &mut off)?;
-    let grants =
-        network::resolve(&policy.network, filter.as_ref(), (request.transport, relay.as_ref()), abi, &mut off)?;
+    let network = level::network(level, &policy.network);
+    let grants = network::resolve(&network, filter.as_ref(), (request.transport, relay.as_ref()), abi, &mut off)?;
     let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     layers::sudden_death(first, filter.as_mut(), &mut off);
     let pid_limits = layers::pid_limits(isolation, &namespaces, first, filter.as_ref(), facts, &mut off)?;
     let user_limits = limits::user_limits(&namespaces, filter.as_ref());
-    let limits = limits::resolve(&policy.limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
+    let (keyring, bounding_set) = level::rights(level, facts, &mut off);
+    let limits = level::limits(level, &policy.limits, facts, &mut off);
+    let limits = limits::resolve(&limits, &namespaces, own_tasks(first, relay.as_ref()), facts, &mut off)?;
     let idle_limit = limits::idle(request.transport, policy, &mut off)?;
     let clients = clients::resolve(request, policy, &mut off)?;
     let concurrency = limits::concurrency(request, policy, chosen.identity.ids);
@@ -78,6 +91,9 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         spares: limits::spares(request, policy, concurrency),
         identity: chosen.identity,
         level,
+        tree,
+        keyring,
+        bounding_set,
         clone: if facts.clone3.works() { CloneCall::Clone3 } else { CloneCall::Clone },
         namespaces,
         hostname,
@@ -199,7 +215,7 @@ fn groups(
     };
     let groups = kept.iter().map(name).collect::<Vec<_>>().join(", ");
     let shown_only = match root {
-        Root::Empty { .. } => landlock.is_some_and(|landlock| landlock.files),
+        Root::Empty { .. } | Root::Held { .. } => landlock.is_some_and(|landlock| landlock.files),
         Root::Host => false,
     };
     if !shown_only {

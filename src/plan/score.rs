@@ -74,6 +74,7 @@ fn files(plan: &Plan) -> Part {
     const MOST: u32 = 16;
     let (most, root) = match (&plan.root, plan.namespaces.contains(&Namespace::Mount)) {
         (Root::Empty { .. }, _) => (MOST, "an empty root with what the policy shows"),
+        (Root::Held { .. }, _) => (10, "the host's names, of which Landlock opens what the policy lists"),
         (Root::Host, true) => (4, "the host's files, with mounts of its own"),
         (Root::Host, false) => (0, "the host's files and mounts"),
     };
@@ -92,7 +93,7 @@ fn files(plan: &Plan) -> Part {
 /// what lies deeper. Never as much as the host's root costs.
 fn writable(root: &Root) -> u32 {
     const MOST: u32 = 8;
-    let Root::Empty { binds, .. } = root else { return 0 };
+    let Some(binds) = root.binds() else { return 0 };
     let points = binds.iter().map(|bind| match bind.access {
         Access::Read | Access::Execute => 0,
         // The root is the first component.

@@ -20,7 +20,9 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// The view of an empty root; `None` for the host's own, of which nothing is known here.
     pub(super) fn of(root: &'a Root, scratch: &'a [Scratch], proc: Proc) -> Option<Self> {
-        let Root::Empty { binds, links, devices } = root else { return None };
+        let (Root::Empty { binds, links, devices } | Root::Held { binds, links, devices }) = root else {
+            return None;
+        };
         let mut own = vec![Path::new("/")];
         if !devices.is_empty() {
             own.push(Path::new("/dev"));

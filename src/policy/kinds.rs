@@ -62,6 +62,8 @@ pub enum OnDeny {
 /// What kind of sandbox is made: what of a host it takes, and so what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// None is made: Landlock, the filter of system calls and limits alone hold the command.
+    LandlockOnly,
     /// Namespaces are made by whoever starts spawnbox, inside a user namespace of its own; the command is that user.
     Userns,
     /// They are made by root, and the command is another user.

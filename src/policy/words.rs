@@ -41,7 +41,7 @@ words! {
     Proc { "none" = None, "subset" = Subset, "full" = Full }
     NetworkMode { "none" = None, "loopback" = Loopback, "host" = Host }
     OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report, "report-all" = ReportAll }
-    Level { "full" = Full, "userns" = Userns }
+    Level { "full" = Full, "userns" = Userns, "landlock-only" = LandlockOnly }
     Layer { "required" = Required, "off" = Off }
     Ends { "command" = Command, "tree" = Tree }
     ClientNames { "tcpserver" = Tcpserver, "xinetd" = Xinetd, "systemd" = Systemd }
@@ -103,7 +103,7 @@ mod tests {
         check::<Proc>(&["none", "subset", "full"]);
         check::<NetworkMode>(&["none", "loopback", "host"]);
         check::<OnDeny>(&["errno", "kill", "report", "report-all"]);
-        check::<Level>(&["full", "userns"]);
+        check::<Level>(&["full", "userns", "landlock-only"]);
         check::<Layer>(&["required", "off"]);
         check::<Ends>(&["command", "tree"]);
         check::<ClientNames>(&["tcpserver", "xinetd", "systemd"]);

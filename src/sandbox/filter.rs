@@ -15,7 +15,7 @@ mod tests;
 
 use super::HostError;
 use crate::plan::calls;
-use crate::plan::model::{Condition, Denial, Denials, Filter, Verdict};
+use crate::plan::model::{Condition, Denial, Denials, Filter, Tree, Verdict};
 use crate::sys::{self, notify};
 use nix::libc;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
@@ -95,21 +95,28 @@ pub fn traced(filter: &Filter) -> Result<Vec<Program>, HostError> {
 }
 
 /// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
-pub fn reaper(denials: Denials) -> Result<Program, HostError> {
+pub fn reaper(denials: Denials, tree: Tree) -> Result<Program, HostError> {
+    let is = |argument, value: u32| {
+        let (mask, value) = (u64::from(u32::MAX), u64::from(value));
+        Condition { argument, mask, value, negated: false, wide: false }
+    };
     let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
     match denials {
         Denials::Silent | Denials::Traced => {}
         Denials::Told | Denials::Named => {
             calls.extend(HEARER.iter().map(|call| (*call as u32, Verdict::Allow)));
-            let is = |argument, value: u32| {
-                let (mask, value) = (u64::from(u32::MAX), u64::from(value));
-                vec![Condition { argument, mask, value, negated: false, wide: false }]
-            };
-            let commands = notify::COMMANDS.map(|command| is(1, command)).to_vec();
+            let commands = notify::COMMANDS.map(|command| vec![is(1, command)]).to_vec();
             calls.insert(libc::SYS_ioctl as u32, Verdict::AllowIf(commands, Denial::Kill));
-            let kill = vec![is(1, libc::SIGKILL as u32)];
+            let kill = vec![vec![is(1, libc::SIGKILL as u32)]];
             calls.insert(libc::SYS_kill as u32, Verdict::AllowIf(kill, Denial::Kill));
         }
+    }
+    match (tree, denials) {
+        (Tree::Domain, Denials::Silent | Denials::Traced) => {
+            let kill = vec![vec![is(0, u32::MAX), is(1, libc::SIGKILL as u32)]];
+            calls.insert(libc::SYS_kill as u32, Verdict::AllowIf(kill, Denial::Kill));
+        }
+        (Tree::Domain, Denials::Told | Denials::Named) | (Tree::PidNamespace | Tree::Cgroup, _) => {}
     }
     // Denied as it is to the command, so that the self-test can ask whether this filter is there.
     calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));

@@ -8,7 +8,7 @@ use super::line::{Joins, Purpose};
 use super::prepare::{LaunchersPart, Prepared};
 use super::{HostError, filter, line, template, wire, witness};
 use crate::host::facts::Resource;
-use crate::plan::model::{CloneCall, HostName, Namespace};
+use crate::plan::model::{CloneCall, HostName, Namespace, Tree};
 use crate::plan::steps::Place;
 use crate::plan::{Capabilities, Plan, Step};
 use crate::sys::process::{self, Side};
@@ -236,7 +236,7 @@ fn clone(
 ) -> Result<(Pid, OwnedFd), Errno> {
     // Here, while the rights are there: the reaper has none when it needs it.
     let kill = match cgroup {
-        Some(cgroup) if prepared.kills_cgroup => Some(open_kill(cgroup)?),
+        Some(cgroup) if prepared.tree == Tree::Cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
     // Where there is one already, the child is where we are. Else it gets its own by the clone.

@@ -9,9 +9,11 @@ mod prove;
 use super::cord::LISTENER;
 use super::hearer::Hearer;
 use super::prepare::{LaunchersPart, Mount, Prepared, Program};
+use super::reaper::Means;
 use super::report::{Record, SetupError};
 use super::{reaper, spare};
 use crate::plan::Step;
+use crate::plan::model::Tree;
 use crate::plan::proofs::Station;
 use crate::sys;
 use crate::sys::process::Side;
@@ -50,6 +52,8 @@ struct Line<'a> {
     next: usize,
     cord: RawFd,
     kill: Option<RawFd>,
+    /// The ruleset of the command alone.
+    domain: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
     /// Where the reaper waits for the filter's listener.
     channel: Option<RawFd>,
@@ -92,8 +96,9 @@ pub(super) fn run(
         Purpose::Session | Purpose::Spare => None,
         Purpose::SelfTest => Some(Progress::new()),
     };
-    let mut line =
-        Line { prepared, next: 0, cord, kill, stdio: [None, None, None], channel: None, relay: None, purpose, test };
+    let domain = prepared.domain.as_ref().map(|(ruleset, _)| ruleset.as_raw_fd());
+    let stdio = [None, None, None];
+    let mut line = Line { prepared, next: 0, cord, kill, domain, stdio, channel: None, relay: None, purpose, test };
     if let Some(Err(errno)) = joins.map(join) {
         line.fail(SetupError { step: Step::Clone, index: 0, errno });
     }
@@ -147,6 +152,7 @@ impl Line<'_> {
             }
             Step::CloseFds => self.close_descriptors(),
             Step::Fork => self.leave_reaper(),
+            Step::Domain => self.enter_domain(),
             Step::Session => first(sys::process::new_session()),
             Step::Signals => self.set_signals(),
             Step::Handover => self.receive_connection(),
@@ -183,9 +189,11 @@ impl Line<'_> {
     }
 
     fn take_identity(&self) -> Result<(), Refused> {
-        // Without this bit the change of ids takes the rights that the next step needs on hosts where user
-        // namespaces are switched off for ordinary users.
-        sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
+        // Without this bit the change of ids takes the rights that later steps need: those of the user namespace on
+        // hosts where those are switched off for ordinary users, and the lock of the securebits.
+        if self.prepared.bounding_set {
+            sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
+        }
         // The group that it has anyway, as spawn(8) leaves it (Postfix's set_ugid.c), and no other.
         sys::credentials::set_only_group(self.prepared.own.gid).map_err(|errno| (1, errno))?;
         sys::credentials::set_gid(self.prepared.own.gid).map_err(|errno| (2, errno))?;
@@ -220,7 +228,7 @@ impl Line<'_> {
         // An ordinary user's reaper has the same uid as its command from the start: no change of ids has closed its
         // memory and its files below /proc. Exec opens the command's own again.
         sys::process::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| (4, errno))?;
-        if self.prepared.init && self.prepared.kills_cgroup {
+        if self.prepared.init && self.prepared.tree != Tree::PidNamespace {
             // Its reaper has to be there to kill, so it ends by the end of the cord alone.
             return Ok(());
         }
@@ -239,8 +247,12 @@ impl Line<'_> {
         sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
         self.cord = CORD;
         let mut next = CORD + 1;
-        // What a reaper that must kill its cgroup writes to, and the channel to the relay: each above where it goes.
-        for kept in [self.kill.as_mut(), self.relay.as_mut().map(|(_, channel)| channel)].into_iter().flatten() {
+        // The command's own ruleset, what a reaper that must kill its cgroup writes to, and the channel to the relay:
+        // each above where it goes, since they were opened in this order.
+        for kept in [self.domain.as_mut(), self.kill.as_mut(), self.relay.as_mut().map(|(_, channel)| channel)]
+            .into_iter()
+            .flatten()
+        {
             if *kept != next {
                 sys::process::duplicate_onto(*kept, next, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
                 *kept = next;
@@ -256,7 +268,7 @@ impl Line<'_> {
         // Blocked before the clone, or a command that ends at once would end unseen.
         sys::signal::set_mask(u64::MAX).map_err(|errno| (0, errno))?;
         let signals = sys::signal::child_signal_descriptor().map_err(|errno| (1, errno))?;
-        if self.prepared.kills_cgroup {
+        if self.prepared.tree != Tree::PidNamespace {
             sys::process::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(|errno| (4, errno))?;
         }
         let channel = match self.prepared.told {
@@ -280,7 +292,17 @@ impl Line<'_> {
         let hearer =
             told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, self.prepared.shown.as_ref(), ours));
         let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
-        reaper::run((self.cord, self.kill), signals, wards, hearer)
+        reaper::run((self.cord, self.means()), signals, wards, hearer)
+    }
+
+    /// By what the reaper ends the others. In a self-test that has not seen the domain's edge it kills nobody: without
+    /// one, a signal to all that it may reach would be one to every process of this user.
+    fn means(&self) -> Means {
+        match (self.prepared.tree, self.kill) {
+            (Tree::Domain, _) if self.test.as_ref().is_none_or(Progress::is_in_a_domain) => Means::Domain,
+            (Tree::Cgroup, Some(kill)) => Means::Cgroup(kill),
+            (Tree::PidNamespace | Tree::Cgroup | Tree::Domain, _) => Means::Namespace,
+        }
     }
 
     /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy
@@ -289,7 +311,7 @@ impl Line<'_> {
     /// its control group must be awake, and so must one that hears of the exec. What a self-test makes has no program
     /// to execute.
     fn suspends(&self) -> bool {
-        !self.prepared.kills_cgroup && self.prepared.shown.is_none() && self.test.is_none()
+        self.prepared.tree == Tree::PidNamespace && self.prepared.shown.is_none() && self.test.is_none()
     }
 
     /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the
@@ -313,6 +335,14 @@ impl Line<'_> {
             };
             enforced.map_err(|errno| (index as u16, errno))?;
         }
+        Ok(())
+    }
+
+    fn enter_domain(&mut self) -> Result<(), Refused> {
+        let (Some(ruleset), Some((_, flags))) = (self.domain.take(), &self.prepared.domain) else { return Ok(()) };
+        first(sys::lock::restrict_self(sys::process::fixed(ruleset), *flags))?;
+        // The policy's limit on open files counts it as well.
+        sys::process::close(ruleset);
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
 use crate::host::facts::Resource;
 use crate::plan::Step;
-use crate::plan::model::{self, CloneCall, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol};
+use crate::plan::model::{
+    self, CloneCall, Denials, Ends, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Protocol, Tree,
+};
 use crate::plan::request::Front;
 use crate::plan::sought::Shown;
 use crate::plan::steps::Place;
@@ -51,6 +53,8 @@ pub(super) struct Prepared {
     pub(super) user_limits: Vec<(CString, CString)>,
     /// Resource limits in the order of the plan: resource, soft limit, hard limit.
     pub(super) limits: Vec<(u32, u64, u64)>,
+    /// There is a right to the bounding set and the securebits.
+    pub(super) bounding_set: bool,
     /// The newest capability.
     pub(super) last_capability: u8,
     /// The Landlock ruleset, and the flags that it is enforced with.
@@ -69,8 +73,11 @@ pub(super) struct Prepared {
     pub(super) shown: Option<Shown>,
     /// PID 1 is a reaper, not the command itself.
     pub(super) init: bool,
-    /// No PID namespace ends with the first process: it is the subreaper, and kills its cgroup when it ends.
-    pub(super) kills_cgroup: bool,
+    /// What ends all of a session. Where no PID namespace ends with the first process it is the subreaper, and kills
+    /// the others when it ends.
+    pub(super) tree: Tree,
+    /// The Landlock ruleset of the command alone, and the flags that it is enforced with.
+    pub(super) domain: Option<(OwnedFd, u32)>,
     /// PID 1 waits for the last process, not for the command.
     pub(super) ends: Ends,
     /// Signals that the command finds ignored.
@@ -149,6 +156,8 @@ impl Prepared {
     /// it left.
     pub(super) fn new(plan: &Plan, proc: OwnedFd, host_root: (u64, u64)) -> Result<Prepared, HostError> {
         let ruleset = plan.landlock.as_ref().map(|landlock| ruleset::build(plan, landlock)).transpose()?;
+        let shielding = plan.landlock.as_ref().filter(|_| plan.shields_reaper());
+        let domain = shielding.map(ruleset::domain).transpose()?;
         let splits = plan.splits_filter();
         let compiled = plan.filter.as_ref().map(|filter| match splits {
             true => filter::split::divide(filter, filter::split::open(plan.steps.iter().copied())),
@@ -186,16 +195,18 @@ impl Prepared {
             own,
             user_limits: user_limits(plan),
             limits: limits(plan),
+            bounding_set: plan.bounding_set,
             last_capability: plan.last_capability,
             ruleset,
             filters,
             launchers_part: if splits { LaunchersPart::Wanted } else { LaunchersPart::None },
             traced,
-            reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials))?,
+            reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials), plan.tree)?,
             told,
             shown,
             init: plan.init,
-            kills_cgroup: !plan.namespaces.contains(&Namespace::Pid),
+            tree: plan.tree,
+            domain,
             ends: plan.ends,
             ignored: plan.command.ignore_signals.iter().copied().collect(),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),

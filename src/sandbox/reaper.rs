@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
 //! Where it lends the command its memory, it sleeps until the command has executed its program: `line.rs`.
-//! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup.
+//! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup, or whatever is
+//! in its Landlock domain.
 //! Where there is a relay, it is told to finish when the command has ended, and waited for: the command's last words
 //! may still be in its hands. It holds 0-2 (/dev/null), the cord, a signalfd, the relay's channel and, where denied
 //! calls are told, their listener. It has the command's user and no rights, and runs under a filter of its own.
@@ -28,10 +29,21 @@ pub(super) struct Wards {
     pub(super) relay: Option<(Pid, RawFd)>,
 }
 
+/// By what it ends every other process of the session.
+#[derive(Clone, Copy)]
+pub(super) enum Means {
+    /// Its own end.
+    Namespace,
+    /// What is written to `cgroup.kill`.
+    Cgroup(RawFd),
+    /// A signal to all that it may reach: those of its Landlock domain and of the command's, which is inside.
+    Domain,
+}
+
 /// How far a session is.
 struct Session {
     cord: RawFd,
-    kill: Option<RawFd>,
+    means: Means,
     command: Option<Pid>,
     ends: Ends,
     relay: Option<(Pid, RawFd)>,
@@ -39,21 +51,15 @@ struct Session {
     status: Option<i32>,
 }
 
-/// Stays until the session is over. `kill` is `cgroup.kill` of a session without a PID namespace.
-/// `hearer` is there where denied calls are told.
-pub(super) fn run(
-    (cord, kill): (RawFd, Option<RawFd>),
-    signals: RawFd,
-    wards: Wards,
-    mut hearer: Option<Hearer<'_>>,
-) -> ! {
+/// Stays until the session is over. `hearer` is there where denied calls are told.
+pub(super) fn run((cord, means): (RawFd, Means), signals: RawFd, wards: Wards, mut hearer: Option<Hearer<'_>>) -> ! {
     let Wards { command, ends, relay } = wards;
-    let mut session = Session { cord, kill, command: Some(command), ends, relay, status: None };
+    let mut session = Session { cord, means, command: Some(command), ends, relay, status: None };
     loop {
         let third = hearer.as_ref().map_or(-1, Hearer::descriptor);
         match process::poll_for_end(cord, signals, third) {
             // The command reads the cord, so its end alone is of interest here.
-            Ok(polled) if polled.hung_up => end(kill, 0),
+            Ok(polled) if polled.hung_up => end(means, 0),
             Ok(polled) if polled.readable => {
                 let mut signal = [0; SIGNAL_LENGTH];
                 // One SIGCHLD may stand for many; what matters is that the descriptor is empty again.
@@ -63,14 +69,14 @@ pub(super) fn run(
             Ok(polled) => match &mut hearer {
                 Some(hearer) if polled.heard => {
                     if let Err(errno) = hearer.hear(cord) {
-                        end(kill, errno as i32);
+                        end(means, errno as i32);
                     }
                 }
                 Some(hearer) if polled.silent => hearer.end(),
                 Some(_) | None => {}
             },
             Err(Errno::EINTR) => {}
-            Err(errno) => end(kill, errno as i32),
+            Err(errno) => end(means, errno as i32),
         }
     }
 }
@@ -83,7 +89,7 @@ impl Session {
                 Ok(Some((pid, status))) => self.reaped(pid, status),
                 Ok(None) => return,
                 // ECHILD: no process is left.
-                Err(_) => end(self.kill, 0),
+                Err(_) => end(self.means, 0),
             }
         }
     }
@@ -116,17 +122,25 @@ impl Session {
         // A supervisor that is gone needs no record.
         let _ = process::write(self.cord, &Record::Status(status).encode());
         match self.ends {
-            Ends::Command => end(self.kill, 0),
+            Ends::Command => end(self.means, 0),
             Ends::Tree => {}
         }
     }
 }
 
 /// Ends the sandbox: this process, and by it or before it every other.
-fn end(kill: Option<RawFd>, status: i32) -> ! {
-    if let Some(kill) = kill {
-        // This process is in that cgroup too. A refusal is the supervisor's to notice, if there is one.
-        let _ = process::write(kill, b"1");
+fn end(means: Means, status: i32) -> ! {
+    match means {
+        Means::Namespace => {}
+        Means::Cgroup(kill) => {
+            // This process is in that cgroup too. A refusal is the supervisor's to notice, if there is one.
+            let _ = process::write(kill, b"1");
+        }
+        Means::Domain => {
+            // That it reached everyone is seen by there being no child any more.
+            let _ = process::kill_all_in_reach();
+            while process::await_any() != Err(Errno::ECHILD) {}
+        }
     }
     process::exit(status)
 }

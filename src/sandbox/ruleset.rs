@@ -35,6 +35,15 @@ pub(super) fn relay(landlock: &Landlock, relay: &Relay) -> Result<OwnedFd, HostE
     finish(&own, create(&own).map_err(|e| told(CREATE, &e))?)
 }
 
+/// Builds that of a command whose reaper must be out of its reach: the domain inside the reaper's. It handles signals
+/// alone, for every one that is handled twice costs twice.
+pub(super) fn domain(landlock: &Landlock) -> Result<(OwnedFd, u32), HostError> {
+    let created = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).scope(Scope::Signal);
+    let created = created.and_then(Ruleset::create).map_err(|e| told(CREATE, &e))?;
+    let none = Landlock { files: false, connect: None, bind: None, udp: None, ..landlock.clone() };
+    finish(&none, created).map(|ruleset| (ruleset, flags(landlock)))
+}
+
 const CREATE: &str = "create the Landlock ruleset";
 
 fn descriptor(plan: &Plan, landlock: &Landlock) -> Result<OwnedFd, HostError> {
@@ -72,7 +81,9 @@ fn create(landlock: &Landlock) -> Result<RulesetCreated, RulesetError> {
 }
 
 fn add_files(plan: &Plan, landlock: &Landlock, mut ruleset: RulesetCreated) -> Result<RulesetCreated, HostError> {
-    let Root::Empty { binds, devices, .. } = &plan.root else { return Ok(ruleset) };
+    let (Root::Empty { binds, devices, .. } | Root::Held { binds, devices, .. }) = &plan.root else {
+        return Ok(ruleset);
+    };
     for bind in binds {
         ruleset = add_path(ruleset, landlock, &bind.path, rights(bind.access), bind.directory)?;
     }
@@ -88,6 +99,9 @@ fn add_files(plan: &Plan, landlock: &Landlock, mut ruleset: RulesetCreated) -> R
     }
     if plan.proc != Proc::None {
         ruleset = add_path(ruleset, landlock, Path::new(PROC), rights(Access::Read), true)?;
+    }
+    if let Root::Held { .. } = &plan.root {
+        return Ok(ruleset);
     }
     // Directories may be listed everywhere: in an empty root there is none that the policy does not show.
     add_path(ruleset, landlock, Path::new("/"), AccessFs::ReadDir.into(), true)

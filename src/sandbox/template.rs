@@ -30,7 +30,7 @@ const NO_SET_ID_NO_DEVICES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOD
 pub(super) fn scratch_mount_point(plan: &Plan, index: usize) -> PathBuf {
     match plan.root {
         Root::Empty { .. } => Path::new(SCRATCH).join(index.to_string()),
-        Root::Host => plan.scratch[index].path.clone(),
+        Root::Host | Root::Held { .. } => plan.scratch[index].path.clone(),
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn scratch_mount_point(plan: &Plan, index: usize) -> PathBuf {
 pub(super) fn proc_mount_point(plan: &Plan) -> PathBuf {
     match plan.root {
         Root::Empty { .. } => Path::new(PROC).join("proc"),
-        Root::Host => PathBuf::from("/proc"),
+        Root::Host | Root::Held { .. } => PathBuf::from("/proc"),
     }
 }
 
@@ -48,20 +48,20 @@ pub(super) fn enter(plan: &Plan) -> Result<(), HostError> {
     let (propagation, word) = match plan.root {
         Root::Empty { .. } => (MountPropagationFlags::PRIVATE, "private"),
         // What the host mounts later is still seen.
-        Root::Host => (MountPropagationFlags::DOWNSTREAM, "a slave of the host's"),
+        Root::Host | Root::Held { .. } => (MountPropagationFlags::DOWNSTREAM, "a slave of the host's"),
     };
     rustix::mount::mount_change("/", propagation | MountPropagationFlags::REC)
         .map_err(|e| refused(format!("make the mount namespace {word}"), e))?;
     // Nodes are the kernel's, wherever their names are.
     let nodes = match &plan.root {
-        Root::Host => Vec::new(),
+        Root::Host | Root::Held { .. } => Vec::new(),
         Root::Empty { devices, .. } => devices.iter().map(|&device| node(device)).collect::<Result<_, _>>()?,
     };
     if let Some(chroot) = &plan.chroot {
         change_root(chroot)?;
     }
     match &plan.root {
-        Root::Host => Ok(()),
+        Root::Host | Root::Held { .. } => Ok(()),
         Root::Empty { binds, links, .. } => build(plan, binds, links, nodes),
     }
 }

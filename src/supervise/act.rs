@@ -94,7 +94,7 @@ impl Supervisor {
 
     fn kill_tree(&mut self, id: u64) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        match self.rights.whole(|| session.kill_tree()) {
+        match self.rights.whole(|| session.kill_tree(&self.watch)) {
             Ok(()) => self.set_alarm(id, KILL),
             Err(_) => self.events.push_back((id, Event::KillRefused)),
         }

@@ -55,6 +55,8 @@ pub(super) struct Session {
     cgroup: Option<Cgroup>,
     /// Its cgroup may be another session's after it.
     keeps_cgroup: bool,
+    /// Its first process is what ends the others.
+    ends_by_reaper: bool,
     /// Its user id, where it has one of its own.
     user: Option<Claim>,
     /// The user id of its processes.
@@ -148,6 +150,7 @@ impl Session {
             cgroup: None,
             keeps_cgroup: false,
             user: None,
+            ends_by_reaper: false,
             runs_as: None,
             first: None,
             ended: None,
@@ -169,6 +172,7 @@ impl Session {
             })?;
             self.user = Some(claim);
         }
+        self.ends_by_reaper = plan.tree == plan::model::Tree::Domain;
         self.runs_as = match plan.identity.ids {
             Ids::One { uid, .. } => Some(uid),
             Ids::Each { .. } => self.uid(),

@@ -33,7 +33,10 @@ impl Shown {
     /// is seen by the next look.
     pub(super) fn of(plan: &Plan, now: Instant) -> Shown {
         let paths = match &plan.root {
-            Root::Empty { binds, .. } => binds.iter().map(|bind| on_the_host(plan, &bind.path)).collect(),
+            // Mounts and rules of Landlock are of a file, whatever has its name later.
+            Root::Empty { binds, .. } | Root::Held { binds, .. } => {
+                binds.iter().map(|bind| on_the_host(plan, &bind.path)).collect()
+            }
             // The host's own tree is seen through its names.
             Root::Host => Vec::new(),
         };

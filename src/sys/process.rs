@@ -153,6 +153,27 @@ pub fn clone_suspended<F: FnOnce() -> i32>(stack: Stack, child: F) -> Result<Pid
     made
 }
 
+/// kill(2) of every process that the caller may signal, but itself: which those are is its user's and its Landlock
+/// domain's to say. ESRCH where there is none.
+pub fn kill_all_in_reach() -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::syscall(libc::SYS_kill, -1, libc::SIGKILL) }).map(drop)
+}
+
+/// Whether the parent could be signalled; it is not.
+pub fn may_signal_parent() -> Result<(), Errno> {
+    let parent = nix::unistd::getppid();
+    // SAFETY: takes numbers only; signal 0 is none.
+    checked(unsafe { libc::syscall(libc::SYS_kill, parent.as_raw(), 0) }).map(drop)
+}
+
+/// Waits until a child has ended: ECHILD where there is none. As a subreaper's, every descendant is one in the end.
+pub fn await_any() -> Result<(), Errno> {
+    let none = std::ptr::null_mut::<i32>();
+    // SAFETY: null pointers ask for no status and no usage.
+    checked(unsafe { libc::syscall(libc::SYS_wait4, -1, none, libc::__WALL, none) }).map(drop)
+}
+
 /// Waits for any child without blocking: its id and wait status, or `None` while all of them run.
 pub fn reap_any() -> Result<Option<(Pid, i32)>, Errno> {
     let mut status = 0;

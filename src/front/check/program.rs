@@ -154,7 +154,7 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
 
 /// Whether the root lets this be executed, by the name that it has or by the one behind its links.
 fn shows(root: &Root, program: &Path) -> bool {
-    let Root::Empty { binds, .. } = root else { return true };
+    let Some(binds) = root.binds() else { return true };
     let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf());
     binds.iter().any(|bind| bind.access == Access::Execute && real.starts_with(&bind.path))
 }

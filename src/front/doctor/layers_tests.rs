@@ -130,7 +130,7 @@ fn the_page_is_aligned_and_painted_only_for_those_who_want_it() {
         |facts: &Facts| Page { who: who(facts), layers: findings(facts, &Causes::default()), verdicts: Vec::new() };
     let page = page(&without_user_namespaces(root_on_618(), libc::EPERM));
     let plain = page.text(Look::PLAIN);
-    let head = "Linux 6.18.5 as root\n\nlevel           no     none that a policy can name\n                       ";
+    let head = "Linux 6.18.5 as root\n\nlevel           less   landlock-only: no namespace";
     assert!(plain.starts_with(head) && plain.contains("\nkernel          ok     Linux 6.18.5\n"), "{plain}");
     assert!(plain.contains("\nnamespaces      no     cannot be made: user\n"), "{plain}");
     assert!(plain.contains("\n                       -> "), "{plain}");

@@ -4,7 +4,7 @@
 
 use super::super::model::{Denial, Filter, Verdict};
 use super::rules::{self, Rule};
-use super::{death, everything, groups, memory, number, systemd};
+use super::{death, everything, groups, held, memory, number, systemd};
 use nix::libc;
 use std::collections::BTreeSet;
 use syscalls::x86_64::Sysno;
@@ -88,7 +88,9 @@ fn within(filter: &Filter, call: Sysno, rule: Rule) -> bool {
         Some(Verdict::Allow) => true,
         Some(Verdict::AllowIf(alternatives, _)) => {
             let has = |rule: Rule| !rule.is_empty() && rule.iter().all(|one| alternatives.iter().any(|a| a == one));
-            let narrowed = memory::narrowed(call.name(), rule).or_else(|| death::narrowed(call.name(), rule));
+            let narrowed = memory::narrowed(call.name(), rule)
+                .or_else(|| death::narrowed(call.name(), rule))
+                .or_else(|| held::narrowed(call.name(), rule));
             has(rule)
                 || has(rules::widest(call.name()))
                 || narrowed.is_some_and(|all| all.iter().all(|one| alternatives.contains(one)))

@@ -22,9 +22,9 @@ pub(super) fn files(one: &Plan, other: &Plan) -> Vec<String> {
         lines.push(format!("files: the host's own{below}, as far as the user's rights go"));
     }
     lines.extend(paths(one, other));
-    let Root::Empty { links, devices, .. } = &one.root else { return lines };
+    let (Root::Empty { links, devices, .. } | Root::Held { links, devices, .. }) = &one.root else { return lines };
     let (made, had): (_, &BTreeSet<_>) = match &other.root {
-        Root::Empty { links, devices, .. } => (Some(links), devices),
+        Root::Empty { links, devices, .. } | Root::Held { links, devices, .. } => (Some(links), devices),
         Root::Host => (None, &BTreeSet::new()),
     };
     for (link, end) in links {
@@ -43,7 +43,7 @@ pub(super) fn files(one: &Plan, other: &Plan) -> Vec<String> {
 fn host_root(plan: &Plan) -> Option<&Path> {
     match &plan.root {
         Root::Host => Some(plan.chroot.as_deref().unwrap_or(Path::new("/"))),
-        Root::Empty { .. } => None,
+        Root::Empty { .. } | Root::Held { .. } => None,
     }
 }
 
@@ -66,7 +66,7 @@ fn paths(one: &Plan, other: &Plan) -> Vec<String> {
 
 fn named(plan: &Plan) -> Vec<&Path> {
     match &plan.root {
-        Root::Empty { binds, .. } => binds.iter().map(|bind| bind.path.as_path()).collect(),
+        Root::Empty { binds, .. } | Root::Held { binds, .. } => binds.iter().map(|bind| bind.path.as_path()).collect(),
         // What they are mounted over is hidden.
         Root::Host => plan.scratch.iter().map(|scratch| scratch.path.as_path()).collect(),
     }
@@ -76,7 +76,7 @@ fn named(plan: &Plan) -> Vec<&Path> {
 /// others.
 fn rights(plan: &Plan, path: &Path) -> Rights {
     match &plan.root {
-        Root::Empty { binds, .. } => {
+        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
             let around = binds.iter().filter(|bind| path.starts_with(&bind.path));
             match around.max_by_key(|bind| bind.path.components().count()) {
                 None => [false; 3],

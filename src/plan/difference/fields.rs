@@ -9,7 +9,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
     let Plan {
         // Not compared: names, where the rest is from, and what follows from the rest.
         service: _, policy: _, policy_hash: _, read_from: _, filled: _, description: _, origins: _, off: _, steps: _, user_limits: _,
-        level: _, clone: _,
+        level: _, clone: _, tree: _, keyring: _, bounding_set: _,
         // Not compared: both are asked for the same connection on the same kernel.
         front: _, transport: _, last_capability: _,
         // In `covers`.

@@ -3,7 +3,7 @@
 //! read out of words.
 
 use super::super::calls::{self, Allowed};
-use super::super::model::{Access, Off, Plan, Root};
+use super::super::model::{Access, Off, Plan};
 use super::super::score;
 use super::page::Page;
 use super::{Part, steps};
@@ -48,7 +48,7 @@ fn whole(plan: &Plan, page: &Page) -> Value {
 
 /// What is shown; null where that is all of the host.
 fn files(plan: &Plan) -> Value {
-    let Root::Empty { binds, .. } = &plan.root else { return Value::Null };
+    let Some(binds) = plan.root.binds() else { return Value::Null };
     let files = binds.iter().map(|bind| {
         let access = match bind.access {
             Access::Read => "read",

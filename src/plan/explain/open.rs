@@ -3,7 +3,7 @@
 //! What is off or weaker than it could be has rows of its own.
 
 use super::super::calls;
-use super::super::model::{Access, Ids, NetworkMode, Plan, Root};
+use super::super::model::{Access, Ids, NetworkMode, Plan};
 use super::super::reach;
 use super::page::Page;
 use super::written;
@@ -14,7 +14,7 @@ pub(super) fn open(plan: &Plan, page: &mut Page) {
     let mut pairs: Vec<(String, String, Option<&Origin>)> = Vec::new();
     let mut row = |name: &str, text: String| pairs.push((name.to_string(), text, None));
     row("client", "gets whatever the command can read and sends to it".to_string());
-    if let Root::Empty { binds, .. } = &plan.root {
+    if let Some(binds) = plan.root.binds() {
         let held = plan.landlock.as_ref().is_some_and(|landlock| landlock.holds_paths());
         if reach::connects_by_path(plan.filter.as_ref()) && !held {
             row(

@@ -2,7 +2,7 @@
 //! The rows about what the command sees, reaches and calls.
 
 use super::super::calls;
-use super::super::model::{Access, Denial, Denials, NetworkMode, Plan, Proc, Protocol, Root, Scratch};
+use super::super::model::{Access, Denial, Denials, Level, NetworkMode, Plan, Proc, Protocol, Root, Scratch};
 use super::page::Page;
 use super::{origin, written};
 use crate::host::errno_text;
@@ -24,8 +24,11 @@ pub(super) fn sees(plan: &Plan, page: &mut Page) {
             };
             pairs.push(("/".to_string(), text, origin(plan, "files.root")));
         }
-        Root::Empty { binds, links, devices } => {
+        Root::Empty { binds, links, devices } | Root::Held { binds, links, devices } => {
             let text = match &plan.chroot {
+                None if matches!(plan.root, Root::Held { .. }) => {
+                    "the host's names; of its files no other can be opened than what follows".to_string()
+                }
                 None => "an empty directory, read-only, but for what follows".to_string(),
                 Some(chroot) => format!("an empty directory, read-only, but for what follows from {}", path(chroot)),
             };
@@ -76,7 +79,11 @@ pub(super) fn network(plan: &Plan, page: &mut Page) {
         NetworkMode::Loopback => "its own, with loopback up",
         NetworkMode::Host => "the host's",
     };
-    page.row("network", mode, origin(plan, "network.mode"));
+    let key = match plan.level {
+        Level::LandlockOnly => "isolation.level",
+        Level::Full | Level::Userns => "network.mode",
+    };
+    page.row("network", mode, origin(plan, key));
     let landlock = plan.landlock.as_ref();
     let rows = [
         ("TCP connect", "network.connect", "connect", landlock.and_then(|rules| rules.connect.as_ref())),

@@ -133,7 +133,7 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
         }
         Step::Keyring | Step::Loopback | Step::Proc | Step::Rights | Step::Securebits => return None,
         Step::NoNewPrivileges | Step::WriteExecute | Step::Fork | Step::Session => return None,
-        Step::Handover | Step::Exchange => return None,
+        Step::Handover | Step::Exchange | Step::Domain => return None,
     })
 }
 
@@ -168,6 +168,7 @@ fn why_not(plan: &Plan, step: Step) -> String {
         Step::UserNamespace if plan.namespaces.contains(&Namespace::User) => "the launcher is in one already",
         Step::UserNamespace => "isolation.namespaces does not name user",
         Step::Limits => "the policy sets no limit that a process has",
+        Step::BoundingSet | Step::Securebits if plan.identity.change => return off("bounding set"),
         Step::BoundingSet | Step::Securebits => "who starts it has no right to, and no capability to drop",
         Step::WriteExecute => match &plan.filter {
             Some(filter) if calls::denies_write_execute(filter) => "the system call filter does it",
@@ -176,7 +177,10 @@ fn why_not(plan: &Plan, step: Step) -> String {
         Step::Landlock => return off("landlock"),
         Step::Fork => "the command itself is process 1 (isolation.init)",
         Step::Seccomp => return off("seccomp"),
-        Step::Clone | Step::Keyring | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => "",
+        Step::Keyring => return off("keyring"),
+        Step::Domain if plan.namespaces.contains(&Namespace::Pid) => "no signal reaches the first of a PID namespace",
+        Step::Domain => "this Landlock lets signals out (ABI 6)",
+        Step::Clone | Step::Directory | Step::Umask | Step::Rights | Step::NoNewPrivileges => "",
         Step::CloseFds | Step::Session | Step::Signals | Step::Handover | Step::Stdio | Step::Exec => "",
     };
     words.to_string()

@@ -2,7 +2,7 @@
 //! The rows about limits and layers, and those about what is off.
 
 use super::super::calls;
-use super::super::model::{HostName, Namespace, Plan};
+use super::super::model::{HostName, Level, Namespace, Plan};
 use super::page::Page;
 use super::sight::size;
 use super::{origin, written};
@@ -110,7 +110,11 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
     let names: Vec<&str> =
         Namespace::ALL.into_iter().filter(|one| plan.namespaces.contains(one)).map(Namespace::name).collect();
     let names = if names.is_empty() { "none of its own".to_string() } else { names.join(" ") };
-    pairs.push(("namespaces".to_string(), names, origin(plan, "isolation.namespaces")));
+    let key = match plan.level {
+        Level::LandlockOnly => "isolation.level",
+        Level::Full | Level::Userns => "isolation.namespaces",
+    };
+    pairs.push(("namespaces".to_string(), names, origin(plan, key)));
     if plan.hostname == HostName::Hidden {
         let origin = written(plan, "isolation.hostname");
         pairs.push(("hostname".to_string(), "hidden: the command sees localhost".to_string(), origin));
@@ -153,7 +157,7 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
 }
 
 fn privileges(plan: &Plan) -> String {
-    if super::super::order::has_rights(plan) {
+    if super::super::order::has_rights(plan) && plan.bounding_set {
         let all = u32::from(plan.last_capability) + 1;
         format!("no_new_privs, all {all} capabilities dropped for good, securebits locked")
     } else {

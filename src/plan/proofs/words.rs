@@ -46,6 +46,7 @@ fn breach(plan: &Plan, item: Item) -> String {
         }
         Proof::Keyring => "the session keyring is still the supervisor's".to_string(),
         Proof::Outside => "a file that the policy does not show could be opened".to_string(),
+        Proof::Domain => "it could signal its reaper, which is to end it".to_string(),
         Proof::Scope => "an abstract UNIX socket outside could be connected to".to_string(),
         Proof::Port => {
             let use_of = one_of(&["connect to", "bind", "send to"]);
@@ -54,7 +55,7 @@ fn breach(plan: &Plan, item: Item) -> String {
         }
         Proof::Root => "the root directory is not the sandbox's own, or can be written".to_string(),
         Proof::Mount => match &plan.root {
-            Root::Empty { binds, .. } => {
+            Root::Empty { binds, .. } | Root::Held { binds, .. } => {
                 let path =
                     binds.get(index).map_or_else(|| format!("item {index}"), |bind| bind.path.display().to_string());
                 format!("{path} has another access than the policy's")
@@ -117,6 +118,7 @@ fn way_out(proof: Proof) -> String {
         | Proof::Namespace
         | Proof::PidSetting
         | Proof::Keyring
+        | Proof::Domain
         | Proof::Root
         | Proof::Mount
         | Proof::Scratch

@@ -31,8 +31,8 @@ pub enum Lack {
     Level {
         /// The level that is asked for.
         wanted: &'static str,
-        /// The one that there is.
-        given: &'static str,
+        /// The strongest that there is.
+        given: Option<&'static str>,
         /// What is missing.
         lacks: String,
     },
@@ -105,7 +105,10 @@ pub enum Lack {
         place: Where,
     },
     /// What a command leaves behind would live on.
-    #[error("nothing would end what a command leaves behind: no PID namespace, and no control group ({why})")]
+    #[error(
+        "nothing would end what a command leaves behind: no PID namespace, no Landlock ABI 6 (Linux 6.12), and no \
+         control group ({why})"
+    )]
     Tree {
         /// Why there is no control group.
         why: String,
@@ -214,9 +217,10 @@ impl Lack {
                     .to_string()
             }
             Lack::Namespace { namespace, trial } => namespace_way_out(*namespace, *trial),
-            Lack::Level { given, .. } => {
-                format!("mend that, or accept less by name: isolation.level = \"{given}\"")
+            Lack::Level { given: Some(given), .. } => {
+                format!("mend that, or say what there is by its name: isolation.level = \"{given}\"")
             }
+            Lack::Level { given: None, .. } => "mend that: `spawnbox doctor` says how".to_string(),
             Lack::Seccomp { .. } => "a container engine's or unit's filter withholds it: allow it there".to_string(),
             Lack::NoLandlock => {
                 "boot with landlock in lsm=, or switch it off by name: isolation.landlock = \"off\"".to_string()

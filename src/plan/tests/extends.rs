@@ -82,6 +82,7 @@ fn keys_of(line: &str) -> &'static [&'static str] {
         _ if begins(&["connect to TCP ", "bind TCP ", "send UDP to "]) => &["network.", "isolation.landlock"],
         _ if begins(&["act as "]) => &["command.user", "command.group"],
         _ if begins(&["share the host's "]) => &["isolation.namespaces"],
+        _ if begins(&["see which files the host has"]) => &["files.root", "isolation.level"],
         _ if begins(&["see the host's name"]) => &["isolation.hostname"],
         _ if begins(&["file accesses without Landlock"]) => &["isolation.landlock", "files.root"],
         _ if begins(&["signals and abstract sockets without Landlock"]) => &["isolation.landlock"],

@@ -256,11 +256,12 @@ fn a_tree_that_nothing_would_end() {
     policy.isolation.unique_pid = None;
     policy.files.scratch.clear();
     let line = format!(
-        "{AT}:7: nothing would end what a command leaves behind: no PID namespace, and no control group \
-         (/sys/fs/cgroup is read-only); let isolation.namespaces have \"pid\", \
+        "{AT}:7: nothing would end what a command leaves behind: no PID namespace, no Landlock ABI 6 (Linux 6.12), and no \
+         control group (/sys/fs/cgroup is read-only); let isolation.namespaces have \"pid\", \
          or start spawnbox in a unit with Delegate=yes"
     );
-    assert_eq!(refused(&listen(SH), &policy, &without_cgroup()), line);
+    let older = Facts { landlock_abi: 5, ..without_cgroup() };
+    assert_eq!(refused(&listen(SH), &policy, &older), line);
     let plan = planned(&listen(SH), &strict(), &without_cgroup());
     let off = plan.off.iter().find(|off| off.layer == "control group").map(|off| off.why.as_str());
     assert_eq!(off, Some("/sys/fs/cgroup is read-only; the PID namespace ends a session's tree"));

@@ -94,7 +94,9 @@ fn planned(policy: &Policy, facts: &Facts) -> Option<Plan> {
 fn enforced(plan: &Plan) -> impl PartialEq + std::fmt::Debug + use<> {
     let root: Option<Vec<(PathBuf, Access)>> = match &plan.root {
         Root::Host => None,
-        Root::Empty { binds, .. } => Some(binds.iter().map(|bind| (bind.path.clone(), bind.access)).collect()),
+        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
+            Some(binds.iter().map(|bind| (bind.path.clone(), bind.access)).collect())
+        }
     };
     let limits = (plan.resources.clone(), plan.cgroup.clone(), plan.time_limit);
     (root, limits, plan.filter.clone(), plan.landlock.clone(), plan.steps.clone())

@@ -231,7 +231,7 @@ fn the_reaper_can_do_its_work_and_nothing_else() {
     for (denials, names) in [(Denials::Silent, names.into()), (Denials::Told, format!("{names} {hearing}"))] {
         let number = |name: &str| name.parse::<syscalls::Sysno>().unwrap().id() as u32;
         let numbers: Vec<u32> = names.split(' ').map(number).collect();
-        let program = reaper(denials).unwrap();
+        let program = reaper(denials, Tree::PidNamespace).unwrap();
         for number in 0..600 {
             let expected = match numbers.contains(&number) {
                 true => libc::SECCOMP_RET_ALLOW,
@@ -246,7 +246,7 @@ fn the_reaper_can_do_its_work_and_nothing_else() {
 
 #[test]
 fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
-    let program = reaper(Denials::Told).unwrap();
+    let program = reaper(Denials::Told, Tree::PidNamespace).unwrap();
     let passes = |call: libc::c_long, second: u64| {
         let call = Call { number: call as u32, architecture: ARCHITECTURE, arguments: [5, second, 0, 0, 0, 0] };
         run(&program, call).0 == libc::SECCOMP_RET_ALLOW
@@ -256,6 +256,17 @@ fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
         assert_eq!(passes(libc::SYS_ioctl, command), allowed, "{command:#x}");
     }
     assert!(passes(libc::SYS_kill, 9) && !passes(libc::SYS_kill, 19) && !passes(libc::SYS_ioctl, 0x5412));
+}
+
+#[test]
+fn a_reaper_that_ends_a_domain_can_kill_all_in_reach_and_nobody_alone() {
+    let program = reaper(Denials::Silent, Tree::Domain).unwrap();
+    let kills = |whom: u64, signal: u64| {
+        let call =
+            Call { number: libc::SYS_kill as u32, architecture: ARCHITECTURE, arguments: [whom, signal, 0, 0, 0, 0] };
+        run(&program, call).0 == libc::SECCOMP_RET_ALLOW
+    };
+    assert!(kills(u64::MAX, 9) && !kills(5, 9) && !kills(u64::MAX, 19) && !kills(0, 9));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
@@ -39,6 +40,8 @@ const FLAGS: u64 = ROOT_FLAGS;
 /// How far a self-test is.
 pub(super) struct Progress {
     next: usize,
+    /// The edge of the Landlock domain was seen.
+    in_a_domain: Cell<bool>,
     /// An abstract UNIX socket made before Landlock, to be reached for under it.
     outside: Option<OwnedFd>,
 }
@@ -48,7 +51,12 @@ type Answer = Result<bool, Errno>;
 
 impl Progress {
     pub(super) fn new() -> Progress {
-        Progress { next: 0, outside: None }
+        Progress { next: 0, in_a_domain: Cell::new(false), outside: None }
+    }
+
+    /// Whether signals end at its Landlock domain: one ruleset handles them and abstract sockets, which were tried.
+    pub(super) fn is_in_a_domain(&self) -> bool {
+        self.in_a_domain.get()
     }
 }
 
@@ -117,9 +125,14 @@ impl Line<'_> {
             Proof::Keyring => sys::lock::session_keyring().map(|own| Some(own) != witness.keyring && own > 0),
             Proof::Outside => refused(open_below(&self.prepared.proc, c"self/stat"), &[Errno::EACCES]),
             Proof::Scope => match &test.outside {
-                Some(_) => refused(connect_abstract(&witness.socket), &[Errno::EPERM]),
+                Some(_) => {
+                    let held = refused(connect_abstract(&witness.socket), &[Errno::EPERM]);
+                    test.in_a_domain.set(held == Ok(true));
+                    held
+                }
                 None => Err(Errno::ENOTCONN),
             },
+            Proof::Domain => refused(sys::process::may_signal_parent(), &[Errno::EPERM]),
             Proof::Port => use_port(index, witness.port),
             Proof::Root => has_own_root(witness),
             Proof::Mount => {

@@ -12,17 +12,23 @@ use nix::libc;
 use std::os::fd::OwnedFd;
 
 impl Session {
-    /// Kills everything in the cgroup; without one, the first process.
-    pub(in crate::supervise) fn kill_tree(&mut self) -> Result<(), Errno> {
+    /// Kills everything in the cgroup; without one, the first process. Where that has to kill the others it is let go
+    /// of, and does so.
+    pub(in crate::supervise) fn kill_tree(&mut self, watch: &Watch) -> Result<(), Errno> {
         match &self.cgroup {
             Some(cgroup) => cgroup.kill().inspect_err(|errno| self.refused = Some(*errno)),
-            None => self.kill_first(),
+            None => {
+                if self.ends_by_reaper {
+                    self.cut_cord(watch);
+                }
+                self.kill_first()
+            }
         }
     }
 
-    /// Kills the first process.
+    /// Kills the first process, but not one without which nobody would end the others.
     pub(in crate::supervise) fn kill_first(&mut self) -> Result<(), Errno> {
-        let Some(first) = &self.first else { return Ok(()) };
+        let Some(first) = self.first.as_ref().filter(|_| !self.ends_by_reaper) else { return Ok(()) };
         let killed = match (kill(&first.pidfd), self.runs_as) {
             (Err(Errno::EPERM), Some(user)) => rights::as_user(user, || kill(&first.pidfd)),
             (other, _) => other,

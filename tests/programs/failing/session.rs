@@ -124,12 +124,11 @@ fn cgroup_of(process: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_string)
 }
 
-/// Whether a process is the first one of its PID namespace, which in a sandbox is the reaper.
+/// Whether a process is the first one of its session, which is the reaper: its parent is outside of its cgroup.
 fn is_first(pid: u32) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let inside =
-        text.lines().find_map(|line| line.strip_prefix("NSpid:")).and_then(|pids| pids.split_whitespace().last());
-    inside == Some("1")
+    let parent = text.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap_or_default().trim();
+    cgroup_of(parent) != cgroup_of(&pid.to_string())
 }
 
 /// The first word of a `struct clone_args` of the caller's.
