@@ -77,19 +77,23 @@
 //!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session
 //!   that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
 //!   supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or killed: its service is
-//!   remade, nobody waits.
-//! * **The reaper** is PID 1 of a sandbox. It has memory of its own, which it lends the command until that executes its
-//!   program and sleeps meanwhile (`CLONE_VFORK`): both have the same user and rights then, and nobody else has that
-//!   memory. It has the command's user, no right, and a filter that allows it to wait, to write a record and to end;
-//!   where the policy has denied calls named (`on-deny = "report"`), also to take them from their listener, to look
-//!   into the command's memory, to refuse them and to kill. It answers with errors alone; with `"report-all"` it also
-//!   lets calls be made, by their numbers, that the filter of the plan makes. One that was taken over could let any
-//!   call of its own session pass that it hears of, which the namespaces, Landlock and the lack of rights still hold; a
-//!   listener without a reaper is an error for whoever calls. Another process of that user on the host could stop it,
-//!   but neither the supervisor's time limit nor its sudden death, which end the tree, ask anything of it. One
-//!   supervisor is not the parent of its sessions: the copy to which a reload of Postfix leaves those that there are.
-//!   Where it is killed too, a reaper that somebody has stopped, or whose command hangs in exec, stays until the next
-//!   start, which kills what is in its control group.
+//!   remade, nobody waits. It lends a session its memory until that has executed its programs, and waits meanwhile: our
+//!   own code runs there and nothing else, nobody else looks into it (it is not dumpable), and of other sessions nothing
+//!   is in it but what it was told of their ids and clients. From who keeps it, it goes on as a copy
+//!   (`sandbox/loan.rs`).
+//! * **The reaper** is PID 1 of a sandbox: a page of machine code of ours with a stack ([`sys::first`]), which has
+//!   nothing of the launcher's but the cord. It has the command's user, no right, and a filter that allows it to wait,
+//!   to write a record and to end. Where it has more to do, where sandboxes wait for clients, and with a supervisor of
+//!   an ordinary user, it has a copy of the launcher's memory instead, and may lend that to the command until it
+//!   executes its program. Where the policy has denied calls named (`on-deny = "report"`), it is also allowed to take
+//!   them from their listener, to look into the command's memory, to refuse them and to kill. It answers with errors
+//!   alone; with `"report-all"` it also lets calls be made, by their numbers, that the filter of the plan makes. One
+//!   that was taken over could let any call of its own session pass that it hears of, which the namespaces, Landlock
+//!   and the lack of rights still hold; a listener without a reaper is an error for whoever calls. Another process of
+//!   that user on the host could stop it, but neither the supervisor's time limit nor its sudden death, which end the
+//!   tree, ask anything of it. One supervisor is not the parent of its sessions: the copy to which a reload of Postfix
+//!   leaves those that there are. Where it is killed too, a reaper that somebody has stopped, or whose command hangs in
+//!   exec, stays until the next start, which kills what is in its control group.
 //!   Where a policy wants neither namespaces nor mounts (`isolation.level = "landlock-only"`) it is no PID 1: it takes
 //!   over what loses its parent, and kills all of its Landlock domain at once when the session ends. The command is in a
 //!   domain inside of that one and cannot signal it. Only who has its user on the host, or the kernel for want of

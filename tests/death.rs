@@ -188,13 +188,13 @@ fn an_ordinary_users_killed_supervisor_takes_along_a_session_that_is_stopped() {
 
 /// A directory with a program whose execution hangs as on a dead file system: opening a file with a write lease on it
 /// waits until the lease is given up, or for /proc/sys/fs/lease-break-time, which is 45 seconds; see fcntl(2).
-struct Hanging {
+pub(crate) struct Hanging {
     room: stage::Room,
     lease: Option<std::process::Child>,
 }
 
 impl Hanging {
-    fn new() -> Hanging {
+    pub(crate) fn new() -> Hanging {
         let room = stage::room();
         let hanging = Hanging { room, lease: None };
         hanging.install();
@@ -206,7 +206,7 @@ impl Hanging {
     }
 
     /// Puts a fresh program there: those that hang in the old one go on hanging.
-    fn install(&self) {
+    pub(crate) fn install(&self) {
         let directory = self.directory();
         if !directory.exists() {
             self.room.directory("bin");
@@ -217,7 +217,7 @@ impl Hanging {
     }
 
     /// From now on whoever executes the program hangs.
-    fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         // Where somebody still has it open, from a session that has just ended, there is no lease yet.
         host::eventually("there is a lease", patience(), || self.lease().is_some());
     }
@@ -246,7 +246,7 @@ impl Hanging {
     }
 
     /// Waits until somebody hangs: the kernel lists a lease that is being broken, see proc_locks(5).
-    fn wait_for_victim(&self) {
+    pub(crate) fn wait_for_victim(&self) {
         let inode = std::fs::metadata(self.directory().join("program")).expect("it is there").ino();
         host::eventually("somebody executes it", patience(), || {
             let locks = std::fs::read_to_string("/proc/locks").expect("the tests need /proc");
@@ -265,7 +265,7 @@ impl Drop for Hanging {
 }
 
 /// With a time limit that is long enough to stop what hangs.
-fn serving(hanging: &Hanging) -> Server {
+pub(crate) fn serving(hanging: &Hanging) -> Server {
     let directory = hanging.directory().display().to_string();
     let program = format!("{directory}/program");
     let shown = format!("files.execute=[\"{directory}\"]");
@@ -286,6 +286,9 @@ fn a_command_that_hangs_in_exec_delays_nobody_and_dies_with_its_limit() {
     assert_eq!(server.connect().rest(), "hello\n");
     server.logs("outcome=time-limit");
     assert_eq!(stuck.rest(), "");
+    // The launcher went on as a copy, and what it was is no zombie.
+    host::eventually("there is a launcher and nothing else", patience(), || host::children(server.pid()).len() == 1);
+    assert_eq!(server.connect().rest(), "hello\n");
 }
 
 #[test]

@@ -56,6 +56,7 @@ mod spares;
 mod levels;
 mod death;
 mod confined;
+mod lent;
 mod postfix;
 mod compat;
 mod install;

@@ -311,7 +311,24 @@ fn a_process_of_the_same_user_on_the_host_cannot_look_into_what_waits() {
     let (_server, spares) = serving(with_spares(1), 1);
     let Sandbox { reaper, command } = spares[0];
     assert!(host::status_of(command, "Uid").is_some_and(|uids| uids.starts_with("65534")));
-    for (pid, name) in [(command, "the command to be"), (reaper, "its reaper")] {
+    nobody_looks_into(&[command, reaper]);
+    // Any other process of that user is open to its kind.
+    let mut other = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"])
+        .spawn()
+        .expect("setpriv runs");
+    let pid = other.id();
+    host::eventually("it runs", patience(), || host::command_line(pid).starts_with("sleep"));
+    let asked = format!("open /proc/{pid}/environ , open /proc/{pid}/maps , open /proc/{pid}/ns/mnt");
+    let said = as_nobody(&stage::program("probe").display().to_string(), &asked);
+    other.kill().and_then(|()| other.wait().map(drop)).expect("it is our own child");
+    assert_eq!(said.lines().filter(|line| line.ends_with(": ok")).count(), 3, "{said}");
+}
+
+/// Whether a process of the user of these can do no more to them than to signal them.
+pub(crate) fn nobody_looks_into(pids: &[u32]) {
+    for pid in pids {
+        assert!(host::status_of(*pid, "Uid").is_some_and(|uids| uids.starts_with("65534")));
         let questions = [
             (format!("kill {pid} 0"), ""),
             (format!("ptrace {pid}"), "EPERM"),
@@ -330,20 +347,9 @@ fn a_process_of_the_same_user_on_the_host_cannot_look_into_what_waits() {
         let said = as_nobody(&stage::program("probe").display().to_string(), &script);
         for (question, answer) in &questions {
             let expected = format!("{question}: {}", if answer.is_empty() { "ok" } else { answer });
-            assert!(said.lines().any(|line| line == expected), "{name}: not {expected:?} in\n{said}");
+            assert!(said.lines().any(|line| line == expected), "not {expected:?} in\n{said}");
         }
     }
-    // Any other process of that user is open to its kind.
-    let mut other = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "sleep", "60"])
-        .spawn()
-        .expect("setpriv runs");
-    let pid = other.id();
-    host::eventually("it runs", patience(), || host::command_line(pid).starts_with("sleep"));
-    let asked = format!("open /proc/{pid}/environ , open /proc/{pid}/maps , open /proc/{pid}/ns/mnt");
-    let said = as_nobody(&stage::program("probe").display().to_string(), &asked);
-    other.kill().and_then(|()| other.wait().map(drop)).expect("it is our own child");
-    assert_eq!(said.lines().filter(|line| line.ends_with(": ok")).count(), 3, "{said}");
 }
 
 fn as_nobody(program: &str, script: &str) -> String {

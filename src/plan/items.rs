@@ -97,9 +97,10 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
             index,
         ),
         Step::CloseFds => part(&["cord", "close_range"], index),
-        Step::Fork => {
-            part(&["signal mask", "signalfd", "clone", "filter of the reaper", "subreaper", "socket pair"], index)
-        }
+        Step::Fork => part(
+            &["signal mask", "signalfd", "clone", "filter of the reaper", "subreaper", "socket pair", "its program"],
+            index,
+        ),
         Step::Signals if index == 0 => Words::Part("signal mask".to_string()),
         Step::Signals => Words::Part(libc::c_int::try_from(index).map_or_else(|_| number(index), signal)),
         Step::Handover => part(&["recvmsg", "environment"], index),

@@ -2,7 +2,7 @@
 //! Which steps a plan needs, in the order of the table. A step that would do nothing is not taken.
 //! Never reorders: the table's order is behaviour.
 
-use super::model::{Denials, Namespace, NetworkMode, Plan, Proc};
+use super::model::{CloneCall, Denials, Namespace, NetworkMode, Plan, Proc, Tree};
 use super::request::Front;
 use super::steps::{Place, Step};
 
@@ -58,12 +58,26 @@ impl Plan {
     /// Whether the launcher is under the larger part of its sessions' filter, which they inherit. Not where each has a
     /// listener of its own, a relay, which is confined in another way, or no other session after it.
     pub fn splits_filter(&self) -> bool {
-        let many = match self.front {
+        let silent = self.filter.as_ref().is_some_and(|filter| filter.denials == Denials::Silent);
+        self.is_for_many() && silent && self.relay.is_none()
+    }
+
+    /// Whether the launcher lends a session its memory until that has executed its programs, and sleeps until then. It
+    /// is one of its own only then: not where the first process has more to do than a reaper, or to kill, or where the
+    /// ids of both are the same from the start, for what is done against others of that id closes the launcher's files
+    /// below /proc too.
+    pub fn lends_memory(&self) -> bool {
+        let silent = self.filter.as_ref().is_none_or(|filter| filter.denials == Denials::Silent);
+        let leaves = self.init && self.tree == Tree::PidNamespace && self.relay.is_none();
+        let whole = self.clone == CloneCall::Clone3 && self.identity.change;
+        self.is_for_many() && silent && leaves && whole
+    }
+
+    fn is_for_many(&self) -> bool {
+        match self.front {
             Front::Master | Front::Listen => true,
             Front::Run => false,
-        };
-        let silent = self.filter.as_ref().is_some_and(|filter| filter.denials == Denials::Silent);
-        many && silent && self.relay.is_none()
+        }
     }
 }
 

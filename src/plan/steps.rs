@@ -101,7 +101,7 @@ steps! {
         "enforce the Landlock ruleset", "after the last mount, which a domain may not make";
     CloseFds = 130, Reaper, "dup3 close_range",
         "close every other descriptor", "after the last step that uses a prepared one";
-    Fork = 140, Reaper, "rt_sigprocmask signalfd4 prctl socketpair clone",
+    Fork = 140, Reaper, "rt_sigprocmask signalfd4 prctl socketpair clone fcntl execveat",
         "make the command's process", "the reaper stays behind as PID 1, confined like the command";
     Domain = 145, Command, "landlock_restrict_self close",
         "enter a Landlock domain inside the reaper's", "it cannot signal the reaper, which can kill it";

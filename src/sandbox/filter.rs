@@ -21,6 +21,7 @@ use nix::libc;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
 use seccompiler::{SeccompFilter, SeccompRule, TargetArch};
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 
 /// A compiled program.
 pub type Program = Vec<libc::sock_filter>;
@@ -94,13 +95,18 @@ pub fn traced(filter: &Filter) -> Result<Vec<Program>, HostError> {
     compile(&calls::watched(filter))
 }
 
-/// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox.
-pub fn reaper(denials: Denials, tree: Tree) -> Result<Program, HostError> {
+/// Compiles the filter of PID 1, which is our own code: any other call is an attack, and ends the sandbox. One that
+/// leaves its memory executes what it has open as `program`, which closes that.
+pub fn reaper(denials: Denials, tree: Tree, program: Option<RawFd>) -> Result<Program, HostError> {
+    let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
     let is = |argument, value: u32| {
         let (mask, value) = (u64::from(u32::MAX), u64::from(value));
         Condition { argument, mask, value, negated: false, wide: false }
     };
-    let mut calls: BTreeMap<_, _> = REAPER.iter().map(|call| (*call as u32, Verdict::Allow)).collect();
+    if let Some(program) = program {
+        let own = vec![vec![is(0, program.unsigned_abs())]];
+        calls.insert(libc::SYS_execveat as u32, Verdict::AllowIf(own, Denial::Kill));
+    }
     match denials {
         Denials::Silent | Denials::Traced => {}
         Denials::Told | Denials::Named => {
@@ -120,7 +126,7 @@ pub fn reaper(denials: Denials, tree: Tree) -> Result<Program, HostError> {
     }
     // Denied as it is to the command, so that the self-test can ask whether this filter is there.
     calls.insert(libc::SYS_clone3 as u32, Verdict::Deny(Denial::Errno(libc::ENOSYS)));
-    program(&Filter { calls, ..Filter::NONE })
+    self::program(&Filter { calls, ..Filter::NONE })
 }
 
 /// Compiles the filter of a relay, which is our own code: it carries bytes that it never looks at, and connects to the

@@ -4,7 +4,8 @@
 
 use super::confine::limit_capabilities;
 use super::kept::{Kept, Kinds, Stock};
-use super::line::{Joins, Purpose};
+use super::line::{Joins, Memory, Purpose};
+use super::loan::{After, Lender};
 use super::prepare::{LaunchersPart, Prepared};
 use super::{HostError, filter, line, template, wire, witness};
 use crate::host::facts::Resource;
@@ -20,7 +21,8 @@ use nix::sys::resource::{getrlimit, setrlimit};
 use nix::unistd::Pid;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Rlimit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Where the launcher keeps its end of the request socket. The number is the cord's in a child: what the child
@@ -45,7 +47,7 @@ pub(super) fn run(plan: &Plan, requests: OwnedFd, open_files: Rlimit) -> ! {
     let ready = wire::encode_ready(&outcome.as_ref().map(drop).map_err(Clone::clone));
     let told = socket::send_descriptors(requests, &ready, &[]);
     match (outcome, told) {
-        (Ok((mut prepared, mut stock)), Ok(())) => serve(plan, &mut prepared, &mut stock),
+        (Ok((mut prepared, mut lender, mut stock)), Ok(())) => serve(plan, &mut prepared, &mut lender, &mut stock),
         _ => process::exit(1),
     }
 }
@@ -80,7 +82,7 @@ fn start(requests: &OwnedFd, open_files: Rlimit) -> Result<(), HostError> {
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(told)
 }
 
-fn prepare(plan: &Plan) -> Result<(Prepared, Option<Stock>), HostError> {
+fn prepare(plan: &Plan) -> Result<(Prepared, Lender, Option<Stock>), HostError> {
     // Sessions inherit it, so it costs them nothing. This process is among the first to go as well: its service makes
     // another one.
     let (path, text) = ("/proc/self/oom_score_adj", plan.oom_score_adj.to_string());
@@ -104,9 +106,10 @@ fn prepare(plan: &Plan) -> Result<(Prepared, Option<Stock>), HostError> {
         empty_bounding_set(plan)?;
     }
     let prepared = Prepared::new(plan, proc, host_root)?;
+    let lender = Lender::new(plan, &prepared.proc)?;
     // After it has looked at the namespaces that sessions must not have.
     let stock = stock(plan, &prepared);
-    Ok((prepared, stock))
+    Ok((prepared, lender, stock))
 }
 
 /// Namespaces to keep, where there is room for their descriptors.
@@ -168,7 +171,7 @@ fn own_user_namespace(plan: &Plan) -> Result<(), HostError> {
 }
 
 /// Makes one child for each request until the supervisor lets go.
-fn serve(plan: &Plan, prepared: &mut Prepared, stock: &mut Option<Stock>) -> ! {
+fn serve(plan: &Plan, prepared: &mut Prepared, lender: &mut Lender, stock: &mut Option<Stock>) -> ! {
     loop {
         let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
@@ -179,7 +182,7 @@ fn serve(plan: &Plan, prepared: &mut Prepared, stock: &mut Option<Stock>) -> ! {
                 }
                 let kept = stock.as_mut().map(|stock| stock.enter(prepared.proc.as_fd())).unwrap_or_default();
                 let given = prepared.give(plan, user);
-                let made = given.and_then(|()| clone(prepared, &cord, cgroup.as_ref(), &kept, purpose));
+                let made = given.and_then(|()| clone((prepared, lender), &cord, cgroup.as_ref(), &kept, purpose));
                 let pidfd = answer(session, made);
                 match (stock.as_mut(), pidfd, purpose) {
                     (Some(stock), Some(pidfd), Purpose::Session | Purpose::Spare) => stock.lend(kept, pidfd),
@@ -210,11 +213,14 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) -> Option<OwnedFd> 
         Ok((pid, pidfd)) => (Ok(pid), Some(pidfd)),
         Err(errno) => (Err(errno), None),
     };
-    let reply = wire::encode_reply(session, outcome);
-    let descriptor = pidfd.as_ref().map(AsFd::as_fd);
+    say(&wire::encode_reply(session, outcome), pidfd.as_ref().map(AsFd::as_fd));
+    pidfd
+}
+
+fn say(message: &[u8], descriptor: Option<BorrowedFd<'_>>) {
     for _ in 0..ATTEMPTS {
-        match socket::send_descriptors(process::fixed(REQUESTS), &reply, descriptor.as_slice()) {
-            Ok(()) => return pidfd,
+        match socket::send_descriptors(process::fixed(REQUESTS), message, descriptor.as_slice()) {
+            Ok(()) => return,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOMEM | Errno::ENOBUFS | Errno::EAGAIN | Errno::ETOOMANYREFS) => std::thread::sleep(PAUSE),
             Err(_) => break,
@@ -223,24 +229,34 @@ fn answer(session: u64, made: Result<(Pid, OwnedFd), Errno>) -> Option<OwnedFd> 
     process::exit(1)
 }
 
-/// Makes the first process of a session, with a copy of this memory. To share it would be faster, and tie all sessions
-/// of the service together: where a control group has no memory left, the kernel may choose its reaper, whose memory is
-/// as large as this, and kills with it whatever else has the same: `__oom_kill_process`, mm/oom_kill.c. A command that
-/// fills its scratch file system would end the others' sessions.
+/// Makes the first process of a session: with a copy of this memory, or, where all goes on to programs at once, with
+/// this memory itself until then.
 fn clone(
-    prepared: &mut Prepared,
+    (prepared, lender): (&mut Prepared, &mut Lender),
     cord: &OwnedFd,
     cgroup: Option<&OwnedFd>,
     kept: &Kept,
     purpose: Purpose,
 ) -> Result<(Pid, OwnedFd), Errno> {
+    // Where there is one already, the child is where we are. Else it gets its own by the clone.
+    let namespaces = prepared.namespaces & !kept.made_before();
+    if purpose == Purpose::Session && lender.loan.program.is_some() {
+        prepared.environment.forget_added();
+        let (cord, into) = (cord.as_raw_fd(), cgroup.map(AsFd::as_fd));
+        let (after, made) = lender
+            .lend(namespaces, into, |loan| line::run(prepared, (Memory::Lent, loan), (cord, None), None, purpose))?;
+        line::AFTER_CLONE.store(false, Ordering::Relaxed);
+        match after {
+            After::Same => {}
+            After::Copy => take_over(),
+        }
+        return Ok(made);
+    }
     // Here, while the rights are there: the reaper has none when it needs it.
     let kill = match cgroup {
         Some(cgroup) if prepared.tree == Tree::Cgroup => Some(open_kill(cgroup)?),
         Some(_) | None => None,
     };
-    // Where there is one already, the child is where we are. Else it gets its own by the clone.
-    let namespaces = prepared.namespaces & !kept.made_before();
     let (made, joins) = match (prepared.clone, cgroup) {
         (CloneCall::Clone3, into) => (process::clone_sibling(namespaces, into.map(AsFd::as_fd))?, None),
         (CloneCall::Clone, None) => (process::clone_sibling_as_before(namespaces)?, None),
@@ -252,10 +268,18 @@ fn clone(
     match made {
         Side::Child => {
             let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
-            line::run(prepared, cord.as_raw_fd(), kill, joins, purpose)
+            line::run(prepared, (Memory::Own, &mut lender.loan), (cord.as_raw_fd(), kill), joins, purpose)
         }
         Side::Parent(made) => Ok(made),
     }
+}
+
+/// Goes on in the place of the process that this is a copy of, and says so.
+fn take_over() {
+    // A fork clears it. Without it this process reads end of file all the same, unless it is stopped.
+    let _ = process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0);
+    let moved = wire::encode_moved(nix::unistd::getpid());
+    say(&moved, None);
 }
 
 /// Goes under the first program of the sessions' filter. What is not seen to be so is each session's own to do.

@@ -56,6 +56,12 @@ pub enum Reply {
         /// Why; the step is [`crate::plan::Step::Clone`].
         error: SetupError,
     },
+    /// The launcher has left its memory to a session that did not give it back, and goes on as another process, a child
+    /// of the supervisor too. What it was has ended.
+    Moved {
+        /// Its process id.
+        pid: Pid,
+    },
     /// The launcher is gone.
     Closed,
 }
@@ -144,6 +150,11 @@ impl Launcher {
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM | Errno::ENOBUFS) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// It goes on as this process.
+    pub fn moved(&mut self, pid: Pid) {
+        self.pid = pid;
     }
 
     /// The launcher's process id: a child of the supervisor, which reaps it.

@@ -30,6 +30,7 @@ pub(crate) fn record(bytes: &[u8]) {
         Some(Reply::Failed { session, error }) => {
             assert_eq!(wire::encode_reply(session, Err(error.errno)), bytes);
         }
+        Some(Reply::Moved { pid }) => assert_eq!(wire::encode_moved(pid), bytes),
         Some(Reply::Launched { .. } | Reply::OutOfReach { .. } | Reply::Closed) => {
             panic!("launched without a pidfd, or closed with a message")
         }

@@ -8,14 +8,16 @@ mod prove;
 
 use super::cord::LISTENER;
 use super::hearer::Hearer;
+use super::loan::Loan;
 use super::prepare::{LaunchersPart, Mount, Prepared, Program};
 use super::reaper::Means;
 use super::report::{Record, SetupError};
 use super::{reaper, spare};
 use crate::plan::Step;
-use crate::plan::model::Tree;
+use crate::plan::model::{Ends, Tree};
 use crate::plan::proofs::Station;
 use crate::sys;
+use crate::sys::first::{self, Order};
 use crate::sys::process::Side;
 use crate::sys::signal::Disposition;
 use host_proc::{own_number_before, write_file};
@@ -60,6 +62,8 @@ struct Line<'a> {
     /// The relay, and our end of the channel to it.
     relay: Option<(Pid, RawFd)>,
     purpose: Purpose,
+    memory: Memory,
+    loan: Option<&'a mut Loan>,
     /// Of a self-test, which ends where the command would begin.
     test: Option<Progress>,
 }
@@ -83,11 +87,20 @@ pub(super) struct Joins {
     pub(super) namespace: u64,
 }
 
-/// Takes every step. Called in the new process, which has one thread and a copy of the launcher's memory.
+/// Whose memory a child has until it executes a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Its own, a copy of the launcher's.
+    Own,
+    /// The launcher's, which waits meanwhile.
+    Lent,
+}
+
+/// Takes every step. Called in the new process, which has one thread.
 pub(super) fn run(
     prepared: &mut Prepared,
-    cord: RawFd,
-    kill: Option<RawFd>,
+    (memory, loan): (Memory, &mut Loan),
+    (cord, kill): (RawFd, Option<RawFd>),
     joins: Option<Joins>,
     purpose: Purpose,
 ) -> ! {
@@ -97,8 +110,8 @@ pub(super) fn run(
         Purpose::SelfTest => Some(Progress::new()),
     };
     let domain = prepared.domain.as_ref().map(|(ruleset, _)| ruleset.as_raw_fd());
-    let stdio = [None, None, None];
-    let mut line = Line { prepared, next: 0, cord, kill, domain, stdio, channel: None, relay: None, purpose, test };
+    let (stdio, channel, relay, loan) = ([None, None, None], None, None, Some(loan));
+    let mut line = Line { prepared, next: 0, cord, kill, domain, stdio, channel, relay, purpose, memory, loan, test };
     if let Some(Err(errno)) = joins.map(join) {
         line.fail(SetupError { step: Step::Clone, index: 0, errno });
     }
@@ -123,12 +136,12 @@ impl Line<'_> {
         match step {
             // Taken by the launcher, which makes this process; what is left of it was done before.
             Step::Clone => Ok(()),
-            Step::Keyring => first(sys::lock::join_session_keyring()),
-            Step::Loopback => first(raise_loopback()),
+            Step::Keyring => only(sys::lock::join_session_keyring()),
+            Step::Loopback => only(raise_loopback()),
             Step::Scratch => each(self.prepared.own.scratch.iter(), mount),
             Step::Proc => each(self.prepared.proc_mount.iter(), mount),
             Step::PidLimits => self.limit_pids(),
-            Step::Directory => first(sys::mount::enter_directory(&self.prepared.directory)),
+            Step::Directory => only(sys::mount::enter_directory(&self.prepared.directory)),
             Step::Umask => {
                 sys::process::set_umask(self.prepared.umask);
                 Ok(())
@@ -143,17 +156,17 @@ impl Line<'_> {
             Step::BoundingSet => each(0..=self.prepared.last_capability, |capability| {
                 sys::process::control(libc::PR_CAPBSET_DROP, u64::from(capability), 0)
             }),
-            Step::Securebits => first(sys::process::control(libc::PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0)),
+            Step::Securebits => only(sys::process::control(libc::PR_SET_SECUREBITS, SECUREBITS_LOCKED, 0)),
             Step::Rights => self.give_up_rights(),
-            Step::NoNewPrivileges => first(sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)),
-            Step::WriteExecute => first(sys::process::control(libc::PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
+            Step::NoNewPrivileges => only(sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)),
+            Step::WriteExecute => only(sys::process::control(libc::PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0)),
             Step::Landlock => {
                 each(self.prepared.ruleset.iter(), |(ruleset, flags)| sys::lock::restrict_self(ruleset.as_fd(), *flags))
             }
             Step::CloseFds => self.close_descriptors(),
             Step::Fork => self.leave_reaper(),
             Step::Domain => self.enter_domain(),
-            Step::Session => first(sys::process::new_session()),
+            Step::Session => only(sys::process::new_session()),
             Step::Signals => self.set_signals(),
             Step::Handover => self.receive_connection(),
             Step::Exchange => self.exchange_connection(),
@@ -247,12 +260,14 @@ impl Line<'_> {
         sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
         self.cord = CORD;
         let mut next = CORD + 1;
-        // The command's own ruleset, what a reaper that must kill its cgroup writes to, and the channel to the relay:
-        // each above where it goes, since they were opened in this order.
-        for kept in [self.domain.as_mut(), self.kill.as_mut(), self.relay.as_mut().map(|(_, channel)| channel)]
-            .into_iter()
-            .flatten()
-        {
+        // What a reaper executes, or the command's own ruleset, what a reaper that must kill its cgroup writes to, and the
+        // channel to the relay: each above where it goes, since they were opened in this order.
+        let mut program = match (self.memory, &self.loan) {
+            (Memory::Lent, Some(loan)) => loan.program.as_ref().map(AsRawFd::as_raw_fd),
+            (Memory::Lent | Memory::Own, _) => None,
+        };
+        let channel = self.relay.as_mut().map(|(_, channel)| channel);
+        for kept in [program.as_mut(), self.domain.as_mut(), self.kill.as_mut(), channel].into_iter().flatten() {
             if *kept != next {
                 sys::process::duplicate_onto(*kept, next, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
                 *kept = next;
@@ -276,11 +291,16 @@ impl Line<'_> {
             None => None,
         };
         self.channel = channel.map(|(_, theirs)| theirs);
-        let command = match self.prepared.stack.take() {
-            Some(stack) if self.suspends() => {
-                sys::process::clone_suspended(stack, || self.go_on()).map_err(|errno| (2, errno))?
+        let command = match self.loan.take().filter(|_| self.suspends()) {
+            Some(Loan { stack, left, .. }) => {
+                let made = sys::process::clone_suspended(stack, || self.go_on()).map_err(|errno| (2, errno))?;
+                match self.memory {
+                    Memory::Lent => return self.leave_memory(made, signals, left),
+                    Memory::Own => stack.clear(),
+                }
+                made
             }
-            Some(_) | None => match sys::process::clone_child().map_err(|errno| (2, errno))? {
+            None => match sys::process::clone_child().map_err(|errno| (2, errno))? {
                 Side::Child => return Ok(()),
                 Side::Parent(command) => command,
             },
@@ -303,6 +323,24 @@ impl Line<'_> {
             (Tree::Cgroup, Some(kill)) => Means::Cgroup(kill),
             (Tree::PidNamespace | Tree::Cgroup | Tree::Domain, _) => Means::Namespace,
         }
+    }
+
+    /// Gives the launcher its memory back: the reaper goes on as a program of its own. The command has done so.
+    fn leave_memory(&self, command: Pid, signals: RawFd, left: &AtomicBool) -> Result<(), Refused> {
+        if signals != first::SIGNALS || self.cord != first::CORD {
+            return Err((6, Errno::EBADF));
+        }
+        for kept in [first::CORD, first::SIGNALS] {
+            sys::process::keep_on_exec(kept).map_err(|errno| (6, errno))?;
+        }
+        sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
+        let order = match self.prepared.ends {
+            Ends::Command => Order::Command(command),
+            Ends::Tree => Order::Tree(command),
+        };
+        // Nothing but exec or the end comes after this, whatever happens.
+        left.store(true, Ordering::Release);
+        Err((6, first::execute(first::PROGRAM, order)))
     }
 
     /// Whether the reaper lends the command its memory until that executes its program, and sleeps until then: a copy
@@ -340,7 +378,7 @@ impl Line<'_> {
 
     fn enter_domain(&mut self) -> Result<(), Refused> {
         let (Some(ruleset), Some((_, flags))) = (self.domain.take(), &self.prepared.domain) else { return Ok(()) };
-        first(sys::lock::restrict_self(sys::process::fixed(ruleset), *flags))?;
+        only(sys::lock::restrict_self(sys::process::fixed(ruleset), *flags))?;
         // The policy's limit on open files counts it as well.
         sys::process::close(ruleset);
         Ok(())
@@ -353,7 +391,7 @@ impl Line<'_> {
         // Of the launcher's dispositions, which are ours, the only one that is not the default.
         set(libc::SIGPIPE, Disposition::Default)?;
         self.prepared.ignored.iter().try_for_each(|&signal| set(signal, Disposition::Ignore))?;
-        first(sys::signal::set_mask(0))
+        only(sys::signal::set_mask(0))
     }
 
     fn receive_connection(&mut self) -> Result<(), Refused> {
@@ -405,7 +443,7 @@ impl Line<'_> {
     }
 }
 
-fn first(result: Result<(), Errno>) -> Result<(), Refused> {
+fn only(result: Result<(), Errno>) -> Result<(), Refused> {
     result.map_err(|errno| (0, errno))
 }
 

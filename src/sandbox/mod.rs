@@ -11,6 +11,7 @@ mod ruleset;
 pub mod filter;
 mod prepare;
 mod kept;
+mod loan;
 mod witness;
 mod line;
 pub mod spare;

@@ -15,7 +15,7 @@ use crate::plan::request::Front;
 use crate::plan::sought::Shown;
 use crate::plan::steps::Place;
 use crate::sys::exec::Vector;
-use crate::sys::process::Stack;
+use crate::sys::first;
 use crate::sys::relay::Peers;
 use nix::errno::Errno;
 use nix::libc;
@@ -86,8 +86,6 @@ pub(super) struct Prepared {
     pub(super) programs: Vec<Program>,
     /// Environment, with free slots.
     pub(super) environment: Vector,
-    /// For the command, as long as it shares the memory of its reaper.
-    pub(super) stack: Option<Stack>,
     /// What a relay needs.
     pub(super) relay: Option<Relay>,
     /// What a self-test compares with.
@@ -201,7 +199,11 @@ impl Prepared {
             filters,
             launchers_part: if splits { LaunchersPart::Wanted } else { LaunchersPart::None },
             traced,
-            reaper_filter: filter::reaper(told.as_ref().map_or(Denials::Silent, |told| told.denials), plan.tree)?,
+            reaper_filter: filter::reaper(
+                told.as_ref().map_or(Denials::Silent, |told| told.denials),
+                plan.tree,
+                plan.lends_memory().then_some(first::PROGRAM),
+            )?,
             told,
             shown,
             init: plan.init,
@@ -211,7 +213,6 @@ impl Prepared {
             ignored: plan.command.ignore_signals.iter().copied().collect(),
             programs: plan.command.programs.iter().map(|path| program(plan, path)).collect(),
             environment,
-            stack: Some(Stack::new().map_err(|errno| HostError::new("make a stack", errno))?),
             relay: plan.relay.as_ref().map(|relay| Relay::new(plan, relay)).transpose()?,
             witness,
         })

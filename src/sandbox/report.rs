@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 /// Length of a record.
 pub const LENGTH: usize = 8;
-const MAGIC: u8 = 0x5b;
+const MAGIC: u8 = crate::sys::first::STATUS;
 /// Of a proof, whose codes are not those of steps.
 const PROOF_MAGIC: u8 = 0x5c;
 /// Of a relay, which is no step's and no command's.

@@ -35,8 +35,8 @@
 //! Its reaper sleeps until exec gives the memory back, and does not see the cord's end. The spare does, and one that is
 //! stopped dies with the reaper, whom the end of the supervisor kills.
 //!
-//! Should children come to share their launcher's memory, those of this purpose must not: a process that waits for
-//! minutes under another user's id is no place for it.
+//! A session whose client is there has its launcher's memory itself until it has executed its programs, `loan.rs`.
+//! Those of this purpose have not: a process that waits for minutes under another user's id is no place for it.
 
 use super::report::Record;
 use crate::sys::process;

@@ -17,6 +17,8 @@ pub(super) const READY_LENGTH: usize = 4096;
 pub(super) const REQUEST_LENGTH: usize = 13;
 /// `(uid_t)-1`, which no process has: the session has the service's own ids.
 const NO_USER: u32 = u32::MAX;
+/// In the place of a session's number, which begins at one.
+const MOVED: u64 = u64::MAX;
 /// Session number, process id, errno.
 pub(super) const REPLY_LENGTH: usize = 16;
 
@@ -83,13 +85,19 @@ pub(super) fn encode_reply(session: u64, outcome: Result<Pid, Errno>) -> [u8; RE
     bytes
 }
 
-/// The other side of [`encode_reply`].
+/// The launcher goes on as this process. No session has the number.
+pub(super) fn encode_moved(pid: Pid) -> [u8; REPLY_LENGTH] {
+    encode_reply(MOVED, Ok(pid))
+}
+
+/// The other side of [`encode_reply`] and [`encode_moved`].
 pub(super) fn decode_reply(bytes: &[u8], pidfd: Option<OwnedFd>) -> Option<Reply> {
     let bytes: [u8; REPLY_LENGTH] = bytes.try_into().ok()?;
     let session = u64::from_le_bytes(bytes[..8].try_into().ok()?);
     let pid = i32::from_le_bytes(bytes[8..12].try_into().ok()?);
     let number = i32::from_le_bytes(bytes[12..].try_into().ok()?);
     match (number, Errno::from_raw(number), pidfd) {
+        (0, _, None) if pid > 0 && session == MOVED => Some(Reply::Moved { pid: Pid::from_raw(pid) }),
         (0, _, Some(pidfd)) if pid > 0 => Some(Reply::Launched { session, pid: Pid::from_raw(pid), pidfd }),
         (0, _, _) | (_, _, Some(_)) => None,
         (_, errno, None) if pid == 0 && errno as i32 == number => {

@@ -189,6 +189,11 @@ impl Supervisor {
                     service.answered(session, Instant::now());
                     self.events.push_back((session, Event::Failed(error)));
                 }
+                Ok(Some(Reply::Moved { pid })) => {
+                    service.launcher_moved(pid);
+                    self.expect_strays();
+                    continue;
+                }
                 Ok(Some(Reply::Closed)) => return self.lose_launcher(number),
                 Err(errno) => {
                     crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno_text(errno)));

@@ -151,6 +151,13 @@ impl Service {
         self.launcher.iter().chain(coming).map(Launcher::pid)
     }
 
+    /// Its launcher goes on as another process.
+    pub(super) fn launcher_moved(&mut self, pid: Pid) {
+        if let Some(launcher) = &mut self.launcher {
+            launcher.moved(pid);
+        }
+    }
+
     /// Whether the next session can have an id of its own, where it needs one. If not, the service pauses: they are in
     /// use by others on this host, who do not tell us when they let one go.
     pub(super) fn has_user(&mut self, rights: Rights, watch: &mut Watch) -> bool {

@@ -131,7 +131,8 @@ fn first(plan: &Plan, launcher: &Launcher, deadline: Deadline) -> Result<(Pid, O
             Ok(Some(Reply::Failed { error, .. })) => return Err(failed(sentence(plan, error))),
             // Its cord ends it, and a program that cannot start needs no account of it.
             Ok(Some(Reply::OutOfReach { .. })) => return Err(failed(errno_text(Errno::EMFILE))),
-            Ok(Some(Reply::Closed)) => return Err(failed("the launcher died")),
+            // What is made for a self-test has memory of its own.
+            Ok(Some(Reply::Moved { .. } | Reply::Closed)) => return Err(failed("the launcher died")),
             Ok(None) => await_input(launcher.as_fd(), deadline)?,
             Err(errno) => return Err(failed(format!("the launcher does not answer: {}", errno_text(errno)))),
         }

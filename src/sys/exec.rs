@@ -15,6 +15,8 @@ pub struct Vector {
     _strings: Vec<CString>,
     buffer: Box<[u8]>,
     pointers: Box<[*const c_char]>,
+    /// How many were there from the beginning.
+    own: usize,
     used: usize,
 }
 
@@ -29,7 +31,13 @@ impl Vector {
         let mut pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
         let used = pointers.len();
         pointers.resize(used + slots + 1, std::ptr::null());
-        Vector { _strings: strings, buffer: vec![0; bytes].into(), pointers: pointers.into(), used }
+        Vector { _strings: strings, buffer: vec![0; bytes].into(), pointers: pointers.into(), own: used, used }
+    }
+
+    /// Forgets every string that was added.
+    pub fn forget_added(&mut self) {
+        self.pointers[self.own..].fill(std::ptr::null());
+        self.used = self.own;
     }
 
     /// Where the bytes of added strings are to be written.

@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod clock;
 pub mod credentials;
 pub mod exec;
+pub mod first;
 pub mod inherit;
 pub mod lock;
 pub mod mount;

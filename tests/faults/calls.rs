@@ -60,6 +60,9 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "fsconfig" | "move_mount" | "mount_setattr" | "mount" | "umount2" | "pivot_root" => {
             With(&[ENOMEM, EPERM, EBUSY, EINVAL])
         }
+        "memfd_create" => With(&[EMFILE, ENFILE, ENOMEM, EACCES]),
+        "fchmod" => With(&[EPERM, ENOMEM]),
+        "execveat" => With(&[EACCES, ENOMEM]),
         "symlinkat" | "mknodat" => With(&[ENOMEM, ENOSPC, EEXIST, EIO]),
         "dup" | "dup2" | "dup3" => With(&[EMFILE, EBUSY, EINTR]),
         "close_range" => With(&[EMFILE, ENOMEM]),

@@ -83,7 +83,7 @@ fn measure(postfix: &Postfix, service: &str, count: u64) -> Measured {
 /// Whether this is a process of the daemon and no command.
 fn is_own(pid: u32) -> bool {
     let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    [Spawner::Ours, Spawner::Theirs].iter().any(|spawner| program.ends_with(spawner.name()))
+    host::is_ours(&program) || program.ends_with(Spawner::Theirs.name())
 }
 
 fn print(service: &str, measured: &Measured) {

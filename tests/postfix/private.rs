@@ -123,7 +123,7 @@ pub(crate) fn is_confined(user: &str) -> bool {
     let pids = host::processes("");
     let theirs = |pid: &u32| host::status_of(*pid, "Uid").is_some_and(|ids| ids.starts_with(&uid));
     // The sandbox's first process, which waits for the command, is spawnbox's own.
-    let reaper = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path.ends_with("spawnbox"));
+    let reaper = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| host::is_ours(&path));
     // A sandbox may have a network of its own; who makes it is here.
     let parent = |pid: &u32| host::status_of(*pid, "PPid").and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 1);
     let below_here = |pid: &u32| std::iter::successors(Some(*pid), parent).any(is_here);

@@ -37,6 +37,11 @@ pub(crate) fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
+/// Whether the link `exe` of a process names spawnbox, or what it executes as a sandbox's first process.
+pub(crate) fn is_ours(program: &Path) -> bool {
+    program.ends_with("spawnbox") || program.ends_with("memfd:spawnbox (deleted)")
+}
+
 /// A line of `/proc/PID/status`, by its name.
 pub(crate) fn status_of(pid: u32, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

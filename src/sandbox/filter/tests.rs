@@ -231,7 +231,7 @@ fn the_reaper_can_do_its_work_and_nothing_else() {
     for (denials, names) in [(Denials::Silent, names.into()), (Denials::Told, format!("{names} {hearing}"))] {
         let number = |name: &str| name.parse::<syscalls::Sysno>().unwrap().id() as u32;
         let numbers: Vec<u32> = names.split(' ').map(number).collect();
-        let program = reaper(denials, Tree::PidNamespace).unwrap();
+        let program = reaper(denials, Tree::PidNamespace, None).unwrap();
         for number in 0..600 {
             let expected = match numbers.contains(&number) {
                 true => libc::SECCOMP_RET_ALLOW,
@@ -245,8 +245,22 @@ fn the_reaper_can_do_its_work_and_nothing_else() {
 }
 
 #[test]
+fn a_reaper_that_leaves_its_memory_executes_its_own_program_and_nothing_else() {
+    let program = reaper(Denials::Silent, Tree::PidNamespace, Some(4)).unwrap();
+    let answer = |call: libc::c_long, first: u64| {
+        let call = Call { number: call as u32, architecture: ARCHITECTURE, arguments: [first, 4, 4, 4, 4, 4] };
+        run(&program, call).0
+    };
+    assert_eq!(answer(libc::SYS_execveat, 4), libc::SECCOMP_RET_ALLOW);
+    for other in [0, 3, 5, u64::from(u32::MAX)] {
+        assert_eq!(answer(libc::SYS_execveat, other), libc::SECCOMP_RET_KILL_PROCESS);
+    }
+    assert_eq!(answer(libc::SYS_execve, 4), libc::SECCOMP_RET_KILL_PROCESS);
+}
+
+#[test]
 fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
-    let program = reaper(Denials::Told, Tree::PidNamespace).unwrap();
+    let program = reaper(Denials::Told, Tree::PidNamespace, None).unwrap();
     let passes = |call: libc::c_long, second: u64| {
         let call = Call { number: call as u32, architecture: ARCHITECTURE, arguments: [5, second, 0, 0, 0, 0] };
         run(&program, call).0 == libc::SECCOMP_RET_ALLOW
@@ -260,7 +274,7 @@ fn a_reaper_that_hears_can_answer_and_kill_and_nothing_like_it() {
 
 #[test]
 fn a_reaper_that_ends_a_domain_can_kill_all_in_reach_and_nobody_alone() {
-    let program = reaper(Denials::Silent, Tree::Domain).unwrap();
+    let program = reaper(Denials::Silent, Tree::Domain, None).unwrap();
     let kills = |whom: u64, signal: u64| {
         let call =
             Call { number: libc::SYS_kill as u32, architecture: ARCHITECTURE, arguments: [whom, signal, 0, 0, 0, 0] };

@@ -84,7 +84,7 @@ fn stop_one(postfix: &Postfix, service: &str) -> Option<Watched> {
 fn stop(pid: u32) -> Option<Watched> {
     let watched = host::watch(&[pid]);
     let held = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
-    let is_ours = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok().map(|path| path.ends_with("spawnbox"));
+    let is_ours = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok().map(|path| host::is_ours(&path));
     let hangs = host::status_of(pid, "State")?.starts_with('T');
     if hangs || is_ours(&pid.to_string())? || !is_ours(&host::status_of(pid, "PPid")?)? {
         return None;

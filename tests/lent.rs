@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A session has its launcher's memory until it has executed its programs, and nobody else has: `sandbox/loan.rs`.
+
+use crate::death::{Hanging, serving};
+use crate::scene::{Server, host, patience, scene};
+use crate::spares::nobody_looks_into;
+use std::fs;
+
+/// The first process of the one session that there is.
+fn first(server: &Server) -> u32 {
+    let found = || host::children(server.pid()).into_iter().find(|pid| !host::children(*pid).is_empty());
+    host::eventually("a session's first process has a child", patience(), || found().is_some());
+    found().expect("it stays")
+}
+
+#[test]
+fn what_waits_for_a_command_has_nothing_of_its_launcher() {
+    needs!(root);
+    let server = scene("strict").shell("echo ready; read line").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let first = first(&server);
+    let program = || fs::read_link(format!("/proc/{first}/exe")).expect("it lives");
+    let is_its_own = || program().display().to_string().starts_with("/memfd:spawnbox");
+    host::eventually("it executes its own program", patience(), is_its_own);
+    let memory = host::status_of(first, "VmRSS").and_then(|text| text.split(' ').next()?.parse().ok());
+    let memory: u64 = memory.expect("a number of kilobytes");
+    // A stack, a page of code, what the kernel maps into all.
+    assert!(memory <= 64, "{memory} KiB");
+    let open: Vec<_> = fs::read_dir(format!("/proc/{first}/fd")).expect("it lives").flatten().collect();
+    assert_eq!(open.len(), 5, "0 to 2, the cord, the signals: {open:?}");
+    nobody_looks_into(&[first]);
+}
+
+#[test]
+fn nobody_of_its_user_looks_into_a_launcher_that_has_lent_its_memory() {
+    needs!(root);
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging);
+    hanging.hold();
+    let stuck = server.connect();
+    hanging.wait_for_victim();
+    let first = first(&server);
+    nobody_looks_into(&[&[first], &host::children(first)[..]].concat());
+    server.logs("outcome=time-limit");
+    assert_eq!(stuck.rest(), "");
+}
+
+#[test]
+fn a_session_that_is_killed_in_its_launchers_memory_harms_no_other() {
+    needs!(root);
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging);
+    hanging.hold();
+    let stuck = server.connect();
+    hanging.wait_for_victim();
+    let first = first(&server);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first as i32), nix::sys::signal::SIGKILL).expect("root may");
+    assert_eq!(stuck.rest(), "");
+    hanging.install();
+    for _ in 0..3 {
+        assert_eq!(server.connect().rest(), "hello\n");
+    }
+    server.logs("outcome=lost signal=SIGKILL");
+}
