@@ -43,6 +43,8 @@
 //! | [`log`] | the subscriber; everyone else only says tracing events |
 //! | [`sys`] | the only unsafe code |
 //!
+//! Who comes from xinetd, tcpserver, a unit of systemd or nsjail finds the way in [`recipes`].
+//!
 //! # What stays true
 //!
 //! 1. Nothing is silently weaker: what the plan says is enforced, or the connection is refused with the step, the
@@ -131,6 +133,7 @@ pub mod host;
 pub mod log;
 pub mod sys;
 pub mod security;
+pub mod recipes;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 

@@ -65,6 +65,7 @@ mod install;
 mod rootless;
 mod attacks;
 mod readme;
+mod recipes;
 mod manual;
 mod output;
 mod hostile;

@@ -8,18 +8,19 @@ use crate::postfix::resolver::Resolver;
 use crate::scene::{host, outcome, patience, scene, stage};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 /// A command of the README and the lines that it says are printed.
-struct Transcript {
-    command: String,
+pub(crate) struct Transcript {
+    pub(crate) command: String,
     expected: Vec<String>,
 }
 
 /// A running transcript.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     lines: Receiver<String>,
     expected: std::vec::IntoIter<String>,
     /// The transcript ends with any lines.
@@ -117,7 +118,7 @@ fn readme() -> String {
 }
 
 /// Every block of the README that begins with this line.
-fn transcripts(text: &str, mark: &str) -> Vec<Transcript> {
+pub(crate) fn transcripts(text: &str, mark: &str) -> Vec<Transcript> {
     let mut found: Vec<Transcript> = Vec::new();
     let mut inside = false;
     for line in text.lines() {
@@ -135,6 +136,11 @@ fn transcripts(text: &str, mark: &str) -> Vec<Transcript> {
 
 impl Running {
     fn start(transcript: Transcript, unprivileged: bool) -> Running {
+        Running::start_in(Path::new(env!("CARGO_MANIFEST_DIR")), transcript, unprivileged)
+    }
+
+    /// In this directory.
+    pub(crate) fn start_in(directory: &Path, transcript: Transcript, unprivileged: bool) -> Running {
         let program = stage::program("spawnbox").display().to_string();
         let line = transcript.command.replace("cargo run --release --", &program);
         let line = line.strip_prefix("spawnbox ").map_or(line.clone(), |rest| format!("{program} {rest}"));
@@ -146,9 +152,10 @@ impl Running {
             command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh"]);
         }
         // A server becomes the shell's process, so that it is what is killed.
-        let line = if line.contains(" listen ") { format!("exec {line}") } else { line };
+        let line =
+            if [" listen ", " serve "].iter().any(|verb| line.contains(verb)) { format!("exec {line}") } else { line };
         command.args(["-c", &format!("exec 2>&1; {line}")]).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped());
         if unprivileged {
             command.current_dir("/");
         }
@@ -168,7 +175,7 @@ impl Running {
     }
 
     /// Every line that was promised.
-    fn promised(&mut self) {
+    pub(crate) fn promised(&mut self) {
         self.promised_to(|_| ());
     }
 
@@ -195,7 +202,7 @@ impl Running {
     }
 
     /// Every line that was promised, then the end.
-    fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.promised();
         loop {
             match self.lines.recv_timeout(patience()) {
