@@ -2,6 +2,7 @@
 //! Many connections in a row leave nothing behind: no descriptor, process, cgroup or mount, and no growing memory.
 //! `SPAWNBOX_SOAK` says how many; 500 by default.
 
+mod idle;
 mod fleet;
 mod storm;
 

@@ -240,6 +240,7 @@ impl Supervisor {
 
     /// The first process of a session is there.
     fn launched(&mut self, id: u64, asked: bool, (pid, pidfd): (Pid, OwnedFd)) {
+        let live = self.sessions.len();
         let waiting = self.sessions.get_mut(&id).filter(|session| asked && session.awaits_launcher());
         let Some(session) = waiting else {
             crate::log::panic(format_args!("process {pid} was made for session {id}, which does not wait for it"));
@@ -255,6 +256,10 @@ impl Supervisor {
             service.counts.setup.observe(took);
         }
         self.events.push_back((id, Event::Launched));
+        let plan = self.services.get(session.service).map(|service| &service.plan);
+        if plan.is_some_and(|plan| self.files.are_few_for(plan, live)) {
+            session.rely_on_cord();
+        }
         if let Err(errno) = session.watch(&self.watch) {
             tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
             self.events.push_back((id, Event::Stop));

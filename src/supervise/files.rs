@@ -5,7 +5,7 @@
 use super::admit::BEHIND;
 use super::farewell;
 use crate::plan::Plan;
-use crate::plan::model::{Ids, StandardError};
+use crate::plan::model::{Ids, Namespace, StandardError};
 use crate::sandbox::HostError;
 use nix::sys::resource::{RLIM_INFINITY, Resource as Number, getrlimit};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -14,6 +14,12 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 const OWN: u64 = 64;
 /// Descriptors of a session: its cord and the pidfd of its first process.
 const SESSION: u64 = 2;
+/// How many of them can be spared where they are few: the pidfd, while the cord says whether the process is there.
+const SPARED: u64 = 1;
+/// The part of the room that sessions may take before they are few.
+const MANY: u64 = 8;
+/// The part of the room that is left for those of sessions that end at once.
+const ENDING: u64 = 4;
 /// And of one that waits for its launcher: the connection, and what the launcher is to have, far end and cgroup.
 const BEGINNING: u64 = 3;
 
@@ -24,11 +30,13 @@ pub(super) struct OpenFiles {
     now: Option<u64>,
     /// Descriptors that are open already: ours so far, and what whoever started us has left open.
     taken: u64,
+    /// Every session that is ever here is our child.
+    all_ours: bool,
 }
 
 impl OpenFiles {
-    /// Raises the soft limit to the hard one.
-    pub(super) fn raise() -> Result<OpenFiles, HostError> {
+    /// Raises the soft limit to the hard one. `all_ours`: no other process ever takes over our sessions.
+    pub(super) fn raise(all_ours: bool) -> Result<OpenFiles, HostError> {
         // rustix takes a filter's refusal of this for a bug.
         let (soft, hard) = getrlimit(Number::RLIMIT_NOFILE)
             .map_err(|errno| HostError::new("read the own limit on open files", errno))?;
@@ -42,7 +50,7 @@ impl OpenFiles {
         };
         // Without /proc nothing is known of them, and accept(2) says when there is no more room.
         let taken = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
-        Ok(OpenFiles { before, now, taken })
+        Ok(OpenFiles { before, now, taken, all_ours })
     }
 
     /// The limit that we were started with, and a launcher gets.
@@ -57,9 +65,25 @@ impl OpenFiles {
 
     /// How many sessions fit.
     pub(super) fn sessions(&self, plan: &Plan) -> usize {
-        let refused = if plan.clients.busy.is_empty() { 0 } else { farewell::MOST as u64 };
-        let fit = self.now.map_or(u64::MAX, |files| fit(files.saturating_sub(OWN + refused + self.taken), each(plan)));
+        let fit = self.room(plan).map_or(u64::MAX, |room| most(room, each(plan), self.can_spare(plan)));
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Whether one more session, beside so many, should do with fewer descriptors.
+    pub(super) fn are_few_for(&self, plan: &Plan, live: usize) -> bool {
+        self.can_spare(plan) && self.room(plan).is_some_and(|room| live as u64 > room / MANY)
+    }
+
+    /// How many descriptors sessions of this plan can have.
+    fn room(&self, plan: &Plan) -> Option<u64> {
+        let refused = if plan.clients.busy.is_empty() { 0 } else { farewell::MOST as u64 };
+        self.now.map(|files| files.saturating_sub(OWN + refused + self.taken))
+    }
+
+    /// Whether the cord closes when the first process ends: a reaper holds it, which takes along all that could have
+    /// its copy.
+    fn can_spare(&self, plan: &Plan) -> bool {
+        self.all_ours && plan.init && plan.relay.is_none() && plan.namespaces.contains(&Namespace::Pid)
     }
 }
 
@@ -84,6 +108,12 @@ fn fit(room: u64, each: u64) -> u64 {
     few.min(BEHIND as u64).max(room.saturating_sub(BEHIND as u64 * BEGINNING) / each)
 }
 
+/// The same where each can spare some: those that end have all of theirs again.
+fn most(room: u64, each: u64, can_spare: bool) -> u64 {
+    let spared = if can_spare { fit(room - room / ENDING - room / MANY * SPARED, each - SPARED) } else { 0 };
+    fit(room, each).max(spared)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +122,18 @@ mod tests {
     fn few_sessions_may_all_begin_at_once_and_of_many_a_part() {
         for (room, expected) in [(0, 0), (4, 0), (10, 2), (320, 64), (330, 69), (20_000, 9904)] {
             assert_eq!(fit(room, SESSION), expected, "{room}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_sessions_fit_into_twenty_thousand_descriptors() {
+        let room = 20_000 - OWN - 20;
+        assert!(most(room, SESSION, true) > 10_000 && most(room, SESSION, false) < 10_000);
+        // Those that have everything and those that have less leave room for the ends of others.
+        for room in (0..30_000).step_by(7) {
+            let (most, many) = (most(room, SESSION, true), room / MANY);
+            let taken = if most > many { many * SESSION + (most - many) * (SESSION - SPARED) } else { most * SESSION };
+            assert!(taken <= room, "{most} sessions in {room}");
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::host::errno_text;
 use crate::plan::model::Ids;
 use crate::plan::{self, Plan, Step};
 use crate::sandbox::{Cgroup, Claim, Cord, Launcher, Message, Purpose, Record, SetupError, Slice, Users};
+use crate::sys::errno;
 use crate::sys::socket::tcp_traffic;
 use crate::sys::wait::{self, Reaped};
 use nix::errno::Errno;
@@ -91,7 +92,8 @@ struct Far {
 #[derive(Debug)]
 struct First {
     pid: Pid,
-    pidfd: OwnedFd,
+    /// None where the cord is to say that it has ended: see [`Session::rely_on_cord`].
+    pidfd: Option<OwnedFd>,
     kin: Kin,
 }
 
@@ -271,7 +273,7 @@ impl Session {
 
     /// The first process is there: how long it took, from the request on.
     pub(super) fn launched(&mut self, pid: Pid, pidfd: OwnedFd) -> Option<Duration> {
-        self.first = Some(First { pid, pidfd, kin: Kin::Ours });
+        self.first = Some(First { pid, pidfd: Some(pidfd), kin: Kin::Ours });
         self.asked.map(|asked| asked.elapsed())
     }
 
@@ -304,8 +306,8 @@ impl Session {
     /// Watches process and cord, where that is not cut, from now on. The cord's next event is watched for by
     /// [`Session::listen_on`].
     pub(super) fn watch(&self, watch: &Watch) -> Result<(), Errno> {
-        if let Some(first) = &self.first {
-            watch.add(&first.pidfd, Token::First(self.id))?;
+        if let Some(pidfd) = self.first.as_ref().and_then(|first| first.pidfd.as_ref()) {
+            watch.add(pidfd, Token::First(self.id))?;
         }
         if let Some(stderr) = &self.stderr {
             watch.add(stderr, Token::Stderr(self.id))?;
@@ -313,6 +315,25 @@ impl Session {
         match &self.cord {
             Some(cord) => watch.add_once(cord, Token::Cord(self.id)),
             None => Ok(()),
+        }
+    }
+
+    /// Lets go of the process's descriptor: the process holds the other end of the cord, which closes when it ends. Its
+    /// number is its own until we reap it, and gives another descriptor for it. Before it is watched.
+    pub(super) fn rely_on_cord(&mut self) {
+        if let (Some(first), Some(_)) = (&mut self.first, &self.cord) {
+            first.pidfd = None;
+        }
+    }
+
+    /// Watches for the end of the process, of which the cord says nothing more.
+    fn await_death(&mut self, watch: &Watch) {
+        let Some(first) = self.first.as_mut().filter(|first| first.pidfd.is_none()) else { return };
+        // Where there is no descriptor left, the alarm asks whether it has ended: one is set in each such state.
+        if let Ok(pidfd) = open(first.pid)
+            && watch.add(&pidfd, Token::First(self.id)).is_ok()
+        {
+            first.pidfd = Some(pidfd);
         }
     }
 
@@ -360,6 +381,7 @@ impl Session {
             watch.remove(&cord);
         }
         self.far = None;
+        self.await_death(watch);
     }
 
     /// Takes the listener of a command that is traced.
@@ -372,6 +394,15 @@ impl Session {
 
     /// Takes everything that came up the cord.
     pub(super) fn hear(&mut self, watch: &Watch) -> Vec<Event> {
+        let events = self.take_events(watch);
+        // After its status there may be no more to be heard, and its end comes next.
+        if self.cord.is_none() || events.iter().any(|event| matches!(event, Event::Status(_))) {
+            self.await_death(watch);
+        }
+        events
+    }
+
+    fn take_events(&mut self, watch: &Watch) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(cord) = &self.cord {
             let event = match cord.receive() {
@@ -418,10 +449,12 @@ impl Session {
                 // Somebody else has reaped it, which nobody should: it is gone all the same.
                 Err(_) => None,
             },
-            Kin::Orphan if !is_dead(&first.pidfd) => return None,
+            Kin::Orphan if first.pidfd.as_ref().is_some_and(|pidfd| !is_dead(pidfd)) => return None,
             Kin::Orphan => None,
         };
-        watch.remove(&first.pidfd);
+        if let Some(pidfd) = &first.pidfd {
+            watch.remove(pidfd);
+        }
         self.first = None;
         if let Some(Reaped { status, processor, resident }) = reaped {
             self.ended = Some(status);
@@ -430,6 +463,12 @@ impl Session {
         }
         Some(Event::Died(reaped.map(|reaped| reaped.status)))
     }
+}
+
+/// A descriptor of a child that we have not reaped.
+fn open(child: Pid) -> Result<OwnedFd, Errno> {
+    let child = rustix::process::Pid::from_raw(child.as_raw()).ok_or(Errno::ESRCH)?;
+    rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()).map_err(errno)
 }
 
 /// Whether a process has ended: its pidfd can be read then, whoever its parent is, see pidfd_open(2).

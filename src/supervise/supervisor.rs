@@ -139,7 +139,7 @@ impl Supervisor {
             visits: Visits::default(),
             refused: BTreeMap::new(),
             slice: slices::shared(place)?,
-            files: OpenFiles::raise()?,
+            files: OpenFiles::raise(on_signal != OnSignal::Die)?,
             inherited: Inherited::default(),
             rights: Rights::Own,
             strays: Strays::default(),

@@ -9,6 +9,7 @@ use crate::supervise::watch::Watch;
 use crate::sys::errno;
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
 
 impl Session {
@@ -29,8 +30,9 @@ impl Session {
     /// Kills the first process, but not one without which nobody would end the others.
     pub(in crate::supervise) fn kill_first(&mut self) -> Result<(), Errno> {
         let Some(first) = self.first.as_ref().filter(|_| !self.ends_by_reaper) else { return Ok(()) };
-        let killed = match (kill(&first.pidfd), self.runs_as) {
-            (Err(Errno::EPERM), Some(user)) => rights::as_user(user, || kill(&first.pidfd)),
+        let kill = || first.pidfd.as_ref().map_or_else(|| kill_child(first.pid), kill);
+        let killed = match (kill(), self.runs_as) {
+            (Err(Errno::EPERM), Some(user)) => rights::as_user(user, kill),
             (other, _) => other,
         };
         killed.inspect_err(|errno| self.refused = Some(*errno))
@@ -76,6 +78,14 @@ impl Session {
     /// The cgroup that could not be removed, for the operator.
     pub(in crate::supervise) fn left_behind(&self) -> Option<String> {
         self.cgroup.as_ref().map(|cgroup| cgroup.path().display().to_string())
+    }
+}
+
+/// The same by its number, which is its own until we reap it.
+fn kill_child(child: Pid) -> Result<(), Errno> {
+    match nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 
