@@ -122,6 +122,8 @@ fn status_says_what_is_served_and_who() {
     assert_eq!(hello["addresses"], serde_json::json!([served.address("hello")]));
     assert!(hello["setup"]["count"].as_u64() >= Some(1), "{hello}");
     assert!(hello["handover"]["mean_s"].as_f64() > Some(0.0), "{hello}");
+    // A command may speak before its launcher has told of it.
+    host::eventually("it runs", patience(), || served.status()["sessions"][0]["state"] == "running");
     let status = served.status();
     assert_eq!(status["supervisor"]["state"], "serving");
     assert_eq!(status["supervisor"]["pid"].as_u64(), Some(u64::from(served.server().pid())));
@@ -442,6 +444,9 @@ fn many_sessions_come_in_pages() {
     let numbers: std::collections::BTreeSet<u64> = sessions.iter().filter_map(|it| it["session"].as_u64()).collect();
     assert_eq!((sessions.len(), numbers.len()), (150, 150));
     served.ask(&["status"]).prints("... and 50 more").exits(0);
-    let all = served.ask(&["status", "--all"]).exits(0);
-    assert_eq!(all.stdout.lines().filter(|line| line.contains("running")).count(), 150, "{all}");
+    // A command may speak before its launcher has told of it.
+    host::eventually("all of them are told to run", patience(), || {
+        let all = served.ask(&["status", "--all"]).exits(0);
+        all.stdout.lines().filter(|line| line.contains("running")).count() == 150
+    });
 }
