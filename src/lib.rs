@@ -76,12 +76,12 @@
 //!   bounded request of HTTP, and changes nothing. What a command writes to standard error is a client's, or, where the
 //!   policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied.
 //! * **The launcher** of a service has those of these rights that its plan takes, and prepared objects: no listener, no
-//!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each session
-//!   that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
+//!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each
+//!   session that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
 //!   supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or killed: its service is
 //!   remade, nobody waits. It lends a session its memory until that has executed its programs, and waits meanwhile: our
-//!   own code runs there and nothing else, nobody else looks into it (it is not dumpable), and of other sessions nothing
-//!   is in it but what it was told of their ids and clients. From who keeps it, it goes on as a copy
+//!   own code runs there and nothing else, nobody else looks into it (it is not dumpable), and of other sessions
+//!   nothing is in it but what it was told of their ids and clients. From who keeps it, it goes on as a copy
 //!   (`sandbox/loan.rs`).
 //! * **The reaper** is PID 1 of a sandbox: a page of machine code of ours with a stack ([`sys::first`]), which has
 //!   nothing of the launcher's but the cord. It has the command's user, no right, and a filter that allows it to wait,
@@ -95,11 +95,11 @@
 //!   that user on the host could stop it, but neither the supervisor's time limit nor its sudden death, which end the
 //!   tree, ask anything of it. One supervisor is not the parent of its sessions: the copy to which a reload of Postfix
 //!   leaves those that there are. Where it is killed too, a reaper that somebody has stopped, or whose command hangs in
-//!   exec, stays until the next start, which kills what is in its control group.
-//!   Where a policy wants neither namespaces nor mounts (`isolation.level = "landlock-only"`) it is no PID 1: it takes
-//!   over what loses its parent, and kills all of its Landlock domain at once when the session ends. The command is in a
-//!   domain inside of that one and cannot signal it. Only who has its user on the host, or the kernel for want of
-//!   memory, could end it before, and then nothing ends the others.
+//!   exec, stays until the next start, which kills what is in its control group. Where a policy wants neither
+//!   namespaces nor mounts (`isolation.level = "landlock-only"`) it is no PID 1: it takes over what loses its parent,
+//!   and kills all of its Landlock domain at once when the session ends. The command is in a domain inside of that one
+//!   and cannot signal it. Only who has its user on the host, or the kernel for want of memory, could end it before,
+//!   and then nothing ends the others.
 //! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined
 //!   but for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks
 //!   into it ([`sandbox::spare`]).

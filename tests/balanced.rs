@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! More than one machine: two supervisors, each in a network of its own, behind haproxy, which tells them its clients by
-//! the PROXY protocol. One after the other is taken out, drained, ended and replaced while clients come, as an operator
-//! would: no connection fails, and none of those that are held on a supervisor that drains. `SPAWNBOX_BALANCED` says how
-//! many clients come; 2000 by default, across ten replacements.
+//! More than one machine: two supervisors, each in a network of its own, behind haproxy, which tells them its clients
+//! by the PROXY protocol. One after the other is taken out, drained, ended and replaced while clients come, as an
+//! operator would: no connection fails, and none of those that are held on a supervisor that drains.
+//! `SPAWNBOX_BALANCED` says how many clients come; 2000 by default, across ten replacements.
 
 use crate::scene::{Client, Server, host, patience, scene, stage};
 use nix::sched::{CloneFlags, unshare};

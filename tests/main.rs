@@ -6,7 +6,7 @@
 //! `SPAWNBOX_FAULTS=all` fails every system call in every way instead of a sample, or those whose words it holds;
 //! `SPAWNBOX_CLOCK=own` says that the host's clock may be set, as in the machines of ci/kernels;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
-//! `SPAWNBOX_STORM=3600` sets for how many seconds its storm lasts, `SPAWNBOX_SEED` what chance begins with, as printed;
+//! `SPAWNBOX_STORM=3600` sets for how many seconds its storm lasts, `SPAWNBOX_SEED` what chance begins with;
 //! `SPAWNBOX_BALANCED=100000` sets how many clients come to a pair of supervisors behind a balancer;
 //! `SPAWNBOX_IDLE=10000` has so many sessions be idle at once, and the supervisor's answers held to what is promised;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;

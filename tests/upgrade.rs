@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The program is replaced while clients come: no connection is refused or lost, and one that cannot serve changes nothing.
+//! The program is replaced while clients come: no connection is refused or lost, and one that cannot serve changes
+//! nothing.
 
 use crate::reload::{Crowd, free_port};
 use crate::scene::{Client, Server, arguments, host, patience, stage};

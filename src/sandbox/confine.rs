@@ -2,9 +2,10 @@
 //! What the supervisor and its launchers take from themselves: every right that they do not use.
 //! Only ever takes: a right that was not there at the start is none afterwards either.
 //!
-//! There is no filter and no Landlock domain around them, because what they make would inherit it: under a domain nothing
-//! can be mounted, and a filter would be asked at each call of each command, beside its own. No securebit is locked, since
-//! the children's own could not be set then; with no_new_privs no program gives a right that is not held already.
+//! There is no filter and no Landlock domain around them, because what they make would inherit it: under a domain
+//! nothing can be mounted, and a filter would be asked at each call of each command, beside its own. No securebit is
+//! locked, since the children's own could not be set then; with no_new_privs no program gives a right that is not held
+//! already.
 
 use super::HostError;
 use crate::plan::Capabilities;
@@ -25,8 +26,8 @@ pub fn confine(kept: Capabilities) -> Result<(), HostError> {
     limit_bounding_set(kept).map_err(failed)?;
     limit_capabilities(kept)?;
     process::control(libc::PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0).map_err(failed)?;
-    // One byte instead of none: a dump that a program would take, see core(5), is stopped by that and not by 0. The hard
-    // limit stays, since it is the command's as well.
+    // One byte instead of none: a dump that a program would take, see core(5), is stopped by that and not by 0. The
+    // hard limit stays, since it is the command's as well.
     let (_, hard) = process::limit(libc::RLIMIT_CORE).map_err(failed)?;
     process::set_limit(libc::RLIMIT_CORE, hard.min(1), hard).map_err(failed)
 }

@@ -260,8 +260,8 @@ impl Line<'_> {
         sys::process::duplicate_onto(self.cord, CORD, libc::O_CLOEXEC).map_err(|errno| (0, errno))?;
         self.cord = CORD;
         let mut next = CORD + 1;
-        // What a reaper executes, or the command's own ruleset, what a reaper that must kill its cgroup writes to, and the
-        // channel to the relay: each above where it goes, since they were opened in this order.
+        // What a reaper executes, or the command's own ruleset, what a reaper that must kill its cgroup writes to, and
+        // the channel to the relay: each above where it goes, since they were opened in this order.
         let mut program = match (self.memory, &self.loan) {
             (Memory::Lent, Some(loan)) => loan.program.as_ref().map(AsRawFd::as_raw_fd),
             (Memory::Lent | Memory::Own, _) => None,

@@ -190,7 +190,8 @@ impl Supervisor {
         }
     }
 
-    /// Takes a signal: the first drains, the next one ends every session. SIGHUP and SIGUSR2, where they are taken, do neither.
+    /// Takes a signal: the first drains, the next one ends every session. SIGHUP and SIGUSR2, where they are taken, do
+    /// neither.
     pub(super) fn take_signal(&mut self, door: &mut dyn Door) {
         while let Some(number) = self.next_signal() {
             match number {

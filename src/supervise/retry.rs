@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! When what failed is tried again: after a pause that grows, and that no two services have alike, so that many which
-//! failed together are not tried together. Says what is news: that it fails, that it fails otherwise, and that it is over.
+//! failed together are not tried together. Says what is news: that it fails, that it fails otherwise, and that it is
+//! over.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

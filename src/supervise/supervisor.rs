@@ -107,8 +107,9 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor without services; this process has these rights from here on and no others. Signals are blocked where
-    /// it takes them itself, so that launchers and reapers do not die of a terminal's SIGINT; sessions get an empty mask.
+    /// A supervisor without services; this process has these rights from here on and no others. Signals are blocked
+    /// where it takes them itself, so that launchers and reapers do not die of a terminal's SIGINT; sessions get an
+    /// empty mask.
     pub fn new(on_signal: OnSignal, place: &facts::Cgroup, rights: Capabilities) -> Result<Supervisor, HostError> {
         let failed = |errno| HostError::new("set up the event loop", errno);
         // Before the first launcher: one that is made later has no others either.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Another program takes this one's place while clients come: the file of the program was replaced, and SIGUSR2 says so.
-//! It is started with copies of the listening sockets and accepts nobody before it has proven its sandboxes, which it
-//! says by one byte. From then on both accept from the same queues, until this one has closed its own, and it ends with
-//! its sessions. A program that ends without that byte changes nothing.
+//! Another program takes this one's place while clients come: the file of the program was replaced, and SIGUSR2 says
+//! so. It is started with copies of the listening sockets and accepts nobody before it has proven its sandboxes, which
+//! it says by one byte. From then on both accept from the same queues, until this one has closed its own, and it ends
+//! with its sessions. A program that ends without that byte changes nothing.
 //!
 //! An exec in place would keep the process id, and with it what a service manager knows; it would also leave nobody to
 //! go on where the new program fails, and nobody who knows the sessions.
@@ -214,7 +214,8 @@ impl Supervisor {
     fn hand_over(&mut self) {
         let Some(Upgrade { pid, at, .. }) = &mut self.upgrade else { return };
         let pid = *pid;
-        // Before anything else: a service manager takes the end of the process that it knows for the end of the service.
+        // Before anything else: a service manager takes the end of the process that it knows for the end of the
+        // service.
         if let Some(systemd) = &self.systemd
             && let Err(errno) = systemd.tell_successor(pid)
         {
@@ -254,8 +255,8 @@ impl Supervisor {
         }
     }
 
-    /// Says to the program before this one that it can go, once it can. An error where it must stay: then this one ends,
-    /// and leaves everything as it was.
+    /// Says to the program before this one that it can go, once it can. An error where it must stay: then this one
+    /// ends, and leaves everything as it was.
     pub(super) fn answer_predecessor(&mut self) -> Result<(), HostError> {
         if self.predecessor.is_none() {
             return Ok(());

@@ -75,8 +75,8 @@ pub(super) fn everything(root: &str) {
     }
 }
 
-/// Whether a client on a UNIX socket gets a command. systemd 257 has the whole unit fail where SO_PEERCRED names nobody,
-/// as it does in a container whose processes do not include the client.
+/// Whether a client on a UNIX socket gets a command. systemd 257 has the whole unit fail where SO_PEERCRED names
+/// nobody, as it does in a container whose processes do not include the client.
 fn takes_us(path: &Path) -> bool {
     let client = UnixStream::connect(path).expect("the unit listens");
     client.set_read_timeout(Some(soon())).expect("a time-out can be set");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients without end, while whatever can go wrong does: commands, reapers and launchers are killed, clients leave,
-//! policies change for better and worse, the disk of the log is full, and the supervisor is restarted, replaced by another
-//! program or killed itself.
+//! policies change for better and worse, the disk of the log is full, and the supervisor is restarted, replaced by
+//! another program or killed itself.
 //! Nobody is refused, nobody is lost whose own process was not killed, and nothing is left.
 //! `SPAWNBOX_STORM=3600` says for how many seconds; the seed that is printed is taken from `SPAWNBOX_SEED` again.
 
