@@ -75,7 +75,8 @@ fn user_namespaces_are_refused_with_a_bare_eperm() {
     needs!(root);
     let refused = || "unshare@0:0x10000000=EPERM";
     let ways = "see sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and \
-                user.max_user_namespaces, or switch it off by name: isolation.namespaces without \"user\"";
+                user.max_user_namespaces, or switch it off by name: isolation.namespaces without \"user\"; `spawnbox \
+                doctor` names the isolation.level that there is";
     let run = scene("strict").failing(refused()).shell("echo never").run().exits(2);
     run.says("error: the user namespace cannot be made: Operation not permitted\n  --> built-in strict.toml:")
         .says(ways);

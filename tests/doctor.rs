@@ -49,7 +49,6 @@ fn each_gap_is_named_with_its_way_out() {
             assert!(outcome.stdout.contains(word), "{refusal}: no {word:?} in {outcome}");
         }
     };
-    gap("unshare@0:0x10000000=ENOSPC", "level", &["full needs: the user namespace (No space left on device)"]);
     gap("unshare@0:0x10000000=ENOSPC", "namespaces", &["user: No space left on device", "user.max_user_namespaces = "]);
     gap("move_mount=EPERM", "namespaces", &["mount: Operation not permitted", "can be made: pid, network, "]);
     gap("landlock_create_ruleset=ENOSYS", "Landlock", &["this kernel has none, or it cannot be used", "-> "]);

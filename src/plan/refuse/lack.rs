@@ -271,5 +271,5 @@ fn namespace_way_out(namespace: Namespace, trial: Trial) -> String {
             "a container or a unit (RestrictNamespaces=, CapabilityBoundingSet=) may withhold it"
         }
     };
-    format!("{cause}, or switch it off by name: {without}")
+    format!("{cause}, or switch it off by name: {without}; `spawnbox doctor` names the isolation.level that there is")
 }

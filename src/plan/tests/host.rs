@@ -35,27 +35,31 @@ fn namespaces_that_cannot_be_made() {
             Trial::Refused(Errno::EPERM as i32),
             "the user namespace cannot be made: Operation not permitted; see sysctl kernel.unprivileged_userns_clone, \
              kernel.apparmor_restrict_unprivileged_userns and user.max_user_namespaces, \
-             or switch it off by name: isolation.namespaces without \"user\"",
+             or switch it off by name: isolation.namespaces without \"user\"; \
+             `spawnbox doctor` names the isolation.level that there is",
         ),
         (
             Namespace::User,
             Trial::Refused(Errno::ENOSPC as i32),
             "the user namespace cannot be made: No space left on device; raise sysctl user.max_user_namespaces, \
-             or switch it off by name: isolation.namespaces without \"user\"",
+             or switch it off by name: isolation.namespaces without \"user\"; \
+             `spawnbox doctor` names the isolation.level that there is",
         ),
         (
             Namespace::Mount,
             Trial::Killed,
             "the mount namespace cannot be made: a filter kills the process that tries (SIGSYS); \
              the unit that started spawnbox forbids it (SystemCallFilter=, RestrictNamespaces=), \
-             or switch it off by name: isolation.namespaces without \"mount\"",
+             or switch it off by name: isolation.namespaces without \"mount\"; \
+             `spawnbox doctor` names the isolation.level that there is",
         ),
         (
             Namespace::Network,
             Trial::Refused(Errno::EPERM as i32),
             "the network namespace cannot be made: Operation not permitted; \
              a container or a unit (RestrictNamespaces=, CapabilityBoundingSet=) may withhold it, \
-             or switch it off by name: network.mode = \"host\"",
+             or switch it off by name: network.mode = \"host\"; \
+             `spawnbox doctor` names the isolation.level that there is",
         ),
     ] {
         assert_eq!(refused(&listen(SH), &strict(), &refusing(namespace, trial)), expected);
