@@ -168,6 +168,8 @@ fn a_launcher_that_is_killed_takes_no_session_along() {
     let dead = launcher(&server);
     let mut client = server.connect();
     assert_eq!(client.line(), "ready");
+    // A launcher tells of a session, whose command may speak before, ahead of the next one.
+    assert_eq!(server.connect().line(), "ready");
     kill(dead, Signal::SIGKILL).expect("it is ours");
     server.logs("the launcher is gone");
     let mut next = server.connect();
