@@ -111,7 +111,7 @@ impl Inherited {
         self
     }
 
-    /// The same, with names that stay the other's until [`Inherited::own`].
+    /// The same, with names that stay the other's until that serves no longer.
     pub fn lent(self) -> Inherited {
         Inherited { lent: true, ..self }
     }
