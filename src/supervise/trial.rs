@@ -115,10 +115,13 @@ fn failed(why: impl Into<String>) -> HostError {
     HostError { doing: "make a sandbox in the self-test".into(), why: why.into() }
 }
 
-/// What the child finds as its connection: a socket that is nobody's, of which we hold the other end.
+/// What the child finds as its connection: a socket that is nobody's, of which we hold the other end. It writes there
+/// until that takes no more, which is soon, and so is there until we let go.
 fn connection(cord: &Cord) -> Result<OwnedFd, HostError> {
     let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
     let (ours, theirs) = pair.map_err(|error| failed(errno_text(errno(error))))?;
+    // The least that there can be, see socket(7).
+    rustix::net::sockopt::set_socket_send_buffer_size(&theirs, 0).map_err(|error| failed(errno_text(errno(error))))?;
     cord.hand_over(&[theirs.as_fd()], b"").map_err(|errno| failed(errno_text(errno)))?;
     Ok(ours)
 }
