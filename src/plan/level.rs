@@ -3,6 +3,7 @@
 //! least that a policy accepts: what a host cannot give is refused in words, and never made into the next lower one.
 
 use super::landlock::{SCOPES_ABI, UNIX_ABI};
+use super::limits::TASKS;
 use super::model::{Filter, Off};
 use super::reach;
 use super::refuse::{Lack, Refusal, Slip};
@@ -21,7 +22,7 @@ impl Level {
     /// What it is.
     pub fn words(self) -> &'static str {
         match self {
-            Level::Full => "root makes every namespace, and the command is another user than spawnbox",
+            Level::Full => "namespaces are made by root, and the command is another user than spawnbox",
             Level::Userns => {
                 "namespaces are made inside a user namespace of spawnbox's own user, who is the command's as well"
             }
@@ -164,13 +165,14 @@ pub(super) fn rights(level: Level, facts: &Facts, off: &mut Vec<Off>) -> (bool, 
 }
 
 /// The limits of a level. Without a user namespace the kernel counts the tasks of a user on the whole host: where no
-/// control group does it for the session, that limit would be one for others, and nobody's promise.
+/// control group does it for the session, that limit would be one for others. A profile's own is said to be off then,
+/// or no profile could have this level there; one that somebody else has written is refused like any other.
 pub(super) fn limits(level: Level, written: &Limits, facts: &Facts, off: &mut Vec<Off>) -> Limits {
     let pids = matches!(&facts.cgroup, Cgroup::At { controllers, .. } if controllers.contains(&Controller::Pids));
     match &written.tasks {
-        Some(tasks) if level == Level::LandlockOnly && !pids => {
+        Some(tasks) if level == Level::LandlockOnly && !pids && matches!(tasks.origin, Origin::Profile { .. }) => {
             let why = format!("limits.tasks = {} ({}): nothing counts those of one session", tasks.value, tasks.origin);
-            off.push(Off::new("tasks of a session", why));
+            off.push(Off::new(TASKS, why));
             Limits { tasks: None, ..written.clone() }
         }
         Some(_) | None => written.clone(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `[limits]`: what the kernel counts for a process, for a user namespace, and for a control group.
-//! A limit that nothing on this host counts is refused, never skipped.
+//! A limit that nothing on this host counts is refused, never skipped, but for a profile's own `limits.tasks` at the
+//! level `landlock-only`, which is said to be off.
 
 use super::calls;
 use super::model::{CgroupLimits, Filter, Ids, Namespace, Off};
@@ -15,6 +16,9 @@ use std::time::Duration;
 /// A core limit of 0 lets a piped core_pattern dump; 1 is below every header, so nothing is written (Linux,
 /// fs/coredump.c).
 const NO_CORE: u64 = 1;
+
+/// The name of the limit of tasks where it is off.
+pub(super) const TASKS: &str = "task limit";
 
 /// The kinds of limits.
 pub(super) struct Planned {
@@ -124,7 +128,8 @@ fn place(controller: Controller, facts: &Facts) -> Option<Where> {
 fn absent(limits: &Limits, resources: &BTreeMap<Resource, u64>, off: &mut Vec<Off>) {
     let missing = |set: bool, name: &str, key: &str| (!set).then(|| Off::new(name, format!("no {key} is set")));
     off.extend(missing(limits.memory.is_some(), "memory limit", "limits.memory"));
-    off.extend(missing(limits.tasks.is_some(), "task limit", "limits.tasks"));
+    let said = off.iter().any(|off| off.layer == TASKS);
+    off.extend(missing(limits.tasks.is_some() || said, TASKS, "limits.tasks"));
     off.extend(missing(limits.cpu.is_some(), "processor share", "limits.cpu"));
     if resources.get(&Resource::CoreSize) == Some(&0) {
         let why = "the supervisor's hard limit is 0, which does not stop a dump into a piped core_pattern";

@@ -31,7 +31,7 @@ pub fn score(plan: &Plan) -> Vec<Part> {
         filter(plan),
         limits(plan),
         landlock(plan),
-        namespace(plan, Namespace::Pid, 8, "sees and signals the host's processes"),
+        namespace(plan, Namespace::Pid, 8, without_pid(plan)),
         user(plan),
         part("privileges", 6, 6, "no capability, no new privileges: always"),
         namespace(plan, Namespace::User, 5, "what the kernel counts for a user is shared with the host"),
@@ -206,6 +206,14 @@ fn namespace(plan: &Plan, namespace: Namespace, most: u32, without: &str) -> Par
     match plan.namespaces.contains(&namespace) {
         true => part(wall, most, most, "its own"),
         false => part(wall, 0, most, without),
+    }
+}
+
+/// Landlock can keep signals in, and nothing else of what the namespace does.
+fn without_pid(plan: &Plan) -> &'static str {
+    match plan.landlock.as_ref().is_some_and(|rules| rules.scopes) {
+        true => "sees the host's processes",
+        false => "sees and signals the host's processes",
     }
 }
 

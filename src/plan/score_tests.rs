@@ -4,7 +4,7 @@
 use super::super::hosts::{compatible, entry, listen, master, on, root_on_618, root_on_debian_12, strict, user_on_618};
 use super::super::resolve;
 use super::*;
-use crate::policy::model::{IdRange, Layer, Ports, User};
+use crate::policy::model::{IdRange, Layer, Level, Ports, User};
 use std::collections::BTreeSet;
 
 #[test]
@@ -15,6 +15,23 @@ fn all_walls_together_are_a_hundred() {
         assert!(parts.iter().all(|part| part.points <= part.most), "{parts:?}");
         assert!(table(&parts, Look::PLAIN).ends_with(&format!("{:>3} of 100  together\n", total(&parts))));
     }
+}
+
+#[test]
+fn signals_that_landlock_keeps_in_are_not_said_to_get_out() {
+    let of = |facts, change: &dyn Fn(&mut crate::policy::Policy)| {
+        let mut policy = strict();
+        change(&mut policy);
+        let plan = resolve(&listen(&["sh"]), &policy, &facts).unwrap();
+        score(&plan).into_iter().find(|part| part.wall == "pid namespace").unwrap().why
+    };
+    let alone = of(user_on_618(), &|policy| policy.isolation.level = Some(on(1, Level::LandlockOnly)));
+    assert_eq!(alone, "sees the host's processes");
+    let older = of(root_on_debian_12(), &|policy| {
+        let namespaces = Namespace::ALL.into_iter().filter(|namespace| *namespace != Namespace::Pid);
+        policy.isolation.namespaces = Some(on(1, namespaces.collect()));
+    });
+    assert_eq!(older, "sees and signals the host's processes");
 }
 
 #[test]

@@ -60,7 +60,7 @@ macro_rules! steps {
 }
 
 steps! {
-    Clone = 10, Launcher, "clone3",
+    Clone = 10, Launcher, "clone3 clone openat write unshare",
         "make the sandbox's first process", "its namespaces and its cgroup are there from its first instruction";
     Keyring = 20, Reaper, "keyctl",
         "join an empty session keyring", "the keyring of the supervisor would be inherited";
@@ -102,7 +102,7 @@ steps! {
     CloseFds = 130, Reaper, "dup3 close_range",
         "close every other descriptor", "after the last step that uses a prepared one";
     Fork = 140, Reaper, "rt_sigprocmask signalfd4 prctl socketpair clone fcntl execveat",
-        "make the command's process", "the reaper stays behind as PID 1, confined like the command";
+        "make the command's process", "the reaper stays behind, confined like the command";
     Domain = 145, Command, "landlock_restrict_self close",
         "enter a Landlock domain inside the reaper's", "it cannot signal the reaper, which can kill it";
     Session = 150, Command, "setsid",

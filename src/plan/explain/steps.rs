@@ -4,7 +4,7 @@
 
 use super::super::calls;
 use super::super::items;
-use super::super::model::{Ids, Namespace, NetworkMode, Plan, StandardError};
+use super::super::model::{CloneCall, Ids, Namespace, NetworkMode, Plan, StandardError};
 use super::super::steps::{Place, Step};
 use super::Look;
 use super::page::broken;
@@ -23,7 +23,7 @@ pub(super) fn text(plan: &Plan, Look { width, paint }: Look) -> String {
             true => {
                 number += 1;
                 let about = about(plan, *step).map_or(String::new(), |about| format!(": {about}"));
-                let why = format!("by {}; {}", calls_of(*step).join(", "), reason(plan, *step));
+                let why = format!("by {}; {}", calls_of(plan, *step).join(", "), reason(plan, *step));
                 (number.to_string(), format!("{}{about}", step.doing()), why)
             }
             false => ("-".to_string(), format!("not taken: {}", why_not(plan, *step)), String::new()),
@@ -45,7 +45,7 @@ pub(super) fn value(plan: &Plan) -> (Value, Value) {
     let taken = plan.steps.iter().map(|step| {
         json!({
             "name": step.name(), "place": plan.place(*step).name(), "doing": step.doing(), "about": about(plan, *step),
-            "calls": calls_of(*step), "reason": reason(plan, *step),
+            "calls": calls_of(plan, *step), "reason": reason(plan, *step),
         })
     });
     let skipped = Step::ALL.iter().filter(|step| !plan.steps.contains(step)).map(|step| {
@@ -56,10 +56,11 @@ pub(super) fn value(plan: &Plan) -> (Value, Value) {
     (taken.collect(), skipped.collect())
 }
 
-/// Its system calls, each once.
-fn calls_of(step: Step) -> Vec<&'static str> {
+/// Its system calls, each once. The first process is made in one of two ways.
+fn calls_of(plan: &Plan, step: Step) -> Vec<&'static str> {
     let mut calls: Vec<&str> = Vec::new();
-    for call in step.calls().split(' ') {
+    let whole = plan.clone == CloneCall::Clone3;
+    for call in step.calls().split(' ').filter(|call| step != Step::Clone || (*call == "clone3") == whole) {
         if !calls.contains(&call) {
             calls.push(call);
         }
@@ -70,6 +71,9 @@ fn calls_of(step: Step) -> Vec<&'static str> {
 /// Why it stands where it stands.
 fn reason(plan: &Plan, step: Step) -> &'static str {
     match (step, plan.place(step)) {
+        (Step::Clone, _) if plan.clone == CloneCall::Clone => {
+            "clone3 is hidden here: the process enters its control group, where it has one, before anything else"
+        }
         (Step::BoundingSet, Place::Launcher) => "once for all sessions: no user namespace fills the bounding set again",
         (step, _) => step.reason(),
     }

@@ -7,7 +7,7 @@ use super::super::hosts::{compatible, entry, listen, master, on, root_on_618, ro
 use super::super::request::{Request, Transport};
 use super::{SH, planned};
 use crate::host::Facts;
-use crate::policy::model::{IdRange, NetworkMode, Ports, User};
+use crate::policy::model::{IdRange, Level, NetworkMode, Ports, User};
 use crate::policy::{Paint, Policy};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -85,6 +85,13 @@ fn strict_for_root_on_debian_12() {
 #[test]
 fn strict_for_an_ordinary_user_on_linux_618() {
     check("strict-user-6.18", &listen(SH), &strict(), &user_on_618());
+}
+
+#[test]
+fn landlock_alone_for_an_ordinary_user_on_linux_618() {
+    let mut policy = strict();
+    policy.isolation.level = Some(on(20, Level::LandlockOnly));
+    check("alone-user-6.18", &listen(SH), &policy, &user_on_618());
 }
 
 #[test]

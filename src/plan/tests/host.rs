@@ -6,7 +6,7 @@ use super::super::model::Namespace;
 use super::super::{calls, steps::Step};
 use super::{SH, check_on, planned, refused};
 use crate::host::facts::{Cgroup, Facts, Kernel, Trial};
-use crate::policy::model::{HostName, Layer, Policy, Ports};
+use crate::policy::model::{HostName, Layer, Level, Policy, Ports};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -249,6 +249,19 @@ fn limits_that_no_controller_counts() {
             "{AT}:9: limits.tasks cannot be enforced: without a user namespace the kernel counts the user on the whole \
              host, and the pids controller sits on a version 1 hierarchy; \
              boot with systemd.unified_cgroup_hierarchy=1, or leave the limit out"
+        ),
+    );
+    // A profile's own is said to be off.
+    check_on(
+        user_on_618(),
+        |policy| {
+            policy.isolation.level = Some(on(7, Level::LandlockOnly));
+            policy.limits.tasks = Some(on(9, 8));
+        },
+        &format!(
+            "{AT}:9: limits.tasks cannot be enforced: without a user namespace the kernel counts the user on the whole \
+             host, and there is no control group for the pids controller (/sys/fs/cgroup/user.slice belongs to root); \
+             start spawnbox in a unit with Delegate=yes, or leave the limit out"
         ),
     );
 }
