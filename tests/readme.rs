@@ -9,7 +9,7 @@ use crate::scene::{host, outcome, patience, scene, stage};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 /// A command of the README and the lines that it says are printed.
@@ -20,7 +20,7 @@ pub(crate) struct Transcript {
 
 /// A running transcript.
 pub(crate) struct Running {
-    pub(crate) child: Child,
+    child: stage::Running,
     lines: Receiver<String>,
     expected: std::vec::IntoIter<String>,
     /// The transcript ends with any lines.
@@ -57,10 +57,6 @@ fn play(unprivileged: bool) {
             }
             false => running.finish(),
         }
-    }
-    for mut server in servers {
-        server.child.kill().expect("the server is ours");
-        server.child.wait().expect("the server is ours");
     }
 }
 
@@ -171,7 +167,7 @@ impl Running {
                 }
             }
         });
-        Running { child, lines, expected: transcript.expected.into_iter(), open_end: false }
+        Running { child: stage::Running(child), lines, expected: transcript.expected.into_iter(), open_end: false }
     }
 
     /// Every line that was promised.
@@ -211,7 +207,7 @@ impl Running {
                 Ok(line) => assert!(self.open_end, "a line that the README does not show: {line:?}"),
             }
         }
-        outcome::wait(&mut self.child, patience(), "the transcript");
+        outcome::wait(&mut self.child.0, patience(), "the transcript");
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The recipes for those who come from elsewhere, run as they stand: each file of a section is written, each command is
-//! run beside it. A server goes on until its section ends.
+//! run beside it. A server goes on until the command after it has ended, or serves.
 
 use crate::readme::{Running, transcripts};
 use crate::scene::{host, patience, stage};
@@ -24,33 +24,26 @@ fn follow(section: &str) {
     for (name, file) in files(&text) {
         room.file(name, file);
     }
+    // `transcripts` wants one in each section.
     let mut server: Option<Running> = None;
     for transcript in transcripts(&text, "```console") {
         let serves = [" listen ", " serve "].iter().any(|verb| transcript.command.contains(verb));
+        if serves {
+            drop(server.take());
+        }
         let mut running = Running::start_in(room.whole(), transcript, false);
         match serves {
             true => {
                 running.promised();
                 host::eventually("it listens", patience(), || TcpStream::connect(free).is_ok());
-                // A section may go on to another one.
-                if let Some(mut before) = server.replace(running) {
-                    end(&mut before);
-                }
+                server = Some(running);
             }
             false => {
-                let speaks = server.is_some();
                 running.finish();
-                if let (true, Some(mut before)) = (speaks, server.take()) {
-                    end(&mut before);
-                }
+                drop(server.take());
             }
         }
     }
-}
-
-fn end(server: &mut Running) {
-    server.child.kill().expect("the server is ours");
-    server.child.wait().expect("the server is ours");
 }
 
 /// Every block with a kind and a name: the name and the text.
