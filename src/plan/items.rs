@@ -98,7 +98,16 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
         ),
         Step::CloseFds => part(&["cord", "close_range"], index),
         Step::Fork => part(
-            &["signal mask", "signalfd", "clone", "filter of the reaper", "subreaper", "socket pair", "its program"],
+            &[
+                "signal mask",
+                "signalfd",
+                "clone",
+                "filter of the reaper",
+                "subreaper",
+                "socket pair",
+                "its program",
+                "cgroup.kill",
+            ],
             index,
         ),
         Step::Signals if index == 0 => Words::Part("signal mask".to_string()),

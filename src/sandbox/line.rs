@@ -286,6 +286,7 @@ impl Line<'_> {
         if self.prepared.tree != Tree::PidNamespace {
             sys::process::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(|errno| (4, errno))?;
         }
+        let means = self.means().map_err(|errno| (7, errno))?;
         let channel = match self.prepared.told {
             Some(_) => Some(sys::socket::pair().map_err(|errno| (5, errno))?),
             None => None,
@@ -312,16 +313,18 @@ impl Line<'_> {
         let hearer =
             told.zip(channel).map(|(filter, (ours, _))| Hearer::new(filter, self.prepared.shown.as_ref(), ours));
         let wards = reaper::Wards { command, ends: self.prepared.ends, relay: self.relay };
-        reaper::run((self.cord, self.means()), signals, wards, hearer)
+        reaper::run((self.cord, means), signals, wards, hearer)
     }
 
     /// By what the reaper ends the others. In a self-test that has not seen the domain's edge it kills nobody: without
     /// one, a signal to all that it may reach would be one to every process of this user.
-    fn means(&self) -> Means {
+    fn means(&self) -> Result<Means, Errno> {
         match (self.prepared.tree, self.kill) {
-            (Tree::Domain, _) if self.test.as_ref().is_none_or(Progress::is_in_a_domain) => Means::Domain,
-            (Tree::Cgroup, Some(kill)) => Means::Cgroup(kill),
-            (Tree::PidNamespace | Tree::Cgroup | Tree::Domain, _) => Means::Namespace,
+            (Tree::Domain, _) if self.test.as_ref().is_none_or(Progress::is_in_a_domain) => Ok(Means::Domain),
+            (Tree::Cgroup, Some(kill)) => Ok(Means::Cgroup(kill)),
+            // Its own end would be that of nobody else.
+            (Tree::Cgroup, None) => Err(Errno::EBADF),
+            (Tree::PidNamespace | Tree::Domain, _) => Ok(Means::Namespace),
         }
     }
 
@@ -333,7 +336,8 @@ impl Line<'_> {
         for kept in [first::CORD, first::SIGNALS] {
             sys::process::keep_on_exec(kept).map_err(|errno| (6, errno))?;
         }
-        sys::lock::install_filter(&self.prepared.reaper_filter).map_err(|errno| (3, errno))?;
+        let filter = self.prepared.leaving_filter.as_ref().ok_or((3, Errno::ENOENT))?;
+        sys::lock::install_filter(filter).map_err(|errno| (3, errno))?;
         let order = match self.prepared.ends {
             Ends::Command => Order::Command(command),
             Ends::Tree => Order::Tree(command),

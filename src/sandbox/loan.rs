@@ -33,7 +33,7 @@ use std::time::Duration;
 const MFD_EXEC: u32 = 0x10;
 
 /// How long a session may have the launcher's memory until the launcher goes on without it: a hundred times what it
-/// needs on a machine that is busy. Who comes next waits so long at most.
+/// needs on a machine that is busy. Who comes next waits twice so long at most.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What children have of their launcher.

@@ -2,7 +2,7 @@
 //! What the line needs, made once a service in the launcher: C strings, numbers, descriptors, compiled programs.
 //! Decides nothing: every value is the plan's. After this nothing allocates.
 
-use super::line::CORD;
+use super::line::{CORD, Memory};
 use super::relay::{self, CHANNEL, DESCRIPTORS};
 use super::witness::Witness;
 use super::{ENVIRONMENT_BYTES, ENVIRONMENT_SLOTS, HostError, filter, ruleset, template};
@@ -65,8 +65,10 @@ pub(super) struct Prepared {
     pub(super) launchers_part: LaunchersPart,
     /// Those of a command that is traced, in their place: a self-test has nobody who would hear.
     pub(super) traced: Option<Vec<filter::Program>>,
-    /// The filter of PID 1.
+    /// The filter of PID 1 that has memory of its own.
     pub(super) reaper_filter: filter::Program,
+    /// That of one that has its launcher's and leaves it, where there are such.
+    pub(super) leaving_filter: Option<filter::Program>,
     /// What PID 1 answers by, where it hears of what is denied.
     pub(super) told: Option<Filter>,
     /// What it tells others from, where it hears of what granted calls look up and reach as well.
@@ -199,11 +201,8 @@ impl Prepared {
             filters,
             launchers_part: if splits { LaunchersPart::Wanted } else { LaunchersPart::None },
             traced,
-            reaper_filter: filter::reaper(
-                told.as_ref().map_or(Denials::Silent, |told| told.denials),
-                plan.tree,
-                plan.lends_memory().then_some(first::PROGRAM),
-            )?,
+            reaper_filter: reaper_filter(plan, Memory::Own)?,
+            leaving_filter: plan.lends_memory().then(|| reaper_filter(plan, Memory::Lent)).transpose()?,
             told,
             shown,
             init: plan.init,
@@ -263,6 +262,15 @@ impl Own {
             scratch: (0..plan.scratch.len()).map(|index| scratch(plan, index, (uid, gid))).collect(),
         }
     }
+}
+
+/// The filter of PID 1: what has memory of its own, as that of a spare or of a self-test, executes nothing.
+pub(super) fn reaper_filter(plan: &Plan, memory: Memory) -> Result<filter::Program, HostError> {
+    let program = match memory {
+        Memory::Own => None,
+        Memory::Lent => Some(first::PROGRAM),
+    };
+    filter::reaper(plan.filter.as_ref().map_or(Denials::Silent, |filter| filter.denials), plan.tree, program)
 }
 
 fn clone_flags(plan: &Plan) -> u64 {

@@ -3,10 +3,13 @@
 
 use super::interpreter::{Call, run};
 use super::*;
-use crate::plan::{Step, calls};
+use crate::plan::hosts::{listen, root_on_618, strict};
+use crate::plan::{self, Step, calls};
 use crate::policy::model::{OnDeny, Syscalls};
 use crate::policy::{Origin, Sourced};
-use crate::sys;
+use crate::sandbox::line::Memory;
+use crate::sandbox::prepare::reaper_filter;
+use crate::sys::{self, first};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
@@ -256,6 +259,17 @@ fn a_reaper_that_leaves_its_memory_executes_its_own_program_and_nothing_else() {
         assert_eq!(answer(libc::SYS_execveat, other), libc::SECCOMP_RET_KILL_PROCESS);
     }
     assert_eq!(answer(libc::SYS_execve, 4), libc::SECCOMP_RET_KILL_PROCESS);
+}
+
+#[test]
+fn a_spares_reaper_executes_nothing_where_sessions_are_lent_their_memory() {
+    let plan = plan::resolve(&listen(&["sh"]), &strict(), &root_on_618()).unwrap();
+    assert!(plan.lends_memory());
+    let number = libc::SYS_execveat as u32;
+    let call = Call { number, architecture: ARCHITECTURE, arguments: [first::PROGRAM.unsigned_abs().into(); 6] };
+    for (memory, expected) in [(Memory::Own, libc::SECCOMP_RET_KILL_PROCESS), (Memory::Lent, libc::SECCOMP_RET_ALLOW)] {
+        assert_eq!(run(&reaper_filter(&plan, memory).unwrap(), call).0, expected, "{memory:?}");
+    }
 }
 
 #[test]
