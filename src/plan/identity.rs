@@ -3,7 +3,7 @@
 //! Never root, never group 0, never the mail system's owner, whoever asks.
 
 use super::files::Sight;
-use super::model::{Access, Identity, Ids, Namespace, Off, Root};
+use super::model::{Access, Identity, Ids, Namespace, Off};
 use super::refuse::{BadCommand, BadIdentity, Refusal, Slip};
 use super::request::{Front, Request};
 use crate::host::facts::{Account, Facts, IdRange};
@@ -188,9 +188,9 @@ pub(super) fn check_range(
         }
     }
     let left = "what a session writes there stays, and belongs to whichever session has its id next";
-    match &sight.root {
-        Root::Host => off.push(Off::new("files left behind", format!("the root is the host's: {left}"))),
-        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
+    match sight.root.binds() {
+        None => off.push(Off::new("files left behind", format!("the root is the host's: {left}"))),
+        Some(binds) => {
             let writable = binds.iter().filter(|bind| bind.access == Access::Write);
             off.extend(writable.map(|bind| Off::new("files left behind", format!("{}: {left}", bind.path.display()))));
         }

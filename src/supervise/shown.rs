@@ -4,7 +4,6 @@
 //! Looks at names only; whoever asks makes the launcher again.
 
 use crate::plan::Plan;
-use crate::plan::model::Root;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
@@ -32,19 +31,11 @@ impl Shown {
     /// Looks at every part that `plan` shows. To be called before the launcher is made, so that a change in between
     /// is seen by the next look.
     pub(super) fn of(plan: &Plan, now: Instant) -> Shown {
-        let paths = match &plan.root {
-            // Mounts and rules of Landlock are of a file, whatever has its name later.
-            Root::Empty { binds, .. } | Root::Held { binds, .. } => {
-                binds.iter().map(|bind| on_the_host(plan, &bind.path)).collect()
-            }
-            // The host's own tree is seen through its names.
-            Root::Host => Vec::new(),
-        };
-        Shown {
-            parts: paths.into_iter().map(|path: PathBuf| (path.clone(), identity(&path))).collect(),
-            looked: now,
-            doubted: false,
-        }
+        // Mounts and rules of Landlock are of a file, whatever has its name later. The host's own tree is seen through
+        // its names.
+        let binds = plan.root.binds().unwrap_or_default();
+        let paths = binds.iter().map(|bind| on_the_host(plan, &bind.path));
+        Shown { parts: paths.map(|path| (path.clone(), identity(&path))).collect(), looked: now, doubted: false }
     }
 
     /// Whether a part is another one now; asked at most once a [`PAUSE`]. A part that is gone is no reason: without

@@ -65,18 +65,18 @@ fn paths(one: &Plan, other: &Plan) -> Vec<String> {
 }
 
 fn named(plan: &Plan) -> Vec<&Path> {
-    match &plan.root {
-        Root::Empty { binds, .. } | Root::Held { binds, .. } => binds.iter().map(|bind| bind.path.as_path()).collect(),
+    match plan.root.binds() {
+        Some(binds) => binds.iter().map(|bind| bind.path.as_path()).collect(),
         // What they are mounted over is hidden.
-        Root::Host => plan.scratch.iter().map(|scratch| scratch.path.as_path()).collect(),
+        None => plan.scratch.iter().map(|scratch| scratch.path.as_path()).collect(),
     }
 }
 
 /// What of the host's is reached at this path. Of binds only the nearest at or above it counts: its mount hides the
 /// others.
 fn rights(plan: &Plan, path: &Path) -> Rights {
-    match &plan.root {
-        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
+    match plan.root.binds() {
+        Some(binds) => {
             let around = binds.iter().filter(|bind| path.starts_with(&bind.path));
             match around.max_by_key(|bind| bind.path.components().count()) {
                 None => [false; 3],
@@ -85,7 +85,7 @@ fn rights(plan: &Plan, path: &Path) -> Rights {
                 Some(Bind { access: Access::Write, .. }) => [true, false, true],
             }
         }
-        Root::Host => {
+        None => {
             let hidden = plan.scratch.iter().any(|scratch| path.starts_with(&scratch.path));
             // Below a chroot, the same name is another file.
             [!hidden && plan.chroot.is_none(); 3]

@@ -4,7 +4,7 @@
 
 use super::{CANARIES, Item, Proof, foreign_port};
 use crate::host::errno_text;
-use crate::plan::model::{Plan, Root};
+use crate::plan::model::Plan;
 use crate::policy::model::Namespace;
 use nix::errno::Errno;
 
@@ -54,13 +54,13 @@ fn breach(plan: &Plan, item: Item) -> String {
             format!("it could {use_of} port {port}, which the policy does not name")
         }
         Proof::Root => "the root directory is not the sandbox's own, or can be written".to_string(),
-        Proof::Mount => match &plan.root {
-            Root::Empty { binds, .. } | Root::Held { binds, .. } => {
+        Proof::Mount => match plan.root.binds() {
+            Some(binds) => {
                 let path =
                     binds.get(index).map_or_else(|| format!("item {index}"), |bind| bind.path.display().to_string());
                 format!("{path} has another access than the policy's")
             }
-            Root::Host => "a mount has another access than the policy's".to_string(),
+            None => "a mount has another access than the policy's".to_string(),
         },
         Proof::Scratch => {
             let path = plan

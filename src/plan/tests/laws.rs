@@ -3,7 +3,7 @@
 
 use super::super::hosts::{listen, root_on_618};
 use super::super::laws::check;
-use super::super::model::{Access, Off, Plan, Root};
+use super::super::model::{Off, Plan};
 use super::super::resolve;
 use super::SH;
 use crate::host::Facts;
@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use proptest::test_runner::Config;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// Lists, which unite, and limits, of which the smaller holds.
 pub(super) const UNITING: &[&str] = &[
@@ -92,12 +91,8 @@ fn planned(policy: &Policy, facts: &Facts) -> Option<Plan> {
 
 /// What is enforced, without where it was written.
 fn enforced(plan: &Plan) -> impl PartialEq + std::fmt::Debug + use<> {
-    let root: Option<Vec<(PathBuf, Access)>> = match &plan.root {
-        Root::Host => None,
-        Root::Empty { binds, .. } | Root::Held { binds, .. } => {
-            Some(binds.iter().map(|bind| (bind.path.clone(), bind.access)).collect())
-        }
-    };
+    let binds = plan.root.binds();
+    let root: Option<Vec<_>> = binds.map(|binds| binds.iter().map(|bind| (bind.path.clone(), bind.access)).collect());
     let limits = (plan.resources.clone(), plan.cgroup.clone(), plan.time_limit);
     (root, limits, plan.filter.clone(), plan.landlock.clone(), plan.steps.clone())
 }
