@@ -4,7 +4,7 @@
 use crate::sys::{notify, process};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What forks faster than it is killed is given up after so many rounds that found somebody new; the caller says so.
 const ROUNDS: u32 = 2000;
@@ -16,8 +16,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Kills every process below us, and takes what is left of them. False where some are left.
 pub fn end_all() -> bool {
-    let (mut killed, mut rounds, mut waited) = (BTreeSet::new(), 0, Duration::ZERO);
-    while rounds < ROUNDS && waited < LONGEST {
+    let (mut killed, mut rounds, begun) = (BTreeSet::new(), 0, Instant::now());
+    while rounds < ROUNDS && begun.elapsed() < LONGEST {
         let below = below(std::process::id());
         if below.is_empty() {
             // Nobody left to reap either.
@@ -35,7 +35,6 @@ pub fn end_all() -> bool {
             rounds += 1;
         } else {
             std::thread::sleep(PAUSE);
-            waited += PAUSE;
         }
     }
     false
