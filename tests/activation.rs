@@ -3,6 +3,7 @@
 //! test stand in for that: one gives descriptors their numbers, the other hears.
 
 use crate::scene::{Client, Server, arguments, host, patience, stage};
+use crate::upgrade::Heir;
 use nix::sys::signal::Signal;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::io::IoSliceMut;
@@ -110,6 +111,13 @@ impl Manager {
         Manager { socket, path: path.display().to_string() }
     }
 
+    /// Is sent so much that it takes nothing more until it hears again.
+    fn be_busy(&self) {
+        let filler = UnixDatagram::unbound().expect("a descriptor is left");
+        filler.set_nonblocking(true).expect("a flag can be set");
+        while filler.send_to(b"no news", &self.path).is_ok() {}
+    }
+
     /// The next message that contains this, and what came with it.
     fn hears(&self, text: &str) -> (String, Vec<OwnedFd>) {
         loop {
@@ -180,9 +188,7 @@ fn a_service_manager_that_hears_nothing_keeps_nobody_from_being_served() {
     assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "ready\n");
     assert!(server.stop().0.success());
     let manager = Manager::of(&unit);
-    let filler = UnixDatagram::unbound().expect("a descriptor is left");
-    filler.set_nonblocking(true).expect("a flag can be set");
-    while filler.send_to(b"no news", &manager.path).is_ok() {}
+    manager.be_busy();
     let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", manager.path.as_str())]);
     assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "ready\n");
     // There is room again, and what was not taken is said again.
@@ -339,7 +345,7 @@ fn a_service_manager_hears_which_program_serves_and_of_no_end() {
     manager.hears("READY=1");
     server.signal(Signal::SIGUSR2);
     let (said, _) = manager.hears("MAINPID=");
-    let heir: u32 = said.trim_start_matches("MAINPID=").trim().parse().expect("a number");
+    let heir = Heir::by_number(said.trim_start_matches("MAINPID=").trim().parse().expect("a number"));
     assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
     assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n");
     manager.hears("WATCHDOG=1");
@@ -351,9 +357,30 @@ fn a_service_manager_hears_which_program_serves_and_of_no_end() {
     }
     manager.socket.set_nonblocking(false).expect("it can be");
     assert_eq!(stored.len(), 1, "and it has it still");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(heir as i32), Signal::SIGTERM).expect("it serves");
+    heir.signal(Signal::SIGTERM);
     manager.hears("STOPPING=1");
-    assert!(host::ends_within(heir, patience()), "{}", server.log());
+    assert!(heir.ends(), "{}", server.log());
     // It is kept for the next one, which finds it by its name.
     assert!(unit.room.path("a.sock").exists());
+}
+
+#[test]
+fn a_program_that_serves_stays_where_the_service_manager_could_not_be_told() {
+    let unit = Unit::new();
+    unit.listening("a", "echo one");
+    let manager = Manager::of(&unit);
+    let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", &manager.path)]);
+    manager.hears("READY=1");
+    manager.be_busy();
+    server.signal(Signal::SIGUSR2);
+    let line = server.logs("cannot tell the service manager that process ");
+    let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    let heir = Heir::by_number(pid.expect("a number"));
+    server.signal(Signal::SIGTERM);
+    server.logs("the service manager was not told of process ");
+    assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
+    assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n");
+    heir.signal(Signal::SIGTERM);
+    assert!(heir.ends(), "{}", server.log());
+    assert!(!unit.room.path("a.sock").exists(), "it was its own");
 }

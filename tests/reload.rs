@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What becomes of services, of their clients and of their sockets while what is served is changed.
 
-use crate::scene::{Client, Server, arguments, host, patience, scene};
+use crate::scene::{Client, Server, arguments, host, patience, scene, stage};
 use crate::serve::{Services, policy};
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::pty::{posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -39,26 +42,8 @@ impl Crowd {
     }
 }
 
-/// A port that is free now.
-pub(crate) fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("it has an address").to_string()
-}
-
-fn launcher(server: &Server) -> u32 {
-    let is_outside = |pid: &u32| host::status_of(*pid, "NSpid").is_some_and(|it| it.split_whitespace().count() == 1);
-    host::children(server.pid()).into_iter().find(is_outside).expect("a service has a launcher")
-}
-
 fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid as i32), signal).expect("the process is there");
-}
-
-/// The soft one, as proc_pid_limits(5) names it.
-fn soft_limit(pid: u32, name: &str) -> String {
-    let all = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("the process lives");
-    let line = all.lines().find_map(|line| line.strip_prefix(name)).expect("it has that limit");
-    line.split_whitespace().next().expect("it has a value").to_string()
 }
 
 #[test]
@@ -81,6 +66,29 @@ fn one_service_reads_its_policy_again_too() {
     server.logs_times("services: unchanged 0, changed 0, new 0, gone 0", 1);
     assert_eq!(server.connect().send(b"\n").rest(), "two\n");
     assert!(server.stop().0.success());
+}
+
+#[test]
+fn the_end_of_its_terminal_is_no_wish_to_reload() {
+    needs!(program "setsid");
+    let services = Services::new();
+    services.listening("x", "echo ready; read line; echo one", &["127.0.0.1:0"]);
+    let terminal = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal is left");
+    unlockpt(&terminal).expect("it is ours");
+    let other_end = ptsname_r(&terminal).expect("it has a name");
+    let other_end = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(other_end);
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(stage::program("spawnbox")).args(["listen", "--print-port", "--policy"]);
+    command.arg(services.room.path("x.toml")).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.stdin(other_end.expect("it is unlocked")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Server::start(command, "127.0.0.1:0");
+    let mut running = server.connect();
+    assert_eq!(running.line(), "ready");
+    drop(terminal);
+    server.logs("another signal ends them");
+    assert_eq!(running.send(b"\n").rest(), "one\n");
+    let (status, log) = server.end();
+    assert!(status.success() && !log.contains("services: unchanged"), "{log}");
 }
 
 #[test]
@@ -155,7 +163,7 @@ fn a_client_that_waits_for_the_launcher_keeps_the_policy_that_it_came_under() {
     assert_eq!(Client::connect(&services.socket("x")).send(b"\n").rest(), "one\n");
     server.logs("client=");
     host::eventually("its launcher alone is left", patience(), || host::tree(server.pid()).len() == 2);
-    let old = launcher(&server);
+    let old = host::launcher_of(server.pid());
     signal(old, Signal::SIGSTOP);
     let before = host::descriptors(server.pid());
     let waiting = Client::connect(&services.socket("x")).send(b"\n");
@@ -187,7 +195,7 @@ fn clients_in_the_kernels_queue_are_served_under_the_new_policy() {
 #[test]
 fn no_client_over_tcp_is_refused_while_policies_change_again_and_again() {
     let services = Services::new();
-    let port = free_port();
+    let port = host::free_address().to_string();
     services.listening("x", "read line; echo 0", &[&port]);
     let server = services.serve(&[]);
     server.logs("services: ");
@@ -218,9 +226,9 @@ fn a_launcher_that_cannot_be_made_is_told_once_tried_at_a_reload_and_its_return_
         let done = Command::new(words[0]).args(&words[1..]).status().expect("prlimit is there");
         assert!(done.success());
     };
-    let before = soft_limit(server.pid(), "Max processes");
+    let before = host::soft_limit(server.pid(), "Max processes");
     limit("1");
-    signal(launcher(&server), Signal::SIGKILL);
+    signal(host::launcher_of(server.pid()), Signal::SIGKILL);
     let line = server.logs("accepting nobody until that is better");
     assert!(line.contains("cannot make the launcher") && line.contains("up to 5 minutes"), "{line}");
     limit(&before);

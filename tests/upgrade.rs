@@ -2,23 +2,22 @@
 //! The program is replaced while clients come: no connection is refused or lost, and one that cannot serve changes
 //! nothing.
 
-use crate::reload::{Crowd, free_port};
+use crate::reload::Crowd;
 use crate::scene::{Client, Server, arguments, host, patience, stage};
 use crate::serve::Services;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A program that others take the place of: its file, and how it is started.
-pub(crate) struct Installed {
+struct Installed {
     program: PathBuf,
     words: Vec<String>,
 }
 
 impl Installed {
-    pub(crate) fn of(services: &Services, words: &[&str]) -> Installed {
+    fn of(services: &Services, words: &[&str]) -> Installed {
         let program = services.room.path("spawnbox");
         std::fs::copy(stage::program("spawnbox"), &program).expect("the stage can be written");
         Installed { program, words: words.iter().map(|word| word.to_string()).collect() }
@@ -31,7 +30,7 @@ impl Installed {
         std::fs::rename(new, &self.program).expect("the stage can be written");
     }
 
-    pub(crate) fn command(&self) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.words).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -39,38 +38,47 @@ impl Installed {
     }
 }
 
-/// The process that has taken the place of a server. Dropping it kills it.
-pub(crate) struct Heir(pub(crate) u32);
+/// The process that takes the place of a server. Dropping it kills it.
+pub(crate) struct Heir {
+    pub(crate) pid: u32,
+    process: host::Watched,
+}
 
 impl Heir {
     /// As the server's log names it.
     fn of(server: &Server) -> Heir {
-        Heir::number(server, 0)
-    }
-
-    /// The one after so many others.
-    pub(crate) fn number(server: &Server, others: usize) -> Heir {
-        let lines = server.logs_times(" serves in this one's place", others + 1);
-        let line = lines.last().expect("there is one");
+        let line = server.logs(" serves in this one's place");
         let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        Heir(pid.unwrap_or_else(|| panic!("no process in {line}")))
+        Heir::by_number(pid.unwrap_or_else(|| panic!("no process in {line}")))
     }
 
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.0 as i32), signal).expect("it is there");
+    /// The process of this number, while it serves.
+    pub(crate) fn by_number(pid: u32) -> Heir {
+        let process = host::watch(&[pid]);
+        assert_eq!(process.count(), 1, "it serves");
+        Heir { pid, process }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Whether it ends in time.
+    pub(crate) fn ends(&self) -> bool {
+        self.process.end_within(patience())
     }
 }
 
 impl Drop for Heir {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.0 as i32), Signal::SIGKILL);
+        self.signal(Signal::SIGKILL);
     }
 }
 
 #[test]
 fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     let services = Services::new();
-    let port = free_port();
+    let port = host::free_address().to_string();
     services.write("unix", "read line; echo unix");
     services.listening("tcp", "read line; echo tcp", &[&port]);
     let directory = services.room.whole().display().to_string();
@@ -100,10 +108,12 @@ fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     // Whoever asks is told by the one that serves, which has none of the sessions before it.
     let status = arguments(&["status", "--json", "--control", &control]).run();
     let status: serde_json::Value = serde_json::from_str(&status.exits(0).stdout).expect("it is JSON");
-    assert!(status.to_string().contains(&heir.0.to_string()), "{status}");
+    assert!(status.to_string().contains(&heir.pid.to_string()), "{status}");
     let scraped = Client::connect(&format!("unix:{metrics}")).send(b"GET /readyz HTTP/1.1\r\n\r\n").rest();
     assert!(scraped.contains("200 OK"), "{scraped}");
     // They are served to their end by the program that they came to, which ends with them.
+    server.signal(Signal::SIGUSR2);
+    server.logs("this program is about to end: no other one is started");
     let [unix, tcp] = running.map(|client| client.send(b"\n").rest());
     assert_eq!([unix.as_str(), tcp.as_str()], ["unix\n", "tcp\n"]);
     assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
@@ -115,7 +125,7 @@ fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     server.logs("unix: its new policy is in force");
     assert_eq!(answered(), ["other\n", "tcp\n"]);
     heir.signal(Signal::SIGTERM);
-    assert!(host::ends_within(heir.0, patience()), "{}", server.log());
+    assert!(heir.ends(), "{}", server.log());
     assert!(std::net::TcpStream::connect(&port).is_err());
     assert!(!socket.exists() && !Path::new(&control).exists() && !Path::new(&metrics).exists());
 }
@@ -166,7 +176,7 @@ fn a_program_that_never_says_that_it_serves_ends_with_the_one_before() {
     server.signal(Signal::SIGUSR2);
     server.logs("is about to take this one's place already");
     server.signal(Signal::SIGHUP);
-    server.logs("nothing is changed: a program is about to take another's place");
+    server.logs("nothing is changed: a program is about to take another's place; ask again when it serves");
     assert_eq!(Client::connect(&services.socket("a")).rest(), "one\n");
     let (status, log) = server.stop();
     assert!(status.success() && log.contains("is killed before it serves: this one is to end"), "{log}");
@@ -208,5 +218,5 @@ fn an_ordinary_user_can_have_it_too() {
     assert!(crowd.answers().iter().all(|answer| answer == "one\n"));
     assert!(host::ends_within(server.pid(), patience()), "{}", server.log());
     assert_eq!(Client::connect(&place).send(b"\n").rest(), "one\n");
-    assert_eq!(host::status_of(heir.0, "NoNewPrivs").as_deref(), Some("1"));
+    assert_eq!(host::status_of(heir.pid, "NoNewPrivs").as_deref(), Some("1"));
 }

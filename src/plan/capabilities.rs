@@ -17,7 +17,7 @@ pub struct Capabilities(u64);
 
 /// Who uses a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum User {
+pub enum Holder {
     /// The supervisor alone.
     Supervisor,
     /// A launcher, and the supervisor, which makes the next one.
@@ -25,23 +25,23 @@ pub enum User {
 }
 
 /// Every right that is ever kept: who uses it, and for what.
-pub const USES: [(Capability, User, &str); 12] = [
-    (Capability::CAP_CHOWN, User::Supervisor, "give a UNIX socket its owner"),
-    (Capability::CAP_FOWNER, User::Supervisor, "change the mode of one that has an owner, and remove it"),
-    (Capability::CAP_KILL, User::Supervisor, "end sessions, also by its own sudden death"),
-    (Capability::CAP_DAC_OVERRIDE, User::Launcher, "read, show and write what belongs to others"),
-    (Capability::CAP_DAC_READ_SEARCH, User::Launcher, "reach what lies in others' directories"),
-    (Capability::CAP_SETGID, User::Launcher, "take on the command's group"),
-    (Capability::CAP_SETUID, User::Launcher, "take on the command's user"),
-    (Capability::CAP_SETPCAP, User::Launcher, "drop capabilities for good"),
-    (Capability::CAP_SYS_ADMIN, User::Launcher, "make namespaces and mounts"),
-    (Capability::CAP_SYS_RESOURCE, User::Launcher, "raise the core limit from 0 to 1, which stops dumps"),
-    (Capability::CAP_NET_ADMIN, User::Launcher, "bring loopback up, and give it addresses"),
-    (Capability::CAP_NET_BIND_SERVICE, User::Launcher, "listen on ports below 1024"),
+pub const USES: [(Capability, Holder, &str); 12] = [
+    (Capability::CAP_CHOWN, Holder::Supervisor, "give a UNIX socket its owner"),
+    (Capability::CAP_FOWNER, Holder::Supervisor, "change the mode of one that has an owner, and remove it"),
+    (Capability::CAP_KILL, Holder::Supervisor, "end sessions, also by its own sudden death"),
+    (Capability::CAP_DAC_OVERRIDE, Holder::Launcher, "read, show and write what belongs to others"),
+    (Capability::CAP_DAC_READ_SEARCH, Holder::Launcher, "reach what lies in others' directories"),
+    (Capability::CAP_SETGID, Holder::Launcher, "take on the command's group"),
+    (Capability::CAP_SETUID, Holder::Launcher, "take on the command's user"),
+    (Capability::CAP_SETPCAP, Holder::Launcher, "drop capabilities for good"),
+    (Capability::CAP_SYS_ADMIN, Holder::Launcher, "make namespaces and mounts"),
+    (Capability::CAP_SYS_RESOURCE, Holder::Launcher, "raise the core limit from 0 to 1, which stops dumps"),
+    (Capability::CAP_NET_ADMIN, Holder::Launcher, "bring loopback up, and give it addresses"),
+    (Capability::CAP_NET_BIND_SERVICE, Holder::Launcher, "listen on ports below 1024"),
 ];
 
 impl Capabilities {
-    /// All that any plan can ask for: of who may be given another one.
+    /// All that any plan can ask for, where another plan may come.
     pub fn of_any_plan() -> Capabilities {
         USES.iter().map(|(capability, _, _)| *capability).collect()
     }
@@ -61,7 +61,7 @@ impl Capabilities {
             Capability::CAP_SYS_RESOURCE => plan.resources.get(&Resource::CoreSize).is_some_and(|most| *most > 0),
             _ => true,
         };
-        let of_launchers = USES.iter().filter(|(_, user, _)| *user == User::Launcher);
+        let of_launchers = USES.iter().filter(|(_, user, _)| *user == Holder::Launcher);
         of_launchers.map(|(capability, _, _)| *capability).filter(|capability| used(*capability)).collect()
     }
 

@@ -233,7 +233,9 @@ impl Supervisor {
             return;
         }
         if self.upgrade.is_some() || self.predecessor.is_some() {
-            return tracing::warn!("nothing is changed: a program is about to take another's place");
+            return tracing::warn!(
+                "nothing is changed: a program is about to take another's place; ask again when it serves"
+            );
         }
         self.report_reload();
         match door.reloads() {

@@ -222,7 +222,8 @@ impl Supervisor {
     /// Tells this service manager how we stand from here on.
     pub fn report_to(&mut self, systemd: Option<Systemd>) {
         self.systemd = systemd;
-        if let Some(systemd) = &mut self.systemd {
+        // Where it keeps nothing, they are from the program before.
+        if let Some(systemd) = self.systemd.as_mut().filter(|systemd| systemd.room > 0) {
             systemd.stored = self.inherited.kept().map(str::to_string).collect();
         }
     }

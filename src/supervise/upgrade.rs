@@ -81,7 +81,9 @@ impl Supervisor {
             (Phase::Serving, None, Some(_)) => {
                 return tracing::warn!("this program does not serve yet: no other one is started");
             }
-            (Phase::Draining | Phase::Stopping | Phase::GivenUp, _, _) => return,
+            (Phase::Draining | Phase::Stopping | Phase::GivenUp, _, _) => {
+                return tracing::warn!("this program is about to end: no other one is started");
+            }
         }
         match self.start_next() {
             Ok(upgrade) => {
@@ -203,10 +205,18 @@ impl Supervisor {
 
     /// The next program is not to serve, or this one is to end.
     pub(super) fn give_up_upgrade(&mut self, why: &str) {
-        if let Some(Upgrade { pid, .. }) = self.end_upgrade() {
-            // Not reaped yet, so the number is its own.
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-            tracing::error!("process {pid} is killed before it serves: {why}");
+        match self.end_upgrade() {
+            // It has clients already.
+            Some(Upgrade { pid, serves: true, .. }) => {
+                tracing::warn!("the service manager was not told of process {pid}: {why}");
+                self.leave_place_to(pid);
+            }
+            Some(Upgrade { pid, serves: false, .. }) => {
+                // Not reaped yet, so the number is its own.
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+                tracing::error!("process {pid} is killed before it serves: {why}");
+            }
+            None => {}
         }
     }
 
@@ -226,12 +236,17 @@ impl Supervisor {
             return;
         }
         self.end_upgrade();
+        self.leave_place_to(pid);
+        self.drain();
+    }
+
+    /// What is in the file system is the next program's, and it is who answers for the service.
+    fn leave_place_to(&mut self, pid: Pid) {
         self.report_no_longer();
         for service in self.services.iter_mut() {
             service.listeners.iter_mut().for_each(Listener::leave_name);
         }
         self.leave_desks();
-        self.drain();
         tracing::info!(
             "process {pid} serves in this one's place, which ends with its sessions: {}",
             self.what_is_left()

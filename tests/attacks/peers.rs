@@ -8,9 +8,8 @@ use super::open::count;
 use super::setting::inetd;
 use super::tried::everything;
 use crate::scene::stage::{Room, Running, program, room};
-use crate::scene::{Client, NOBODY};
+use crate::scene::{Client, NOBODY, host, patience};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 pub(super) fn compare(name: &str, connect: &dyn Fn() -> Client, targets: &Targets, server: u32) {
@@ -90,7 +89,7 @@ fn burdened(words: &[String], output: Stdio) -> Running {
 }
 
 fn by_xinetd() {
-    let (room, port) = (room(), free_port());
+    let (room, port) = (room(), host::free_address().port());
     let attack = program("attack");
     let file = room.file(
         "xinetd.conf",
@@ -105,14 +104,9 @@ fn by_xinetd() {
     attacked(&room, "xinetd", port, &server);
 }
 
-/// For who cannot be told to choose.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("loopback is there").port()
-}
-
 /// As a server of its own: only root may map another user than its own.
 fn by_nsjail(path: &str) {
-    let (room, port) = (room(), free_port());
+    let (room, port) = (room(), host::free_address().port());
     let text = NSJAIL_AT_ITS_BEST.replace("ATTACK", &program("attack").display().to_string());
     let file = room.file("nsjail.cfg", &text.replace("PORT", &port.to_string()));
     let words = [path, "--config", &file.display().to_string()].map(str::to_string);
@@ -137,8 +131,6 @@ fn by_tcpserver() {
 fn attacked(room: &Room, name: &str, port: u16, server: &Running) {
     let targets = Targets::make(room);
     let address = format!("127.0.0.1:{port}");
-    crate::scene::host::eventually("it listens", crate::scene::patience(), || {
-        std::net::TcpStream::connect(&address).is_ok()
-    });
+    host::eventually("it listens", patience(), || std::net::TcpStream::connect(&address).is_ok());
     compare(name, &|| Client::connect(&address), &targets, server.0.id());
 }

@@ -102,7 +102,7 @@ impl Bench {
         let ready = first.line();
         let process = match whose {
             Whose::Supervisor => self.server.pid(),
-            Whose::Launcher => walls::launcher(&self.server),
+            Whose::Launcher => host::launcher_of(self.server.pid()),
         };
         let tracer = Tracer::attach(process, &self.room.path("trace"), injection);
         let mut got: Vec<Got> = (0..2).map(|_| self.got(text(&mut self.server.connect()))).collect();

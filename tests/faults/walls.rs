@@ -11,12 +11,6 @@ pub(super) const INSIDE: &str = "ids , groups , capabilities , bounding , ambien
     interfaces , list / , open /etc/passwd , mkdir /usr/x , memfd-execute , rwx , abstract spawnbox-nobody , \
     listen-connection , kill 1 0 , unshare 268435456";
 
-/// The child of a supervisor that is in no sandbox.
-pub(super) fn launcher(server: &Server) -> u32 {
-    let mut launchers = host::children(server.pid()).into_iter().filter(|pid| !is_inside(*pid));
-    launchers.next().expect("a service has a launcher")
-}
-
 /// What the host sees of the one session of a server; of processes that are just ending, nothing. A reaper takes its
 /// filter, beside what it has from its launcher, when it has made the command, which may speak before that.
 pub(super) fn outside(server: &Server) -> String {
@@ -30,13 +24,13 @@ pub(super) fn outside(server: &Server) -> String {
 /// Whether each process of the session has a filter that its launcher has not.
 fn are_all_filtered(server: &Server) -> bool {
     let filters = |pid: &u32| host::status_of(*pid, "Seccomp_filters").and_then(|number| number.parse::<u32>().ok());
-    let (inside, ours): (Vec<u32>, _) = host::tree(server.pid()).into_iter().partition(|pid| is_inside(*pid));
+    let (inside, ours): (Vec<u32>, _) = host::tree(server.pid()).into_iter().partition(|pid| host::is_inside(*pid));
     let inherited = ours.iter().filter_map(filters).max();
     inside.iter().filter_map(filters).all(|own| Some(own) > inherited)
 }
 
 fn look(server: &Server) -> String {
-    let inside = host::tree(server.pid()).into_iter().filter(|pid| is_inside(*pid));
+    let inside = host::tree(server.pid()).into_iter().filter(|pid| host::is_inside(*pid));
     inside.filter_map(|pid| of_process(server.pid(), pid)).collect::<Vec<_>>().join("\n")
 }
 
@@ -53,8 +47,4 @@ fn of_process(supervisor: u32, pid: u32) -> Option<String> {
     let (own, hosts) = (host::cgroup_of(pid)?, host::cgroup_of(supervisor)?);
     words.push(format!("control group={}", if own == hosts { "the supervisor's" } else { "its own" }));
     Some(words.join(" "))
-}
-
-fn is_inside(pid: u32) -> bool {
-    host::status_of(pid, "NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1)
 }

@@ -4,6 +4,7 @@
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,6 +64,29 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Whether a process is in a PID namespace of its own, as those of sandboxes are.
+pub(crate) fn is_inside(pid: u32) -> bool {
+    status_of(pid, "NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1)
+}
+
+/// The child of a supervisor that is in no sandbox.
+pub(crate) fn launcher_of(supervisor: u32) -> u32 {
+    let outside = |pid: &u32| status_of(*pid, "NSpid").is_some() && !is_inside(*pid);
+    children(supervisor).into_iter().find(outside).expect("a service has a launcher")
+}
+
+/// A limit of a process, the soft one, as proc_pid_limits(5) names it.
+pub(crate) fn soft_limit(pid: u32, name: &str) -> String {
+    let all = fs::read_to_string(format!("/proc/{pid}/limits")).expect("the process lives");
+    let line = all.lines().find_map(|line| line.strip_prefix(name)).expect("it has that limit");
+    line.split_whitespace().next().expect("it has a value").to_string()
+}
+
+/// An address on loopback whose port is free now, for who cannot be told to choose.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr()).expect("loopback is there")
+}
+
 /// A process and all that descend from it.
 pub(crate) fn tree(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];
@@ -86,6 +110,17 @@ impl Watched {
     /// How many were there when the watch began.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Sends a signal to those that have not ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let signal = rustix::process::Signal::from_named_raw(signal as i32).expect("the kernel has it by that number");
+        for process in &self.0 {
+            match rustix::process::pidfd_send_signal(process, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => panic!("cannot send a signal: {error}"),
+            }
+        }
     }
 
     /// Whether every one of them has ended within this time.
