@@ -79,10 +79,10 @@
 //!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each
 //!   session that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
 //!   supervisor, and reads nothing else but the kernel's count of sockets. It may be stopped or killed: its service is
-//!   remade, nobody waits. It lends a session its memory until that has executed its programs, and waits meanwhile: our
-//!   own code runs there and nothing else, nobody else looks into it (it is not dumpable), and of other sessions
-//!   nothing is in it but what it was told of their ids and clients. From who keeps it, it goes on as a copy
-//!   (`sandbox/loan.rs`).
+//!   remade, nobody waits; a session that it has not told of yet ends with it. It lends a session its memory until that
+//!   has executed its programs, and waits meanwhile: our own code runs there and nothing else, nobody else looks into
+//!   it (it is not dumpable), and of other sessions nothing is in it but what it was told of their ids and clients.
+//!   Where somebody keeps it, the launcher goes on as a copy (`sandbox/loan.rs`).
 //! * **The reaper** is PID 1 of a sandbox: a page of machine code of ours with a stack ([`sys::first`]), which has
 //!   nothing of the launcher's but the cord. It has the command's user, no right, and a filter that allows it to wait,
 //!   to write a record and to end. Where it has more to do, where sandboxes wait for clients, and with a supervisor of

@@ -9,6 +9,7 @@
 //! `SPAWNBOX_STORM=3600` sets for how many seconds its storm lasts, `SPAWNBOX_SEED` what chance begins with;
 //! `SPAWNBOX_BALANCED=100000` sets how many clients come to a pair of supervisors behind a balancer;
 //! `SPAWNBOX_IDLE=10000` has so many sessions be idle at once, and the supervisor's answers held to what is promised;
+//! `SPAWNBOX_SERVICES=500` has one server serve so many services;
 //! `SPAWNBOX_MESSAGES=2000` sets how many messages each crowd of Postfix's clients sends;
 //! `SPAWNBOX_ATTACKS=show` prints what came of every attack, and `SPAWNBOX_NSJAIL=PATH` tries them on this nsjail too;
 //! `SPAWNBOX_CONNECTIONS=500` measures what so many at once take, with spawnbox and with Postfix's own spawn;

@@ -34,6 +34,17 @@ impl Door for Reloading<'_> {
     }
 }
 
+/// What was there before this program.
+#[derive(Default)]
+pub(super) struct Before {
+    /// What it has open.
+    sockets: Inherited,
+    /// The program whose place it takes.
+    predecessor: Option<Predecessor>,
+    /// Who hears how it stands.
+    systemd: Option<Systemd>,
+}
+
 /// Serves until a signal says that it is enough.
 pub(super) fn listen(options: &Listen) -> Result<(), Failure> {
     let (sockets, unfit) = Inherited::take().map_err(Failure::Host)?;
@@ -65,17 +76,6 @@ fn arrange(options: &Listen, passed: &[Address]) -> Result<(Vec<Plan>, Facts), F
     let plans = arrangement.plans(&facts)?;
     plans.iter().take(1).for_each(say_what_is_missing);
     Ok((plans, facts))
-}
-
-/// What was there before this program.
-#[derive(Default)]
-pub(super) struct Before {
-    /// What it has open.
-    sockets: Inherited,
-    /// The program whose place it takes.
-    predecessor: Option<Predecessor>,
-    /// Who hears how it stands.
-    systemd: Option<Systemd>,
 }
 
 /// Each plan for whoever connects to its addresses.

@@ -74,7 +74,7 @@ impl Room {
         (self.lost > 0).then(|| format!("{} lines of the log were lost here: there was no room for them", self.lost))
     }
 
-    /// It was.
+    /// That note was told.
     pub fn told(&mut self) {
         self.lost = 0;
     }

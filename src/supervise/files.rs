@@ -16,7 +16,7 @@ const OWN: u64 = 64;
 const SESSION: u64 = 2;
 /// How many of them can be spared where they are few: the pidfd, while the cord says whether the process is there.
 const SPARED: u64 = 1;
-/// The part of the room that sessions may take before they are few.
+/// One session for so many descriptors of the room, and they are few.
 const MANY: u64 = 8;
 /// The part of the room that is left for those of sessions that end at once.
 const ENDING: u64 = 4;

@@ -97,7 +97,7 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
     assert!(told.is_none() || text <= PROMISED, "status is answered after {text:?}");
 }
 
-/// The number that the log has for the session of this client.
+/// The process of the session that has just begun.
 fn reaper_of(server: &Server, before: &[u32]) -> u32 {
     let new = || host::children(server.pid()).into_iter().find(|pid| !before.contains(pid));
     host::eventually("its process is there", patience(), || new().is_some());
@@ -122,10 +122,10 @@ fn sessions_that_have_few_descriptors_end_as_all_others_do() {
         assert_eq!(client.line(), "ready");
         (client, reaper_of(&server, &known))
     };
-    // The later ones have a descriptor less.
+    // The last ones have a descriptor less, at least the five that are looked at.
     let mut all: Vec<(Client, u32)> = (0..30).map(|_| enter()).collect();
-    let taken = host::descriptors(server.pid()) - before;
-    assert!(taken < 2 * all.len(), "{taken} descriptors for {} sessions", all.len());
+    let taken = || host::descriptors(server.pid()) - before;
+    host::eventually("they have fewer", patience(), || taken() <= 2 * all.len() - 5);
     let (failing, _) = all.pop().expect("there are more");
     assert_eq!(failing.send(b"fail\n").rest(), "");
     server.logs("outcome=exited status=3");
