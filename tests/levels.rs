@@ -171,6 +171,16 @@ fn a_file_that_is_not_listed_is_neither_read_nor_changed_though_it_is_the_users_
         assert_eq!(found.answer(&format!("chmod {own} 777")), "EPERM", "{found}");
         assert_eq!(found.answer(&format!("read {listed}")), "open", "{found}");
     }
+    // Landlock opens what is listed, and has no right for what is beside a file's bytes: fchmod, getxattr.
+    let beside = format!(
+        "open(my $f, '<', '{listed}') or die; print syscall(91, fileno($f), 0777) == -1 ? $!+0 : 'done'; \
+         my ($path, $name, $value) = ('{own}', 'user.spawnbox', ' ' x 9); \
+         print ' ', syscall(191, $path, $name, $value, 9) == -1 ? $!+0 : 'done'"
+    );
+    let command = alone().set(&format!("files.read=[\"{listed}\"]"));
+    command.perl(&beside).run().stdout(&format!("{} {}", nix::libc::EPERM, nix::libc::ENOTSUP));
+    let left = std::fs::metadata(&listed).expect("it is there still");
+    assert_eq!(left.permissions().mode() & 0o777, 0o644);
     let left = std::fs::metadata(&own).expect("it is there still");
     assert_eq!((left.len(), left.permissions().mode() & 0o777), (6, 0o644));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where no mount and no PID namespace hides anything, Landlock holds what is opened, made and removed, and signals:
-//! not the mode, times and attributes of a file that belongs to the command's user, and not how another process of
-//! that user is scheduled or limited. Narrows what a filter grants; never widens it.
+//! not the mode, times and attributes of a file that belongs to the command's user, were it open for reading alone, nor
+//! what the attributes of one that may not be opened say, nor how another process of that user is scheduled or limited.
+//! Narrows what a filter grants; never widens it.
 
 use super::memory::{both_of, narrow};
 use super::rules::{Rule, is};
@@ -9,10 +10,12 @@ use super::{named, number};
 use crate::plan::model::{Denial, Filter, Verdict};
 use nix::libc;
 
-/// Calls that change a file by its name, or tell of others' doings with it.
-const BY_NAME: &str = "chmod fchmodat fchmodat2 chown lchown fchownat utime utimes futimesat utimensat setxattr \
-                       lsetxattr removexattr lremovexattr setxattrat removexattrat file_setattr inotify_add_watch \
-                       fanotify_mark";
+/// Calls that change a file beside what is in it, or tell of others' doings with it.
+const BESIDE: &str = "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat \
+                      setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat \
+                      file_setattr inotify_add_watch fanotify_mark";
+/// Calls that read a file's attributes by its name. Programs take the answer that there is nothing of the sort.
+const ATTRIBUTES: &str = "getxattr lgetxattr getxattrat listxattr llistxattr listxattrat file_getattr";
 
 /// Calls that change a process: the caller's own, by the number zero.
 const OF_ITSELF: [(&str, Rule); 7] = [
@@ -27,9 +30,11 @@ const OF_ITSELF: [(&str, Rule); 7] = [
 
 /// Takes from `filter` what Landlock does not hold.
 pub fn hold_to_itself(filter: &mut Filter) {
-    for call in named(BY_NAME) {
-        if let Some(verdict) = filter.calls.get_mut(&number(call)) {
-            *verdict = Verdict::Deny(Denial::Errno(libc::EPERM));
+    for (calls, errno) in [(BESIDE, libc::EPERM), (ATTRIBUTES, libc::ENOTSUP)] {
+        for call in named(calls) {
+            if let Some(verdict) = filter.calls.get_mut(&number(call)) {
+                *verdict = Verdict::Deny(Denial::Errno(errno));
+            }
         }
     }
     for (name, rule) in OF_ITSELF {
@@ -56,7 +61,14 @@ mod tests {
         let mut syscalls = strict().syscalls;
         syscalls.allow.push(crate::plan::hosts::on(1, "all".to_string()));
         let mut filter = super::super::resolve(&syscalls).unwrap();
-        let set = [libc::SYS_chmod, libc::SYS_utimensat, libc::SYS_setxattr, libc::SYS_inotify_add_watch];
+        let set = [
+            libc::SYS_chmod,
+            libc::SYS_fchmod,
+            libc::SYS_utimensat,
+            libc::SYS_fsetxattr,
+            libc::SYS_getxattr,
+            libc::SYS_inotify_add_watch,
+        ];
         assert!(set.into_iter().all(|call| filter.permits(call, [0; 6])));
         assert!(filter.permits(libc::SYS_sched_setaffinity, [7, 0, 0, 0, 0, 0]));
         hold_to_itself(&mut filter);
@@ -67,6 +79,6 @@ mod tests {
         }
         assert!(filter.permits(libc::SYS_setpriority, [0, 0, 5, 0, 0, 0]));
         assert!(!filter.permits(libc::SYS_setpriority, [2, 0, 5, 0, 0, 0]));
-        assert!(filter.permits(libc::SYS_openat, [0; 6]) && filter.permits(libc::SYS_fchmod, [3, 0o600, 0, 0, 0, 0]));
+        assert!(filter.permits(libc::SYS_openat, [0; 6]) && filter.permits(libc::SYS_fgetxattr, [3, 0, 0, 0, 0, 0]));
     }
 }
