@@ -4,6 +4,8 @@
 use crate::death::{Hanging, serving};
 use crate::scene::{Server, host, patience, scene};
 use crate::spares::nobody_looks_into;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 
 /// The first process of the one session that there is.
@@ -55,11 +57,38 @@ fn a_session_that_is_killed_in_its_launchers_memory_harms_no_other() {
     let stuck = server.connect();
     hanging.wait_for_victim();
     let first = first(&server);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first as i32), nix::sys::signal::SIGKILL).expect("root may");
+    kill(Pid::from_raw(first as i32), Signal::SIGKILL).expect("root may");
     assert_eq!(stuck.rest(), "");
     hanging.install();
     for _ in 0..3 {
         assert_eq!(server.connect().rest(), "hello\n");
     }
     server.logs("outcome=lost signal=SIGKILL");
+}
+
+#[test]
+fn what_a_launcher_was_is_no_zombie_though_somebody_waits_for_what_it_is_now() {
+    needs!(root);
+    let mut hanging = Hanging::new();
+    let server = serving(&hanging);
+    let was = host::children(server.pid())[0];
+    hanging.hold();
+    let stuck = server.connect();
+    hanging.wait_for_victim();
+    server.signal(Signal::SIGSTOP);
+    let state = |pid: u32| host::status_of(pid, "State").map(|text| text.chars().next());
+    let is_left = || state(was).is_none_or(|state| state == Some('Z'));
+    host::eventually("the launcher has moved", patience(), is_left);
+    let others = host::children(server.pid()).into_iter().filter(|pid| *pid != was && host::children(*pid).is_empty());
+    let [launcher] = others.collect::<Vec<_>>()[..] else { panic!("one launcher, and a reaper with its command") };
+    kill(Pid::from_raw(launcher as i32), Signal::SIGSTOP).expect("root may");
+    hanging.install();
+    let waiting = server.connect();
+    server.signal(Signal::SIGCONT);
+    host::eventually("it is reaped", patience(), || state(was).is_none());
+    assert_eq!(state(launcher), Some(Some('T')), "nobody was answered meanwhile");
+    kill(Pid::from_raw(launcher as i32), Signal::SIGCONT).expect("root may");
+    assert_eq!(waiting.rest(), "hello\n");
+    server.logs("outcome=time-limit");
+    assert_eq!(stuck.rest(), "");
 }

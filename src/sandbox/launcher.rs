@@ -152,9 +152,9 @@ impl Launcher {
         }
     }
 
-    /// It goes on as this process.
-    pub fn moved(&mut self, pid: Pid) {
-        self.pid = pid;
+    /// It goes on as this process. The one that it was comes back: it ends, and is still to be reaped.
+    pub fn moved(&mut self, pid: Pid) -> Pid {
+        std::mem::replace(&mut self.pid, pid)
     }
 
     /// The launcher's process id: a child of the supervisor, which reaps it.

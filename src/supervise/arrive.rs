@@ -190,7 +190,7 @@ impl Supervisor {
                     self.events.push_back((session, Event::Failed(error)));
                 }
                 Ok(Some(Reply::Moved { pid })) => {
-                    service.launcher_moved(pid);
+                    self.strays.leave(service.launcher_moved(pid));
                     self.expect_strays();
                     continue;
                 }
@@ -318,12 +318,15 @@ impl Supervisor {
 
     pub(super) fn expect_strays(&mut self) {
         let at = Instant::now() + self.strays.expect();
+        // Who comes more often than that does not put it off.
+        let at = self.strays_at.map_or(at, |set| set.min(at));
         self.watch.set(Timer::Strays, self.strays_at.replace(at), at);
     }
 
     /// Reaps children that nobody told us of. Not while a launcher owes an answer: it may have made a child that is in
     /// nobody's books yet and dead already, whose status its session would miss.
     pub(super) fn look_for_strays(&mut self, now: Instant) {
+        self.strays.reap_former();
         let pause = match self.services.iter().any(|service| service.waiting().is_some()) {
             true => Some(Strays::POSTPONED),
             false => {

@@ -151,11 +151,9 @@ impl Service {
         self.launcher.iter().chain(coming).map(Launcher::pid)
     }
 
-    /// Its launcher goes on as another process.
-    pub(super) fn launcher_moved(&mut self, pid: Pid) {
-        if let Some(launcher) = &mut self.launcher {
-            launcher.moved(pid);
-        }
+    /// Its launcher goes on as another process. What it was comes back.
+    pub(super) fn launcher_moved(&mut self, pid: Pid) -> Option<Pid> {
+        self.launcher.as_mut().map(|launcher| launcher.moved(pid))
     }
 
     /// Whether the next session can have an id of its own, where it needs one. If not, the service pauses: they are in

@@ -16,6 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     looks_left: u32,
+    /// What launchers were before they moved: not reaped yet, so the numbers are their own.
+    former: BTreeSet<Pid>,
 }
 
 impl Strays {
@@ -28,9 +30,20 @@ impl Strays {
         FIRST_PAUSE
     }
 
+    /// A launcher has moved, and was this process.
+    pub(super) fn leave(&mut self, former: Option<Pid>) {
+        self.former.extend(former);
+    }
+
+    /// Reaps what launchers were. At any time: nobody is told of their end, and however busy a service is, who stops
+    /// its sessions does not fill the host with zombies.
+    pub(super) fn reap_former(&mut self) {
+        self.former.retain(|pid| matches!(wait::reap(*pid), Ok(None)));
+    }
+
     /// Reaps every dead child that is not in `known`; says after which pause to look again.
     pub(super) fn look(&mut self, known: &BTreeSet<Pid>) -> Option<Duration> {
-        for pid in children().into_iter().filter(|pid| !known.contains(pid)) {
+        for pid in children().into_iter().filter(|pid| !known.contains(pid) && !self.former.contains(pid)) {
             // A living one stays as it is.
             let _ = wait::reap(pid);
         }
