@@ -110,6 +110,14 @@ fn limits_of_the_session_go_to_its_control_group() {
 }
 
 #[test]
+fn a_launcher_lends_its_memory_to_no_session_that_a_limit_makes_pause() {
+    let mut policy = strict();
+    assert!(planned(&listen(SH), &policy, &root_on_debian_12()).lends_memory());
+    policy.limits.cpu = Some(on(6, 50));
+    assert!(!planned(&listen(SH), &policy, &root_on_debian_12()).lends_memory());
+}
+
+#[test]
 fn limits_of_a_service_go_to_a_control_group_above_its_sessions() {
     let mut policy = strict();
     policy.limits.service_memory = Some(on(5, 64 << 20));
