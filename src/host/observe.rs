@@ -53,6 +53,7 @@ impl Machine {
             hostname: certain("set the host's name in a UTS namespace", tried.hostname)?,
             cgroup: cgroup::observe(&kernel, uid)?,
             last_capability: last_capability()?,
+            suid_dumpable: suid_dumpable(),
             oom_score_adj: oom_score_adj()?,
             hard_limits: hard_limits()?,
             resolvers: resolvers::observe(),
@@ -161,6 +162,12 @@ fn last_capability() -> Result<u8, HostError> {
     let newest = known.last().filter(|newest| unknown.iter().all(|capability| capability > newest));
     // One that is unknown below one that is known would be kept by every command.
     newest.copied().ok_or_else(|| HostError::new("ask for the bounding set", Errno::EINVAL))
+}
+
+/// Where it cannot be read, nothing is to rely on it.
+fn suid_dumpable() -> bool {
+    let text = std::fs::read_to_string("/proc/sys/fs/suid_dumpable").unwrap_or_default();
+    !matches!(text.trim(), "0" | "2")
 }
 
 fn oom_score_adj() -> Result<i16, HostError> {

@@ -41,6 +41,7 @@ pub(crate) fn root_on_618() -> Facts {
             on_v1: all,
         },
         last_capability: 40,
+        suid_dumpable: false,
         oom_score_adj: 0,
         hard_limits: BTreeMap::from([
             (Resource::OpenFiles, 1_048_576),

@@ -86,6 +86,8 @@ pub struct Plan {
     pub bounding_set: bool,
     /// The newest capability of this kernel.
     pub last_capability: u8,
+    /// Nothing but its own word keeps a process that has changed its ids from being traced by its new user.
+    pub suid_dumpable: bool,
     /// No memory both writable and executable.
     pub memory_deny_write_execute: bool,
     /// A reaper of ours is PID 1.

@@ -65,12 +65,13 @@ impl Plan {
     /// Whether the launcher lends a session its memory until that has executed its programs, and sleeps until then. It
     /// is one of its own only then: not where the first process has more to do than a reaper, or to kill, or where the
     /// ids of both are the same from the start, for what is done against others of that id closes the launcher's files
-    /// below /proc too. Nor where a session may be made to pause on its way, for that would be its service's pause.
+    /// below /proc too. Nor where a session may be made to pause on its way, for that would be its service's pause; nor
+    /// where processes of its new ids may look into it before it has said that they may not.
     pub fn lends_memory(&self) -> bool {
         let silent = self.filter.as_ref().is_none_or(|filter| filter.denials == Denials::Silent);
         let leaves = self.init && self.tree == Tree::PidNamespace && self.relay.is_none();
         let whole = self.clone == CloneCall::Clone3 && self.identity.change;
-        self.is_for_many() && silent && leaves && whole && self.cgroup.cpu.is_none()
+        self.is_for_many() && silent && leaves && whole && self.cgroup.cpu.is_none() && !self.suid_dumpable
     }
 
     fn is_for_many(&self) -> bool {

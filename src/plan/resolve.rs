@@ -112,6 +112,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         pid_limits,
         user_limits,
         last_capability: facts.last_capability,
+        suid_dumpable: facts.suid_dumpable,
         memory_deny_write_execute,
         init: first == First::Reaper,
         time_limit: limits::time(request.time_limit.as_ref(), &policy.limits, &mut off),

@@ -2,7 +2,8 @@
 //! The program of a first process that keeps nothing of ours: a page of machine code with a stack, and no heap, no
 //! libraries and no name in any file system. It is what `sandbox/reaper.rs` is where nobody hears of denied calls and
 //! there is no relay, in so few instructions that they can be read here. It lies in memory of the kernel's (a memfd),
-//! which nobody may read, so that who executes it is not dumpable, see `would_dump` in fs/exec.c.
+//! which nobody may read, so that who executes it is not dumpable, see `would_dump` in fs/exec.c, but where
+//! `fs.suid_dumpable` is 1: it is not executed there.
 
 use super::checked;
 use nix::errno::Errno;

@@ -11,7 +11,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
         service: _, policy: _, policy_hash: _, read_from: _, filled: _, description: _, origins: _, off: _, steps: _, user_limits: _,
         level: _, clone: _, tree: _, keyring: _, bounding_set: _,
         // Not compared: both are asked for the same connection on the same kernel.
-        front: _, transport: _, last_capability: _,
+        front: _, transport: _, last_capability: _, suid_dumpable: _,
         // In `covers`.
         root: _, chroot: _, network: _,
         // In `own_files`; the former hides what is below it in `covers`.

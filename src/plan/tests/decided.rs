@@ -5,7 +5,7 @@ use super::super::hosts::{compatible, line, listen, master, on, root_on_618, roo
 use super::super::model::{CgroupLimits, Ends, Ids, Namespace, NetworkMode, Proc, Root};
 use super::super::{Step, resolve};
 use super::{SH, check, planned};
-use crate::host::facts::{Controller, Resource};
+use crate::host::facts::{Controller, Facts, Resource};
 use crate::policy::model::{HostName, Layer, User};
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
@@ -115,6 +115,13 @@ fn a_launcher_lends_its_memory_to_no_session_that_a_limit_makes_pause() {
     assert!(planned(&listen(SH), &policy, &root_on_debian_12()).lends_memory());
     policy.limits.cpu = Some(on(6, 50));
     assert!(!planned(&listen(SH), &policy, &root_on_debian_12()).lends_memory());
+}
+
+#[test]
+fn a_launcher_lends_its_memory_to_no_session_that_its_user_could_trace() {
+    let facts = Facts { suid_dumpable: true, ..root_on_618() };
+    assert!(planned(&listen(SH), &strict(), &root_on_618()).lends_memory());
+    assert!(!planned(&listen(SH), &strict(), &facts).lends_memory());
 }
 
 #[test]
