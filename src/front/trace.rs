@@ -34,7 +34,7 @@ use crate::plan::model::{Ids, Plan};
 use crate::plan::request::Front;
 use crate::plan::traced;
 use crate::supervise::OnSignal;
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
 use door::Passing;
 use judge::Manner;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -66,7 +66,7 @@ pub(super) fn trace(options: &Trace) -> Result<ExitCode, Failure> {
     let failed = |errno| Failure::Host(HostError::new("start the supervisor", errno));
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).map_err(failed)?;
-    match process::fork().map_err(failed)? {
+    match clone::fork().map_err(failed)? {
         Side::Child => {
             drop(ours);
             supervise(options, plan, &facts, given, theirs)

@@ -3,7 +3,8 @@
 //! The child shares nothing with its parent and may not allocate: the parent may have more threads.
 
 use super::facts::Trial;
-use crate::sys::process::{self, Side};
+use crate::sys::clone::Side;
+use crate::sys::process;
 use crate::sys::{probe, signal};
 use nix::errno::Errno;
 use nix::libc;

@@ -5,9 +5,10 @@
 use super::watch::watch;
 use crate::plan::model::{Command, Filter};
 use crate::sandbox::HostError;
+use crate::sys::clone::{self, Side};
 use crate::sys::errno;
 use crate::sys::exec::{self, Vector};
-use crate::sys::process::{self, Side};
+use crate::sys::process;
 use crate::sys::{credentials, lock, mount, signal, socket};
 use nix::errno::Errno;
 use nix::libc;
@@ -92,7 +93,7 @@ pub fn start(opening: &Opening<'_>) -> Result<Started, HostError> {
     let program = watch(opening.base, channel.as_raw_fd() as u32)?;
     let (arguments, environment) =
         (Vector::new(opening.command.argv.clone()), Vector::new(opening.command.environment.clone()));
-    let pid = match process::fork().map_err(failed)? {
+    let pid = match clone::fork().map_err(failed)? {
         Side::Child => child(opening, &program, channel.as_fd(), &arguments, &environment),
         Side::Parent(pid) => pid,
     };

@@ -12,7 +12,8 @@ use crate::host::facts::Resource;
 use crate::plan::model::{CloneCall, HostName, Namespace, Tree};
 use crate::plan::steps::Place;
 use crate::plan::{Capabilities, Plan, Step};
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
+use crate::sys::process;
 use crate::sys::{self, lock, signal, socket};
 use nix::errno::Errno;
 use nix::libc;
@@ -258,11 +259,11 @@ fn clone(
         Some(_) | None => None,
     };
     let (made, joins) = match (prepared.clone, cgroup) {
-        (CloneCall::Clone3, into) => (process::clone_sibling(namespaces, into.map(AsFd::as_fd))?, None),
-        (CloneCall::Clone, None) => (process::clone_sibling_as_before(namespaces)?, None),
+        (CloneCall::Clone3, into) => (clone::clone_sibling(namespaces, into.map(AsFd::as_fd))?, None),
+        (CloneCall::Clone, None) => (clone::clone_sibling_as_before(namespaces)?, None),
         (CloneCall::Clone, Some(into)) => {
             let joins = Joins { into: into.as_raw_fd(), namespace: namespaces & CGROUP_NAMESPACE };
-            (process::clone_sibling_as_before(namespaces & !CGROUP_NAMESPACE)?, Some(joins))
+            (clone::clone_sibling_as_before(namespaces & !CGROUP_NAMESPACE)?, Some(joins))
         }
     };
     match made {

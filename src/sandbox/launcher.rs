@@ -8,7 +8,7 @@ use super::report::SetupError;
 use super::{HostError, wire};
 use crate::host::errno_text;
 use crate::plan::Plan;
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
 use crate::sys::socket;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -87,7 +87,7 @@ impl Launcher {
             .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
         nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
             .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))?;
-        match process::fork().map_err(|e| HostError::new("make the launcher", e))? {
+        match clone::fork().map_err(|e| HostError::new("make the launcher", e))? {
             Side::Child => launch::run(plan, theirs, open_files),
             Side::Parent(pid) => Ok(Launcher { socket: ours, pid }),
         }

@@ -17,8 +17,8 @@ use crate::plan::Step;
 use crate::plan::model::{Ends, Tree};
 use crate::plan::proofs::Station;
 use crate::sys;
+use crate::sys::clone::Side;
 use crate::sys::first::{self, Order};
-use crate::sys::process::Side;
 use crate::sys::signal::Disposition;
 use host_proc::{own_number_before, write_file};
 use nix::errno::Errno;
@@ -294,14 +294,14 @@ impl Line<'_> {
         self.channel = channel.map(|(_, theirs)| theirs);
         let command = match self.loan.take().filter(|_| self.suspends()) {
             Some(Loan { stack, left, .. }) => {
-                let made = sys::process::clone_suspended(stack, || self.go_on()).map_err(|errno| (2, errno))?;
+                let made = sys::clone::clone_suspended(stack, || self.go_on()).map_err(|errno| (2, errno))?;
                 match self.memory {
                     Memory::Lent => return self.leave_memory(made, signals, left),
                     Memory::Own => stack.clear(),
                 }
                 made
             }
-            None => match sys::process::clone_child().map_err(|errno| (2, errno))? {
+            None => match sys::clone::clone_child().map_err(|errno| (2, errno))? {
                 Side::Child => return Ok(()),
                 Side::Parent(command) => command,
             },

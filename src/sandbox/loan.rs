@@ -16,9 +16,10 @@
 
 use super::HostError;
 use crate::plan::Plan;
+use crate::sys::clone::{self, Side, Stack, Tenure};
 use crate::sys::errno;
 use crate::sys::first::{self, Order};
-use crate::sys::process::{self, Side, Stack, Tenure};
+use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -81,7 +82,7 @@ impl Lender {
         let Lender { loan, stack, tenure } = self;
         *loan.left.get_mut() = false;
         let mut child = Some(|| child(loan));
-        let made = process::clone_sibling_sharing(namespaces, cgroup, (stack, tenure), &mut child)?;
+        let made = clone::clone_sibling_sharing(namespaces, cgroup, (stack, tenure), &mut child)?;
         let after = self.await_return(&made.1);
         Ok((after, made))
     }
@@ -92,7 +93,7 @@ impl Lender {
             if returned && (self.loan.left.load(Ordering::Acquire) || has_ended(first)) {
                 return After::Same;
             }
-            match process::clone_sibling(0, None) {
+            match clone::clone_sibling(0, None) {
                 Ok(Side::Child) => return After::Copy,
                 // Nothing that the others may still use was given back before.
                 Ok(Side::Parent(_)) => process::exit(0),
@@ -135,7 +136,7 @@ fn make(proc: &OwnedFd) -> Result<OwnedFd, Errno> {
 
 /// Whether it is executed here: a security module may not want it.
 fn is_executed(program: &OwnedFd) -> bool {
-    match process::clone_child() {
+    match clone::clone_child() {
         Ok(Side::Child) => {
             first::execute(program.as_raw_fd(), Order::End);
             process::exit(1)

@@ -6,7 +6,8 @@
 use super::rights::Rights;
 use super::supervisor::Supervisor;
 use crate::host::{HostError, errno_text};
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
+use crate::sys::process;
 
 impl Supervisor {
     /// How many sessions of a service there can be at once.
@@ -48,7 +49,7 @@ impl Supervisor {
         for service in self.services.iter_mut() {
             service.lose_launcher(&self.watch);
         }
-        match process::fork() {
+        match clone::fork() {
             // At once: what destructors would remove is the copy's now.
             Ok(Side::Parent(_)) => process::exit(0),
             Ok(Side::Child) => self.sessions.values_mut().for_each(|session| session.orphan()),

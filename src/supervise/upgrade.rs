@@ -12,7 +12,8 @@ use super::listener::Listener;
 use super::supervisor::{Phase, Supervisor};
 use super::watch::{Timer, Token};
 use crate::host::{HostError, errno_text};
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
+use crate::sys::process;
 use crate::sys::{errno, inherit, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -105,7 +106,7 @@ impl Supervisor {
         let sockets = self.handed()?;
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
         self.watch.add(&ours, Token::Upgrade).map_err(failed)?;
-        match process::fork().map_err(failed)? {
+        match clone::fork().map_err(failed)? {
             Side::Child => {
                 // The log may have had one of the numbers that the sockets have now: it is the parent who tells.
                 let (why, ready) = self.become_next(&sockets, &theirs);

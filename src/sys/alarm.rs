@@ -66,13 +66,14 @@ extern "C" fn ring(_signal: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process::{self, Side};
+    use crate::sys::clone::{self, Side};
+    use crate::sys::process;
     use nix::sys::signal::Signal;
     use nix::sys::wait::{WaitStatus, waitpid};
 
     /// How a child ends that has an alarm with steps of this length and does this.
     fn ended(step_s: u32, last_words: fn(), does: fn()) -> WaitStatus {
-        match process::clone_child().unwrap() {
+        match clone::clone_child().unwrap() {
             Side::Parent(child) => waitpid(child, None).unwrap(),
             Side::Child => {
                 if install(step_s, last_words).is_ok() {

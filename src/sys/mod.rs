@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod alarm;
 pub mod clock;
+pub mod clone;
 pub mod credentials;
 pub mod exec;
 pub mod first;

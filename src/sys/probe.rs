@@ -3,7 +3,7 @@
 //! Runs in throw-away children too, beside other threads: nothing here may allocate, log or keep state.
 
 use super::checked;
-use super::process::{NO_ARGUMENTS, Side};
+use super::clone::{NO_ARGUMENTS, Side};
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;

@@ -239,13 +239,14 @@ pub fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<Peeked, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process::{self, Side};
+    use crate::sys::clone::{self, Side};
+    use crate::sys::process;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use std::os::fd::AsFd;
 
     /// In a child that has `socket` alone and room for so many more; raw system calls only, as between clone and exec.
     fn received_with_room(socket: &OwnedFd, room: u64) -> Result<usize, Errno> {
-        match process::clone_child().unwrap() {
+        match clone::clone_child().unwrap() {
             Side::Parent(child) => match nix::sys::wait::waitpid(child, None).unwrap() {
                 nix::sys::wait::WaitStatus::Exited(_, status) if status < 100 => Ok(status as usize),
                 nix::sys::wait::WaitStatus::Exited(_, status) => Err(Errno::from_raw(status - 100)),

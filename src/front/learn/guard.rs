@@ -4,7 +4,8 @@
 
 use crate::host::HostError;
 use crate::observe::end_all;
-use crate::sys::process::{self, Side};
+use crate::sys::clone::{self, Side};
+use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -19,7 +20,7 @@ pub(super) fn split() -> Result<Option<ExitCode>, HostError> {
     let signals = signals();
     let failed = |errno| HostError::new("make a process that guards this one", errno);
     signals.thread_block().map_err(failed)?;
-    let learner = match process::fork().map_err(failed)? {
+    let learner = match clone::fork().map_err(failed)? {
         Side::Child => {
             signals.thread_unblock().map_err(failed)?;
             // It is not inherited.

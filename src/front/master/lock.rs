@@ -7,8 +7,9 @@
 use super::fatal::Fatal;
 use super::safely;
 use crate::postfix::options::Transport;
+use crate::sys::clone::{self, Side};
 use crate::sys::errno;
-use crate::sys::process::{self, Side};
+use crate::sys::process;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -87,7 +88,7 @@ fn lock(file: impl AsFd, operation: FlockOperation) -> Result<(), Errno> {
 impl Waiter {
     fn start(file: &File) -> Result<Waiter, Errno> {
         let (pipe, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        let pid = match process::fork()? {
+        let pid = match clone::fork()? {
             Side::Child => wait(file, &theirs),
             Side::Parent(pid) => pid,
         };

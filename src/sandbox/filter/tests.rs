@@ -405,9 +405,9 @@ fn a_relay_of_datagrams_chooses_an_address_in_the_sessions_network_alone() {
 /// the tests may hold any lock.
 fn under(filter: &Filter, probe: fn() -> bool) -> WaitStatus {
     let programs = compile(filter).unwrap();
-    let child = match sys::process::clone_child().unwrap() {
-        sys::process::Side::Parent(child) => child,
-        sys::process::Side::Child => {
+    let child = match sys::clone::clone_child().unwrap() {
+        sys::clone::Side::Parent(child) => child,
+        sys::clone::Side::Child => {
             let bare = sys::process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0);
             let locked = programs.iter().all(|program| sys::lock::install_filter(program).is_ok());
             sys::process::exit(i32::from(bare.is_err() || !locked || !probe()));

@@ -13,7 +13,7 @@ use crate::plan::Step;
 use crate::plan::proofs::Station;
 use crate::sandbox::relay::{self, CHANNEL};
 use crate::sandbox::report::{self, Record, SetupError};
-use crate::sys::process::Side;
+use crate::sys::clone::Side;
 use crate::sys::socket::send_descriptors;
 use crate::sys::{self, errno};
 use nix::errno::Errno;
@@ -40,7 +40,7 @@ impl Line<'_> {
         let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (near, far) = pair.map_err(|error| (0, errno(error)))?;
         let near = rustix::io::fcntl_dupfd_cloexec(&near, ABOVE).map_err(|error| (0, errno(error)))?;
-        match sys::process::clone_child().map_err(|errno| (1, errno))? {
+        match sys::clone::clone_child().map_err(|errno| (1, errno))? {
             Side::Parent(relay) => {
                 self.relay = Some((relay, near.into_raw_fd()));
                 Ok(())
