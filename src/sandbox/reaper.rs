@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PID 1 of a sandbox: waits for the command, reaps orphans, and ends when the supervisor lets go of the cord.
-//! Where it lends the command its memory, it sleeps until the command has executed its program: `line.rs`.
+//! Where it lends the command its memory, it sleeps until the command has executed its program: `line/leave.rs`.
 //! Where it has its launcher's, it goes on as a program that does the same, `sys/first.rs`, and not here.
 //! Its end is the end of every process in its PID namespace; where there is none, it kills its cgroup, or whatever is
 //! in its Landlock domain.
