@@ -81,3 +81,18 @@ impl FromIterator<Capability> for Capabilities {
         Capabilities(all.into_iter().fold(0, |mask, capability| mask | capability.bitmask()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_unit_grants_what_policies_can_ask_for_and_nothing_else() {
+        let unit = include_str!("../../policies/systemd/spawnbox.service");
+        let lines = unit.lines().filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+        let granted: BTreeSet<String> = lines.flat_map(str::split_whitespace).map(str::to_string).collect();
+        let used: BTreeSet<String> = USES.iter().map(|(capability, _, _)| capability.to_string()).collect();
+        assert_eq!(granted, used);
+    }
+}

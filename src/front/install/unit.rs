@@ -3,8 +3,8 @@
 //!
 //! Debian 13's postfix.service is the model of what is withheld. `ci/debian-13` runs it under its own systemd, and
 //! leaves out each line, each capability and the calls in turn: something is refused without each of them. The last
-//! four calls are in systemd 257's @default, and withheld by such a list under Debian 12's 252. CAP_KILL is not needed:
-//! a session is ended by its control group, or by its own user's right.
+//! four calls are in systemd 257's @default, and withheld by such a list under Debian 12's 252. CAP_KILL is kept
+//! where it is there, and not asked for: a session is ended by its control group, or by its own user's right.
 
 use std::collections::BTreeSet;
 
