@@ -365,6 +365,27 @@ fn a_service_manager_hears_which_program_serves_and_of_no_end() {
 }
 
 #[test]
+fn a_program_that_ends_before_the_service_manager_was_told_of_it_leaves_the_one_before_in_force() {
+    let unit = Unit::new();
+    unit.listening("a", "echo one");
+    let manager = Manager::of(&unit);
+    let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", &manager.path)]);
+    manager.hears("READY=1");
+    manager.be_busy();
+    server.signal(Signal::SIGUSR2);
+    let line = server.logs("cannot tell the service manager that process ");
+    let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    let heir = Heir::by_number(pid.expect("a number"));
+    heir.signal(Signal::SIGKILL);
+    server.logs(&format!("process {} has ended before it had this one's place; this one goes on", heir.pid));
+    for _ in 0..3 {
+        assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n");
+    }
+    host::eventually("it is reaped", patience(), || host::status_of(heir.pid, "State").is_none());
+    assert!(server.stop().0.success());
+}
+
+#[test]
 fn a_program_that_serves_stays_where_the_service_manager_could_not_be_told() {
     let unit = Unit::new();
     unit.listening("a", "echo one");

@@ -183,6 +183,27 @@ fn a_program_that_never_says_that_it_serves_ends_with_the_one_before() {
 }
 
 #[test]
+fn a_program_that_ends_is_noticed_though_its_child_has_what_it_was_to_speak_with() {
+    let services = Services::new();
+    services.write("a", "echo one");
+    let installed = Installed::of(&services, &["serve", &services.room.whole().display().to_string()]);
+    let server = Server::start_silent(installed.command());
+    let number = services.room.path("number");
+    let script = format!("#!/bin/sh\nsleep 1000 >/dev/null 2>&1 &\necho $! >{}\nexit 3\n", number.display());
+    let broken = services.room.file("broken", &script);
+    stage::mode(&broken, 0o755);
+    installed.replace(&broken);
+    server.signal(Signal::SIGUSR2);
+    server.logs("ended before it served; this one goes on");
+    let child = std::fs::read_to_string(number).expect("it was written");
+    let child = host::watch(&[child.trim().parse().expect("a number")]);
+    assert_eq!(child.count(), 1, "it has the pipe");
+    child.signal(Signal::SIGKILL);
+    assert_eq!(Client::connect(&services.socket("a")).rest(), "one\n");
+    assert!(server.stop().0.success());
+}
+
+#[test]
 fn one_service_is_handed_over_too_on_the_port_that_the_kernel_has_chosen() {
     let services = Services::new();
     services.listening("x", "read line; echo one", &["127.0.0.1:0"]);

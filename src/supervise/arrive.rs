@@ -13,6 +13,7 @@ use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::trial;
 use super::turn::Event;
+use super::upgrade::Upgrade;
 use super::watch::{Output, Timer};
 use crate::host::{HostError, errno_text};
 use crate::plan::Step;
@@ -332,7 +333,8 @@ impl Supervisor {
             false => {
                 let sessions = self.sessions.values().filter_map(|session| session.pid());
                 let launchers = self.services.iter().flat_map(|service| service.launcher_pids());
-                self.strays.look(&sessions.chain(launchers).collect())
+                let next = self.upgrade.iter().map(Upgrade::pid);
+                self.strays.look(&sessions.chain(launchers).chain(next).collect())
             }
         };
         self.strays_at = pause.map(|pause| now + pause);

@@ -466,13 +466,13 @@ impl Session {
 }
 
 /// A descriptor of a child that we have not reaped.
-fn open(child: Pid) -> Result<OwnedFd, Errno> {
+pub(super) fn open(child: Pid) -> Result<OwnedFd, Errno> {
     let child = rustix::process::Pid::from_raw(child.as_raw()).ok_or(Errno::ESRCH)?;
     rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()).map_err(errno)
 }
 
 /// Whether a process has ended: its pidfd can be read then, whoever its parent is, see pidfd_open(2).
-fn is_dead(pidfd: &OwnedFd) -> bool {
+pub(super) fn is_dead(pidfd: &OwnedFd) -> bool {
     let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     // Where the kernel does not say, it is alive: the next alarm asks again.
     poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)

@@ -9,6 +9,7 @@
 
 use super::admit::Admission;
 use super::listener::Listener;
+use super::session::{is_dead, open};
 use super::supervisor::{Phase, Supervisor};
 use super::watch::{Timer, Token};
 use crate::host::{HostError, errno_text};
@@ -36,6 +37,8 @@ const WATCHDOG: &str = "WATCHDOG_PID";
 const PATIENCE: Duration = Duration::from_secs(300);
 /// When a service manager is told again that did not take it.
 const AGAIN: Duration = Duration::from_secs(1);
+/// For how long, until the next program has this one's place without that.
+const TELLING: Duration = Duration::from_secs(60);
 /// What this one is told by a byte: that the next one serves, or that it could not be executed, and then why.
 const SERVES: u8 = b'1';
 const NOT_EXECUTED: u8 = b'0';
@@ -44,9 +47,19 @@ const NOT_EXECUTED: u8 = b'0';
 #[derive(Debug)]
 pub(super) struct Upgrade {
     pid: Pid,
+    /// Who of its children has the pipe too says nothing of its own end.
+    process: OwnedFd,
     ready: OwnedFd,
     at: Instant,
     serves: bool,
+    /// Until when a service manager is told that has not taken it.
+    telling: Option<Instant>,
+}
+
+impl Upgrade {
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
 }
 
 /// The program before this one, until it knows that this one serves.
@@ -92,7 +105,10 @@ impl Supervisor {
                 self.watch.set(Timer::Upgrade, None, upgrade.at);
                 self.upgrade = Some(upgrade);
             }
-            Err(error) => tracing::error!("{error}; this one goes on"),
+            Err(error) => {
+                tracing::error!("{error}; this one goes on");
+                self.expect_strays();
+            }
         }
     }
 
@@ -113,7 +129,15 @@ impl Supervisor {
                 let _ = rustix::io::write(ready, &[NOT_EXECUTED, u8::try_from(why as i32).unwrap_or_default()]);
                 process::exit(1)
             }
-            Side::Parent(pid) => Ok(Upgrade { pid, ready: ours, at: Instant::now() + PATIENCE, serves: false }),
+            Side::Parent(pid) => {
+                let held = open(pid).and_then(|process| self.watch.add(&process, Token::Upgrade).map(|()| process));
+                let process = held.inspect_err(|_| {
+                    // Nobody has reaped it yet, so the number is its own.
+                    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+                });
+                let (process, at) = (process.map_err(failed)?, Instant::now() + PATIENCE);
+                Ok(Upgrade { pid, process, ready: ours, at, serves: false, telling: None })
+            }
         }
     }
 
@@ -169,15 +193,27 @@ impl Supervisor {
         Ok(last)
     }
 
-    /// Hears that the next program serves, or that it has ended before.
+    /// Hears that the next program serves, or that it has ended.
     pub(super) fn hear_upgrade(&mut self) {
         let Some(upgrade) = &mut self.upgrade else { return };
+        if upgrade.serves {
+            self.has_lost_next();
+            return;
+        }
+        // Before the pipe, which may have more in it by the end.
+        let dead = is_dead(&upgrade.process);
         let mut said = [0; 2];
         match rustix::io::read(&upgrade.ready, &mut said) {
             Ok(1..) if said[0] == SERVES => {
                 upgrade.serves = true;
                 self.watch.remove(&upgrade.ready);
                 self.hand_over();
+            }
+            // It has left the pipe to somebody.
+            Err(rustix::io::Errno::AGAIN) if dead => {
+                if let Some(Upgrade { pid, .. }) = self.end_upgrade() {
+                    tracing::error!("process {pid} ended before it served; this one goes on");
+                }
             }
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             Ok(count) => {
@@ -207,14 +243,16 @@ impl Supervisor {
     /// The next program is not to serve, or this one is to end.
     pub(super) fn give_up_upgrade(&mut self, why: &str) {
         match self.end_upgrade() {
+            Some(Upgrade { pid, process, .. }) if is_dead(&process) => {
+                tracing::error!("process {pid} has ended already: {why}");
+            }
             // It has clients already.
             Some(Upgrade { pid, serves: true, .. }) => {
                 tracing::warn!("the service manager was not told of process {pid}: {why}");
                 self.leave_place_to(pid);
             }
-            Some(Upgrade { pid, serves: false, .. }) => {
-                // Not reaped yet, so the number is its own.
-                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            Some(Upgrade { pid, process, serves: false, .. }) => {
+                let _ = rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL);
                 tracing::error!("process {pid} is killed before it serves: {why}");
             }
             None => {}
@@ -223,18 +261,28 @@ impl Supervisor {
 
     /// Leaves everything to the next program but the sessions that there are.
     fn hand_over(&mut self) {
-        let Some(Upgrade { pid, at, .. }) = &mut self.upgrade else { return };
+        if self.has_lost_next() {
+            return;
+        }
+        let Some(Upgrade { pid, at, telling, .. }) = &mut self.upgrade else { return };
         let pid = *pid;
         // Before anything else: a service manager takes the end of the process that it knows for the end of the
         // service.
         if let Some(systemd) = &self.systemd
             && let Err(errno) = systemd.tell_successor(pid)
         {
-            tracing::warn!("cannot tell the service manager that process {pid} serves: {}", errno_text(errno));
-            let again = Instant::now() + AGAIN;
-            self.watch.set(Timer::Upgrade, Some(*at), again);
-            *at = again;
-            return;
+            let (now, why) = (Instant::now(), errno_text(errno));
+            let until = *telling.get_or_insert_with(|| {
+                tracing::warn!("cannot tell the service manager that process {pid} serves: {why}; trying again");
+                now + TELLING
+            });
+            if now < until {
+                let again = now + AGAIN;
+                self.watch.set(Timer::Upgrade, Some(*at), again);
+                *at = again;
+                return;
+            }
+            tracing::warn!("the service manager was not told of process {pid}: {why}; it serves all the same");
         }
         self.end_upgrade();
         self.leave_place_to(pid);
@@ -254,9 +302,19 @@ impl Supervisor {
         );
     }
 
+    /// Whether the next program is dead, though it has served: then this one goes on.
+    fn has_lost_next(&mut self) -> bool {
+        let lost = self.upgrade.as_ref().is_some_and(|upgrade| is_dead(&upgrade.process));
+        if lost && let Some(Upgrade { pid, .. }) = self.end_upgrade() {
+            tracing::error!("process {pid} has ended before it had this one's place; this one goes on");
+        }
+        lost
+    }
+
     fn end_upgrade(&mut self) -> Option<Upgrade> {
         let upgrade = self.upgrade.take()?;
         self.watch.remove(&upgrade.ready);
+        self.watch.remove(&upgrade.process);
         self.watch.cancel(Timer::Upgrade, Some(upgrade.at));
         // Where it has ended, it is reaped as a stray.
         self.expect_strays();
