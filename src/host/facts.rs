@@ -49,8 +49,8 @@ pub struct Facts {
     pub cgroup: Cgroup,
     /// The newest capability, `/proc/sys/kernel/cap_last_cap`.
     pub last_capability: u8,
-    /// Who changes its ids, or executes what it may not read, can be traced by its new user: `fs.suid_dumpable` is 1, see
-    /// proc_sys_fs(5).
+    /// Who changes its ids, or executes what it may not read, can be traced by its new user: `fs.suid_dumpable` is 1,
+    /// see proc_sys_fs(5).
     pub suid_dumpable: bool,
     /// The supervisor's own `oom_score_adj`, see proc_pid_oom_score_adj(5).
     pub oom_score_adj: i16,
