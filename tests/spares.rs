@@ -104,9 +104,10 @@ fn a_client_gets_the_sandbox_that_waited_for_one() {
 fn another_takes_its_place_and_no_more_wait_than_shall() {
     let (server, spares) = serving(with_spares(2), 2);
     let clients = [served(&server), served(&server)];
-    let mut first = commands(&server);
+    let (mut first, mut waited) = (commands(&server), spares.iter().map(|spare| spare.command).collect::<Vec<_>>());
     first.sort();
-    assert_eq!(first, spares.iter().map(|spare| spare.command).collect::<Vec<_>>());
+    waited.sort();
+    assert_eq!(first, waited);
     let next = await_spares(&server, 2);
     assert!(next.iter().all(|spare| !spares.contains(spare)), "{spares:?} {next:?}");
     drop(clients);

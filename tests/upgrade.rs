@@ -19,14 +19,14 @@ struct Installed {
 impl Installed {
     fn of(services: &Services, words: &[&str]) -> Installed {
         let program = services.room.path("spawnbox");
-        std::fs::copy(stage::program("spawnbox"), &program).expect("the stage can be written");
+        copy(&stage::program("spawnbox"), &program);
         Installed { program, words: words.iter().map(|word| word.to_string()).collect() }
     }
 
     /// Puts another file in the program's place, as a package does.
     fn replace(&self, with: &Path) {
         let new = self.program.with_extension("new");
-        std::fs::copy(with, &new).expect("the stage can be written");
+        copy(with, &new);
         std::fs::rename(new, &self.program).expect("the stage can be written");
     }
 
@@ -36,6 +36,13 @@ impl Installed {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
+}
+
+/// Copies a program, by a process of its own: what another thread starts meanwhile would inherit our descriptor of the
+/// file, which nobody can execute as long as somebody can write to it.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "the stage can be written");
 }
 
 /// The process that takes the place of a server. Dropping it kills it.

@@ -44,13 +44,11 @@ fn a_service_without_a_policy_runs_as_under_spawn_and_says_how_to_do_better() {
         for _ in 0..3 {
             look(postfix, "plain");
         }
-        let said = log.text().matches("no policy is named").count();
-        let processes: std::collections::BTreeSet<_> = log
-            .text()
-            .lines()
-            .filter_map(|line| Some(line.split_once("spawnbox[")?.1.split_once(']')?.0.to_string()))
-            .collect();
-        assert_eq!(said, processes.len(), "{}", log.text());
+        let text = log.text();
+        let said = text.matches("no policy is named").count();
+        let process = |line: &'_ str| Some(line.split_once("spawnbox[")?.1.split_once(']')?.0.to_string());
+        let processes: std::collections::BTreeSet<_> = text.lines().filter_map(process).collect();
+        assert_eq!(said, processes.len(), "{text}");
     });
 }
 
