@@ -99,7 +99,7 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
 
 /// The process of the session that has just begun.
 fn reaper_of(server: &Server, before: &[u32]) -> u32 {
-    let new = || host::children(server.pid()).into_iter().find(|pid| !before.contains(pid));
+    let new = || host::children(server.pid()).into_iter().find(|&pid| !before.contains(&pid) && host::is_inside(pid));
     host::eventually("its process is there", patience(), || new().is_some());
     new().expect("it is there")
 }
