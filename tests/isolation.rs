@@ -223,11 +223,10 @@ fn sessions_inherit_the_larger_part_of_their_filter_from_a_launcher_that_is_unde
         let filters = |pid: &u32| host::status_of(*pid, "Seccomp_filters").expect("the process lives");
         let command =
             tree.iter().find(|pid| host::command_line(**pid).starts_with(&probe)).expect("the command is there");
-        // No session is a child of its launcher. One that went on as a copy has left a child that is dead.
+        // One that went on as a copy has left a child that is dead.
         let lives = |pid: &u32| host::status_of(*pid, "State").is_some_and(|state| !state.starts_with('Z'));
         let children = host::children(server.pid());
-        let launchers: Vec<String> =
-            children.iter().filter(|pid| lives(pid) && host::children(**pid).is_empty()).map(filters).collect();
+        let launchers = children.iter().filter(|pid| lives(pid) && !host::is_inside(**pid)).map(filters).collect();
         (launchers, filters(command))
     };
     for spares in [0, 1] {
