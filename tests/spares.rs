@@ -215,6 +215,11 @@ fn a_client_is_served_soon_though_what_waits_for_it_is_stopped() {
 
 #[test]
 fn a_client_has_one_command_however_late_the_supervisor_hears_that_it_was_taken() {
+    // On a busy machine it may have gone on before it is stopped.
+    assert!((0..5).any(|_| is_stopped_in_time_and_hears_late()), "the supervisor was never stopped in time");
+}
+
+fn is_stopped_in_time_and_hears_late() -> bool {
     // More than it hears of at once.
     const MANY: usize = 70;
     let server = with_spares(MANY).set("connection.concurrency=200").probe("say once").listen();
@@ -224,6 +229,9 @@ fn a_client_has_one_command_however_late_the_supervisor_hears_that_it_was_taken(
     let mut clients: Vec<Client> = (0..MANY).map(|_| server.connect()).collect();
     host::eventually("all are accepted", patience(), || host::descriptors(server.pid()) >= before + MANY);
     signal(server.pid(), Signal::SIGSTOP);
+    if offered.elapsed() > a_second() / 2 {
+        return false;
+    }
     spares.iter().for_each(|spare| signal(spare.command, Signal::SIGCONT));
     assert!(clients.iter_mut().all(|client| client.line() == "once"));
     // Longer than what has a client may take to say that it took it.
@@ -231,6 +239,7 @@ fn a_client_has_one_command_however_late_the_supervisor_hears_that_it_was_taken(
     signal(server.pid(), Signal::SIGCONT);
     let rest: Vec<String> = clients.into_iter().map(Client::rest).collect();
     assert!(rest.iter().all(String::is_empty), "{rest:?}");
+    true
 }
 
 #[test]
