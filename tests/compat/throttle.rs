@@ -30,7 +30,7 @@ pub(super) fn rows() -> Vec<Row> {
         alone("throttle_finished_client", "Dying of a signal after that does not.").sees(|at| {
             assert_eq!(at.served().finish().rest(), "");
             let second = at.served();
-            // master hears of the first one's end by a pipe, and where death comes in the same moment it sees that first.
+            // master hears of the first one's end by a pipe, and sees a death in the same moment before that.
             std::thread::sleep(patience() / 10);
             end(at, Signal::SIGTERM);
             drop(second);
