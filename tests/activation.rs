@@ -364,18 +364,22 @@ fn a_service_manager_hears_which_program_serves_and_of_no_end() {
     assert!(unit.room.path("a.sock").exists());
 }
 
-#[test]
-fn a_program_that_ends_before_the_service_manager_was_told_of_it_leaves_the_one_before_in_force() {
-    let unit = Unit::new();
+/// A service whose next program serves, which its manager takes no word of.
+fn untold(unit: &Unit) -> (Manager, Server, Heir) {
     unit.listening("a", "echo one");
-    let manager = Manager::of(&unit);
+    let manager = Manager::of(unit);
     let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", &manager.path)]);
     manager.hears("READY=1");
     manager.be_busy();
     server.signal(Signal::SIGUSR2);
-    let line = server.logs("cannot tell the service manager that process ");
-    let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-    let heir = Heir::by_number(pid.expect("a number"));
+    let heir = Heir::named_in(&server.logs("cannot tell the service manager that process "));
+    (manager, server, heir)
+}
+
+#[test]
+fn a_program_that_ends_before_the_service_manager_was_told_of_it_leaves_the_one_before_in_force() {
+    let unit = Unit::new();
+    let (_manager, server, heir) = untold(&unit);
     heir.signal(Signal::SIGKILL);
     server.logs(&format!("process {} has ended before it had this one's place; this one goes on", heir.pid));
     for _ in 0..3 {
@@ -388,15 +392,7 @@ fn a_program_that_ends_before_the_service_manager_was_told_of_it_leaves_the_one_
 #[test]
 fn a_program_that_serves_stays_where_the_service_manager_could_not_be_told() {
     let unit = Unit::new();
-    unit.listening("a", "echo one");
-    let manager = Manager::of(&unit);
-    let server = unit.serve_told(&[], &[("NOTIFY_SOCKET", &manager.path)]);
-    manager.hears("READY=1");
-    manager.be_busy();
-    server.signal(Signal::SIGUSR2);
-    let line = server.logs("cannot tell the service manager that process ");
-    let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-    let heir = Heir::by_number(pid.expect("a number"));
+    let (_manager, server, heir) = untold(&unit);
     server.signal(Signal::SIGTERM);
     server.logs("the service manager was not told of process ");
     assert!(host::ends_within(server.pid(), patience()), "{}", server.log());

@@ -2,7 +2,7 @@
 //! A session has its launcher's memory until it has executed its programs, and nobody else has: `sandbox/loan.rs`.
 
 use crate::death::{Hanging, serving};
-use crate::scene::{Server, host, patience, scene};
+use crate::scene::{Client, Server, host, patience, scene};
 use crate::spares::nobody_looks_into;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -34,14 +34,20 @@ fn what_waits_for_a_command_has_nothing_of_its_launcher() {
     nobody_looks_into(&[first]);
 }
 
-#[test]
-fn nobody_of_its_user_looks_into_a_launcher_that_has_lent_its_memory() {
-    needs!(root);
+/// A client whose session has the launcher's memory and hangs in exec.
+fn held() -> (Hanging, Server, Client) {
     let mut hanging = Hanging::new();
     let server = serving(&hanging);
     hanging.hold();
     let stuck = server.connect();
     hanging.wait_for_victim();
+    (hanging, server, stuck)
+}
+
+#[test]
+fn nobody_of_its_user_looks_into_a_launcher_that_has_lent_its_memory() {
+    needs!(root);
+    let (_hanging, server, stuck) = held();
     let first = first(&server);
     nobody_looks_into(&[&[first], &host::children(first)[..]].concat());
     server.logs("outcome=time-limit");
@@ -51,11 +57,7 @@ fn nobody_of_its_user_looks_into_a_launcher_that_has_lent_its_memory() {
 #[test]
 fn a_session_that_is_killed_in_its_launchers_memory_harms_no_other() {
     needs!(root);
-    let mut hanging = Hanging::new();
-    let server = serving(&hanging);
-    hanging.hold();
-    let stuck = server.connect();
-    hanging.wait_for_victim();
+    let (hanging, server, stuck) = held();
     let first = first(&server);
     kill(Pid::from_raw(first as i32), Signal::SIGKILL).expect("root may");
     assert_eq!(stuck.rest(), "");

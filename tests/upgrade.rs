@@ -54,7 +54,11 @@ pub(crate) struct Heir {
 impl Heir {
     /// As the server's log names it.
     fn of(server: &Server) -> Heir {
-        let line = server.logs(" serves in this one's place");
+        Heir::named_in(&server.logs(" serves in this one's place"))
+    }
+
+    /// As a line of the log names it.
+    pub(crate) fn named_in(line: &str) -> Heir {
         let pid = line.split("process ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
         Heir::by_number(pid.unwrap_or_else(|| panic!("no process in {line}")))
     }

@@ -33,8 +33,8 @@ use std::time::Duration;
 /// Set in Linux 6.3 and later where a file in memory is meant to be executed; unknown before.
 const MFD_EXEC: u32 = 0x10;
 
-/// How long a session may have the launcher's memory until the launcher goes on without it: a hundred times what it
-/// needs on a machine that is busy. Who comes next waits twice so long at most.
+/// How long a session may have the launcher's memory until the launcher goes on without it: far more than it needs, but
+/// on an emulated machine under load. Who comes next waits twice so long at most.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What children have of their launcher.
