@@ -378,15 +378,18 @@ fn untold(unit: &Unit) -> (Manager, Server, Heir) {
 
 #[test]
 fn a_program_that_ends_before_the_service_manager_was_told_of_it_leaves_the_one_before_in_force() {
-    let unit = Unit::new();
-    let (_manager, server, heir) = untold(&unit);
-    heir.signal(Signal::SIGKILL);
-    server.logs(&format!("process {} has ended before it had this one's place; this one goes on", heir.pid));
-    for _ in 0..3 {
-        assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n");
+    for end in [Signal::SIGKILL, Signal::SIGTERM] {
+        let unit = Unit::new();
+        let (_manager, server, heir) = untold(&unit);
+        heir.signal(end);
+        server.logs(&format!("process {} has ended before it had this one's place; this one goes on", heir.pid));
+        for _ in 0..3 {
+            assert_eq!(Client::connect(&unit.address("a.sock")).rest(), "one\n", "after {end}");
+        }
+        host::eventually("it is reaped", patience(), || host::status_of(heir.pid, "State").is_none());
+        assert!(server.stop().0.success());
+        assert!(!unit.room.path("a.sock").exists(), "it is the one's that went on");
     }
-    host::eventually("it is reaped", patience(), || host::status_of(heir.pid, "State").is_none());
-    assert!(server.stop().0.success());
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Supervisor {
     /// Takes what a service's next launcher has to say.
     pub(super) fn hear_coming(&mut self, number: usize) {
         // Nobody waits before the first service is proven, nor while the program before this one serves.
-        let alone = self.predecessor.is_some() || self.services.iter().all(|it| it.admission.is_unproven());
+        let alone = self.is_before_its_place() || self.services.iter().all(|it| it.admission.is_unproven());
         let patience = if alone { trial::AT_THE_START } else { trial::AMONG_CLIENTS };
         let Some(service) = self.services.get_mut(number) else { return };
         let renewal = service.hear_coming(&mut self.watch, (self.slice.as_ref(), patience), Instant::now());

@@ -327,6 +327,8 @@ impl Supervisor {
             Token::Farewell(id) => self.hear_farewell(id),
             Token::Desk(number) => self.receive_visitors(number),
             Token::Upgrade => self.hear_upgrade(),
+            // A pipe that is written to says nothing but that nobody reads it.
+            Token::Predecessor => self.have_place(),
             Token::Visit(id) => self.attend(id),
             Token::Cord(id) => {
                 self.hear_session(id, door);

@@ -2,7 +2,8 @@
 //! Another program takes this one's place while clients come: the file of the program was replaced, and SIGUSR2 says
 //! so. It is started with copies of the listening sockets and accepts nobody before it has proven its sandboxes, which
 //! it says by one byte. From then on both accept from the same queues, until this one has closed its own, and it ends
-//! with its sessions. A program that ends without that byte changes nothing.
+//! with its sessions. A program that ends without that byte changes nothing, and neither does one that ends before this
+//! one has left: until then names in the file system are this one's, and so is the word to a service manager.
 //!
 //! An exec in place would keep the process id, and with it what a service manager knows; it would also leave nobody to
 //! go on where the new program fails, and nobody who knows the sessions.
@@ -62,9 +63,14 @@ impl Upgrade {
     }
 }
 
-/// The program before this one, until it knows that this one serves.
+/// The program before this one, until it has left its place.
 #[derive(Debug)]
-pub struct Predecessor(OwnedFd);
+pub struct Predecessor {
+    /// Nobody reads it any more once that has left.
+    ready: OwnedFd,
+    /// It was told that this one serves.
+    told: bool,
+}
 
 impl Predecessor {
     /// The one that has started this program, if that is how it was started. Once, before anything is opened but what
@@ -80,7 +86,7 @@ impl Predecessor {
         let number = count.and_then(|count: RawFd| count.checked_add(FIRST).filter(|number| *number >= FIRST));
         let number = number.ok_or_else(|| failed("LISTEN_FDS is no number".into()))?;
         let ready = inherit::adopt(number).map_err(|errno| failed(errno_text(errno)))?;
-        Ok(Some(Predecessor(ready)))
+        Ok(Some(Predecessor { ready, told: false }))
     }
 }
 
@@ -332,7 +338,8 @@ impl Supervisor {
     /// Says to the program before this one that it can go, once it can. An error where it must stay: then this one
     /// ends, and leaves everything as it was.
     pub(super) fn answer_predecessor(&mut self) -> Result<(), HostError> {
-        if self.predecessor.is_none() {
+        // One that is to end serves nobody: the other goes on.
+        if !self.is_before_its_place() || self.phase != Phase::Serving {
             return Ok(());
         }
         let failed = self.services.iter().find_map(|it| Some((&it.plan.service, it.retry.why()?)));
@@ -342,20 +349,40 @@ impl Supervisor {
         if self.services.iter().any(|service| service.admission.is_unproven()) {
             return Ok(());
         }
-        let Some(Predecessor(ready)) = self.predecessor.take() else { return Ok(()) };
+        let Some(predecessor) = &mut self.predecessor else { return Ok(()) };
+        // First: it may leave as soon as it is told.
+        let failed = |errno| HostError::new("watch for the end of the program before", errno);
+        self.watch.add(&predecessor.ready, Token::Predecessor).map_err(failed)?;
+        predecessor.told = true;
+        let told = rustix::io::write(&predecessor.ready, &[SERVES]);
+        self.each_admission(Admission::release);
+        match told {
+            Ok(_) => tracing::info!("serving in the place of the program before"),
+            // It is gone: nobody else serves.
+            Err(_) => {
+                tracing::warn!("the program before this one has ended meanwhile; serving in its place");
+                self.have_place();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the program before this one is alone in serving.
+    pub(super) fn is_before_its_place(&self) -> bool {
+        self.predecessor.as_ref().is_some_and(|predecessor| !predecessor.told)
+    }
+
+    /// The program before this one has left its place, or is dead: what has a name in the file system is this one's,
+    /// and what is kept and nobody wants goes.
+    pub(super) fn have_place(&mut self) {
+        let Some(Predecessor { ready, .. }) = self.predecessor.take() else { return };
+        self.watch.remove(&ready);
         for service in self.services.iter_mut() {
             service.listeners.iter_mut().for_each(Listener::own_name);
         }
         self.own_desks();
         self.inherited.own();
         self.forget_kept();
-        self.each_admission(Admission::release);
-        match rustix::io::write(&ready, &[SERVES]) {
-            Ok(_) => tracing::info!("serving in the place of the program before"),
-            // It is gone: nobody else serves.
-            Err(_) => tracing::warn!("the program before this one has ended meanwhile; serving in its place"),
-        }
-        Ok(())
     }
 }
 

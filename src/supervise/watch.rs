@@ -42,6 +42,8 @@ pub(super) enum Token {
     Visit(u64),
     /// The program that is to take this one's place.
     Upgrade,
+    /// The program whose place this one takes.
+    Predecessor,
 }
 
 /// What a moment is for.
@@ -210,6 +212,7 @@ impl Token {
             Token::Desk(desk) => (11, desk as u64),
             Token::Visit(visit) => (12, visit),
             Token::Upgrade => (13, 0),
+            Token::Predecessor => (14, 0),
         };
         kind << 56 | rest
     }
@@ -231,6 +234,7 @@ impl Token {
             11 => Some(Token::Desk(rest as usize)),
             12 => Some(Token::Visit(rest)),
             13 => Some(Token::Upgrade),
+            14 => Some(Token::Predecessor),
             _ => None,
         }
     }
@@ -257,6 +261,7 @@ mod tests {
             Token::Desk(12),
             Token::Visit(13),
             Token::Upgrade,
+            Token::Predecessor,
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));
