@@ -33,16 +33,14 @@ impl Supervisor {
     /// Where the door wants this process to end: makes the copy, as soon as no session waits for a launcher's answer,
     /// and ends. Returns in the copy, or where there is nothing to do.
     pub(super) fn leave_to_a_copy(&mut self) {
+        // First: this is asked at every turn, and what comes below looks at every session.
+        if !self.leaving {
+            return;
+        }
         // A command that is process 1 itself dies with its parent, and only a parent hears how it ended.
         let alone = self.services.iter().any(|service| !service.plan.init);
         let waiting = self.sessions.values().any(|session| session.may_need_launcher());
-        if !self.leaving
-            || alone
-            || waiting
-            || !self.serves_anyone()
-            || !self.passing.is_empty()
-            || !self.heralds.is_empty()
-        {
+        if alone || waiting || !self.serves_anyone() || !self.passing.is_empty() || !self.heralds.is_empty() {
             return;
         }
         self.leaving = false;
