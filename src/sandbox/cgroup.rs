@@ -21,6 +21,7 @@ mod directory;
 mod kept;
 mod place;
 mod service;
+mod sums;
 
 pub use place::{Swept, sweep};
 pub use service::name as service_name;
@@ -30,6 +31,7 @@ use directory::{Directory, io_errno, is_unpopulated, value};
 use kept::{Kept, Store};
 use place::Place;
 use service::ServiceDirectory;
+use sums::Sums;
 
 /// What the directories of supervisors are called, followed by a number. Nothing else is ever swept.
 const PREFIX: &str = "spawnbox-";
@@ -55,6 +57,7 @@ pub struct Slice {
 struct Sessions {
     directory: Directory,
     kept: Store,
+    sums: Sums,
 }
 
 /// The cgroup of one session. It holds no descriptor: there may be thousands of sessions, and no more descriptors than
@@ -134,7 +137,7 @@ impl Slice {
             if let Some(directory) = place.lock(&name)? {
                 return Ok(Slice {
                     place: place.0,
-                    directory: Rc::new(Sessions { directory, kept: Store::default() }),
+                    directory: Rc::new(Sessions { directory, kept: Store::default(), sums: Sums::default() }),
                     service,
                     enabled: BTreeSet::new(),
                     removed: false,
@@ -206,7 +209,7 @@ impl Slice {
     pub fn remove(mut self) -> Result<(), HostError> {
         // Once only: the name may be another supervisor's afterwards.
         self.removed = true;
-        let Sessions { directory, kept } = &*self.directory;
+        let Sessions { directory, kept, .. } = &*self.directory;
         kept.clear(directory);
         std::fs::remove_dir(&directory.path).map_err(|error| directory.error("remove cgroup", "", io_errno(&error)))
     }
@@ -216,7 +219,7 @@ impl Slice {
 impl Drop for Slice {
     fn drop(&mut self) {
         if !self.removed {
-            let Sessions { directory, kept } = &*self.directory;
+            let Sessions { directory, kept, .. } = &*self.directory;
             kept.clear(directory);
             // With a session left in it, it stays, and the next start sweeps it.
             let _ = std::fs::remove_dir(&directory.path);
@@ -250,6 +253,7 @@ impl Cgroup {
 
     /// What the kernel counted. A directory above that has no controller has no file of it here.
     pub fn counted(&self) -> Counted {
+        self.parent.sums.prepare(self.above());
         let used = self.above().record(&self.file("cpu.stat"), |text| value(text, "usage_usec"));
         let peak = || self.above().record(&self.file("memory.peak"), |text| text.trim().parse().ok());
         let memory = self.counts.contains(&Controller::Memory);
