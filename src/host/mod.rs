@@ -14,6 +14,7 @@ mod ranges;
 pub mod paths;
 pub mod elsewhere;
 mod causes;
+pub mod audit;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;

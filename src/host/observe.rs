@@ -103,11 +103,14 @@ pub(super) fn parse_release(release: &str) -> Result<Kernel, HostError> {
     }
 }
 
+/// `LANDLOCK_ACCESS_FS_EXECUTE`, which every ABI has.
+const EXECUTE: u64 = 1;
+
 /// A ruleset must not only be known to the kernel: a filter may stand between.
 fn landlock_abi() -> Result<u32, HostError> {
     let enforced = attempt(|| {
         probe::landlock_abi()?;
-        let ruleset = probe::smallest_ruleset()?;
+        let ruleset = probe::ruleset(EXECUTE)?;
         process::control(libc::PR_SET_NO_NEW_PRIVS, 1, 0)?;
         lock::restrict_self(std::os::fd::AsFd::as_fd(&ruleset), 0)
     });

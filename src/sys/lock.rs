@@ -12,6 +12,8 @@ const JOIN_SESSION_KEYRING: i32 = 1;
 const GET_KEYRING_ID: i32 = 0;
 const SESSION_KEYRING: i32 = -3;
 
+/// `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON` of linux/landlock.h (Linux 6.15).
+pub const LOG_NEW_EXEC_ON: u32 = 1 << 1;
 /// `LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF` of linux/landlock.h (Linux 6.15).
 pub const LOG_SUBDOMAINS_OFF: u32 = 1 << 2;
 

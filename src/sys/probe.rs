@@ -38,9 +38,8 @@ pub fn landlock_abi() -> Result<u32, Errno> {
     checked(result).map(|abi| abi as u32)
 }
 
-/// A ruleset that handles the right to execute, which every ABI has.
-pub fn smallest_ruleset() -> Result<OwnedFd, Errno> {
-    let handled: u64 = 1;
+/// A ruleset that handles these rights to files, and grants none. Every ABI has the first thirteen.
+pub fn ruleset(handled: u64) -> Result<OwnedFd, Errno> {
     // SAFETY: the attribute is alive; a shorter structure than today's is what older programs pass.
     let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &handled, size_of::<u64>(), 0) };
     let ruleset = checked(result)?;

@@ -164,6 +164,33 @@ pub fn peer_groups(socket: BorrowedFd<'_>) -> Result<Vec<libc::gid_t>, Errno> {
     Ok(groups)
 }
 
+/// `SO_ATTACH_FILTER`: of the messages that come to a netlink socket, these two kinds are kept and all others are
+/// dropped before they take room or wake anybody. See socket(7) and netlink(7).
+pub fn pass_two_kinds(socket: BorrowedFd<'_>, kinds: [u16; 2]) -> Result<(), Errno> {
+    // The kind follows the length in the header, in this machine's order, and the filter loads it in the network's.
+    const KIND: u32 = 4;
+    let code = |code: u32| code as u16;
+    let (load, equal, end) = (
+        code(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS),
+        code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K),
+        code(libc::BPF_RET | libc::BPF_K),
+    );
+    let statement = |code, k, (jt, jf)| libc::sock_filter { code, jt, jf, k };
+    let mut program = [
+        statement(load, KIND, (0, 0)),
+        statement(equal, u32::from(kinds[0].to_be()), (1, 0)),
+        statement(equal, u32::from(kinds[1].to_be()), (0, 1)),
+        statement(end, u32::MAX, (0, 0)),
+        statement(end, 0, (0, 0)),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
+    let length = size_of_val(&filter) as libc::socklen_t;
+    // SAFETY: the pointers are to a structure and to the program that it names, both alive; the kernel copies them.
+    let r = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const filter).cast(), length) };
+    Errno::result(r).map(drop)
+}
+
 /// `SO_PEEK_OFF`: where the next look at what is queued begins, and -1 for always at its start. See socket(7).
 pub fn set_peek_offset(socket: BorrowedFd<'_>, value: libc::c_int) -> Result<(), Errno> {
     let length = size_of_val(&value) as libc::socklen_t;
