@@ -27,6 +27,7 @@ pub const LAWS: &[(&str, Law)] = &[
     ("inherited", |bytes| text(bytes, crate::supervise::inherited_law)),
     ("control", crate::supervise::control_law),
     ("metrics", crate::supervise::metrics_law),
+    ("audit", crate::supervise::audit_law),
     ("log", |bytes| text(bytes, crate::log::laws::line)),
 ];
 

@@ -25,10 +25,11 @@ pub enum Holder {
 }
 
 /// Every right that is ever kept: who uses it, and for what.
-pub const USES: [(Capability, Holder, &str); 12] = [
+pub const USES: [(Capability, Holder, &str); 13] = [
     (Capability::CAP_CHOWN, Holder::Supervisor, "give a UNIX socket its owner"),
     (Capability::CAP_FOWNER, Holder::Supervisor, "change the mode of one that has an owner, and remove it"),
     (Capability::CAP_KILL, Holder::Supervisor, "end sessions, also by its own sudden death"),
+    (Capability::CAP_AUDIT_READ, Holder::Supervisor, "hear of what Landlock denies"),
     (Capability::CAP_DAC_OVERRIDE, Holder::Launcher, "read, show and write what belongs to others"),
     (Capability::CAP_DAC_READ_SEARCH, Holder::Launcher, "reach what lies in others' directories"),
     (Capability::CAP_SETGID, Holder::Launcher, "take on the command's group"),
@@ -48,7 +49,8 @@ impl Capabilities {
 
     /// What it takes to serve this plan, and no other one, on connections that somebody else accepts or listens for.
     pub fn of_supervisor(plan: &Plan) -> Capabilities {
-        Capabilities::of_launcher(plan).with([Capability::CAP_KILL].into_iter().collect())
+        let hears = plan.is_audited().then_some(Capability::CAP_AUDIT_READ);
+        Capabilities::of_launcher(plan).with([Capability::CAP_KILL].into_iter().chain(hears).collect())
     }
 
     /// What a launcher of this plan takes.
@@ -84,8 +86,22 @@ impl FromIterator<Capability> for Capabilities {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hosts::{listen, on, root_on_618, strict};
+    use super::super::resolve;
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_audit_log_is_read_by_the_supervisor_alone_and_only_where_the_policy_asks() {
+        let mut policy = strict();
+        let plan = |policy: &_| resolve(&listen(&["sh"]), policy, &root_on_618()).unwrap();
+        let (without, audit) = (plan(&policy), Capability::CAP_AUDIT_READ.bitmask());
+        policy.isolation.landlock_audit = Some(on(1, true));
+        let with = plan(&policy);
+        let rights = [Capabilities::of_supervisor(&without), Capabilities::of_supervisor(&with)];
+        assert_eq!(rights.map(|rights| rights.mask() & audit), [0, audit]);
+        assert_eq!(Capabilities::of_launcher(&with), Capabilities::of_launcher(&without));
+    }
 
     #[test]
     fn the_unit_grants_what_policies_can_ask_for_and_nothing_else() {

@@ -229,6 +229,7 @@ fn walls(plan: &Plan, all: &mut Permissions) {
     let landlock = plan.landlock.as_ref();
     allow_if(all, "file accesses without Landlock", landlock.is_none_or(|rules| !rules.files));
     allow_if(all, "signals and abstract sockets without Landlock", landlock.is_none_or(|rules| !rules.scopes));
+    allow_if(all, "fill the host's audit log with what Landlock denies", plan.is_audited());
     let held = plan.memory_deny_write_execute || plan.filter.as_ref().is_some_and(calls::denies_write_execute);
     allow_if(all, "memory that is writable and executable", !held);
     let pid_max = plan.pid_limits.pid_max;

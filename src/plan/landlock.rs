@@ -2,26 +2,33 @@
 //! Which Landlock rights a plan uses, and in words what this kernel's Landlock does not know.
 //! A right that is lacking is named, and refused elsewhere where no other layer holds what it would have held.
 //!
-//! # Why denials are not read from the audit log
+//! # Why denials are read from the audit log only where a policy says so
 //!
 //! From ABI 7 on the kernel can tell its audit log of each access that a domain is denied, with its blockers and its
 //! path or port, and whoever has CAP_AUDIT_READ in the host's first network namespace can read that from a multicast
 //! group. After an exec it does so only where the domain was made with `LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON`, and
-//! that flag is never set here, because there is one such log for the whole host and no limit for a domain. Tried on
-//! Linux 7.3 with audit on and somebody who reads it: a command without any right that asks for one port 100,000 times
-//! had the kernel lose 89,614 records, its own and others', at the usual limit of 64; with a limit of 8192 none, and
-//! whoever else wrote to the log waited three times as long. Each denied call took some fifty times as long as one that
-//! is not logged. With `auditctl -f 2`, as hardened hosts have it, the kernel panicked. linux/landlock.h says as much:
-//! the flag is for programs that will not ask for what they are denied.
+//! that flag is not set unless `isolation.landlock-audit` asks for it, because there is one such log for the whole host
+//! and no limit for a domain. Tried on Linux 7.3 with audit on and somebody who reads it: a command without any right
+//! that asks for one port 100,000 times had the kernel lose 89,614 records, its own and others', at the usual limit of
+//! 64; with a limit of 8192 none, and whoever else wrote to the log waited three times as long. Each denied call took
+//! some fifty times as long as one that is not logged. With `auditctl -f 2`, as hardened hosts have it, the kernel
+//! panicked. linux/landlock.h says as much: the flag is for programs that will not ask for what they are denied. And
+//! where audit was off until then, each process that begins afterwards is slower until the next boot, because the
+//! kernel looks at every call of its (`audit_alloc` of kernel/auditsc.c), unless a rule says `never,task`.
 //!
-//! Nor would it name what is missing most: a file that is not shown is not there, and a peer that is not forwarded is
-//! in no network, of which Landlock hears nothing. `syscalls.on-deny = "report-all"` names those, and what Landlock
+//! For a program that is trusted, or is seldom denied anything, the key has all of Landlock's denials named at no cost
+//! for calls that it lets pass, which `syscalls.on-deny = "report-all"` takes from all that look up a path or a peer.
+//! Nor does the session know of it: no listener, no memory of the command's is read. What the log has lost is counted
+//! where the kernel says how much a domain has denied, and nothing else depends on it.
+//!
+//! It does not name what is missing most in an empty root: a file that is not shown is not there, and a peer that is
+//! not forwarded is in no network, of which Landlock hears nothing. `"report-all"` names those, and what Landlock
 //! denies, from the session's own listener, whose time is the session's.
 
-use super::model::{Filter, Landlock, Namespace, NetworkMode, Off, Root};
+use super::model::{Filter, Landlock, Namespace, NetworkMode, Off, Plan, Root};
 use super::network::{self, Grants};
 use super::reach;
-use super::refuse::{Lack, Refusal};
+use super::refuse::{Lack, Refusal, Slip};
 use crate::host::Facts;
 use crate::policy::model::Layer;
 use crate::policy::{Origin, Policy};
@@ -48,6 +55,13 @@ const RIGHTS: [(u32, &str); 7] = [
     (UNIX_ABI, "UNIX sockets by path"),
     (network::UDP_ABI, "UDP ports"),
 ];
+
+impl Plan {
+    /// Whether what its Landlock denies is heard of through the kernel's audit log.
+    pub fn is_audited(&self) -> bool {
+        self.landlock.as_ref().is_some_and(|landlock| landlock.audit)
+    }
+}
 
 impl Landlock {
     /// Whether domains that the command makes for itself are kept out of the audit log, which it could fill otherwise:
@@ -113,7 +127,7 @@ pub(super) fn resolve(
         off.push(Off::new("UNIX sockets by path", why));
     }
     let (connect, bind, udp) = (grants.connect.clone(), grants.bind.clone(), grants.udp.clone());
-    let landlock = Landlock { abi, files, connect, bind, udp, scopes };
+    let landlock = Landlock { abi, files, connect, bind, udp, scopes, audit: false };
     if network::handles_anything(&landlock) {
         return Some(landlock);
     }
@@ -122,6 +136,21 @@ pub(super) fn resolve(
         off.push(Off::new("landlock", why));
     }
     None
+}
+
+/// The same, with what it denies told to the kernel's audit log where the policy says so.
+pub(super) fn audited(policy: &Policy, landlock: Option<Landlock>) -> Result<Option<Landlock>, Refusal> {
+    let Some(wanted) = policy.isolation.landlock_audit.as_ref().filter(|wanted| wanted.value) else {
+        return Ok(landlock);
+    };
+    match landlock {
+        Some(landlock) if landlock.abi >= AUDIT_ABI => Ok(Some(Landlock { audit: true, ..landlock })),
+        Some(landlock) => Err(Refusal::new(Lack::Audit { has: landlock.abi }, &wanted.origin)),
+        None => {
+            let (key, needs) = ("isolation.landlock-audit", "isolation.landlock = \"required\"");
+            Err(Refusal::new(Slip::Needs { key, needs }, &wanted.origin))
+        }
+    }
 }
 
 /// Whether a socket may lie in what the command sees. That the mount is read-only keeps nobody from connecting; in what

@@ -14,6 +14,7 @@ mod view;
 pub mod place;
 pub mod calls;
 pub mod sought;
+pub mod blocked;
 mod network;
 mod kept;
 mod forward;

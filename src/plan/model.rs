@@ -326,6 +326,8 @@ pub struct Landlock {
     pub udp: Option<BTreeSet<u16>>,
     /// Signals and abstract UNIX sockets end at the domain (ABI 6).
     pub scopes: bool,
+    /// What it denies is told to the kernel's audit log, and from there named in ours (ABI 7).
+    pub audit: bool,
 }
 
 /// Limits of a cgroup. Each that is set needs its controller.

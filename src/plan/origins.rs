@@ -81,6 +81,7 @@ fn isolation(policy: &Policy, origins: &mut Origins) {
     put(origins, "isolation.namespaces", isolation.namespaces.as_ref());
     put(origins, "isolation.init", isolation.init.as_ref());
     put(origins, "isolation.landlock", isolation.landlock.as_ref());
+    put(origins, "isolation.landlock-audit", isolation.landlock_audit.as_ref());
     put(origins, "isolation.seccomp", isolation.seccomp.as_ref());
     put(origins, "isolation.memory-deny-write-execute", isolation.memory_deny_write_execute.as_ref());
     put(origins, "isolation.pid-max", isolation.pid_max.as_ref());

@@ -91,6 +91,8 @@ proofs! {
     Nesting = 17, Command, UserNamespace, "namespaces", "it can make no user namespace", "write";
     Descriptors = 18, Command, CloseFds, "descriptors", "no descriptor of the supervisor's is left to the command",
         "close_range";
+    Audited = 27, Outside, Landlock, "Landlock", "what it denies is told by the audit log",
+        "landlock_restrict_self, bind";
     Domain = 26, Command, Domain, "end", "it cannot signal the process that ends it", "landlock_restrict_self";
     Session = 19, Command, Session, "session", "it leads a session without a terminal", "setsid";
     Filter = 20, Filtered, Seccomp, "system calls", "a call that the policy does not allow is denied", "seccomp";
@@ -180,6 +182,8 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
         }
         Proof::Outside => once(landlock.is_some_and(|landlock| landlock.files)),
         Proof::Scope => once(landlock.is_some_and(|landlock| landlock.scopes)),
+        // Its scopes have denied something by then.
+        Proof::Audited => once(plan.is_audited()),
         Proof::Port => match (landlock, foreign_port(plan)) {
             (Some(landlock), Some(_)) => {
                 chosen(&[landlock.connect.is_some(), landlock.bind.is_some(), landlock.udp.is_some()])
@@ -247,8 +251,16 @@ mod tests {
         let missing: Vec<&Proof> =
             Proof::ALL.iter().filter(|proof| !items.iter().any(|item| item.proof == **proof)).collect();
         // None of these is in that plan.
-        let others =
-            [Proof::PidSetting, Proof::Proc, Proof::Nesting, Proof::Domain, Proof::Heard, Proof::Forward, Proof::Relay];
+        let others = [
+            Proof::PidSetting,
+            Proof::Proc,
+            Proof::Nesting,
+            Proof::Audited,
+            Proof::Domain,
+            Proof::Heard,
+            Proof::Forward,
+            Proof::Relay,
+        ];
         assert_eq!(missing, others.iter().collect::<Vec<_>>());
         assert_eq!(items.iter().filter(|item| item.proof == Proof::Namespace).count(), Namespace::ALL.len());
     }

@@ -79,6 +79,7 @@ impl Refusal {
                 | Lack::Level { .. }
                 | Lack::NoLandlock
                 | Lack::Ports { .. }
+                | Lack::Audit { .. }
                 | Lack::Unrestricted { .. }
                 | Lack::Seccomp { .. }
                 | Lack::HostName { .. }

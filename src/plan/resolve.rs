@@ -64,6 +64,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     let network = level::network(level, &policy.network);
     let grants = network::resolve(&network, filter.as_ref(), (request.transport, relay.as_ref()), abi, &mut off)?;
     let landlock = landlock::resolve(&sight.root, &grants, abi, &namespaces, filter.as_ref(), &mut off);
+    let landlock = landlock::audited(policy, landlock)?;
     groups(&chosen.identity, &sight.root, landlock.as_ref(), facts, &mut off)?;
     let memory_deny_write_execute = layers::write_execute(policy, filter.as_mut(), facts, &mut off)?;
     layers::sudden_death(first, filter.as_mut(), &mut off);

@@ -92,11 +92,19 @@ pub fn path(plan: &Plan, written: &Path, using: Using) -> Option<(End, Result<Ve
     let subject = if using == Using::Change { written.parent().unwrap_or(&written) } else { &written };
     let place = place(plan, subject, &|_| None);
     let errno = refusal(plan, &place, using, &|_| true)?;
-    let remedy = match subject.strip_prefix("/proc") {
+    Some((End::Fails(errno), shown(&place, subject, using)))
+}
+
+/// What would let a path be used so, which is told as the kernel has it: absolute, and without links.
+pub fn opening(plan: &Plan, subject: &Path, using: Using) -> Result<Vec<Grant>, String> {
+    shown(&place(plan, subject, &|_| None), subject, using)
+}
+
+fn shown(place: &Place<'_>, subject: &Path, using: Using) -> Result<Vec<Grant>, String> {
+    match subject.strip_prefix("/proc") {
         Ok(rest) => Ok(vec![Grant::only("files.proc", if calls::is_of_process(rest) { "subset" } else { "full" })]),
-        Err(_) => remedy(&place, subject, None, using),
-    };
-    Some((End::Fails(errno), remedy))
+        Err(_) => remedy(place, subject, None, using),
+    }
 }
 
 /// Where a path ends that climbs, as if no part of it were a link.

@@ -146,6 +146,7 @@ fn isolation(below: Isolation, above: Isolation) -> Isolation {
         init: above.init.or(below.init),
         hostname: above.hostname.or(below.hostname),
         landlock: above.landlock.or(below.landlock),
+        landlock_audit: above.landlock_audit.or(below.landlock_audit),
         seccomp: above.seccomp.or(below.seccomp),
         memory_deny_write_execute: above.memory_deny_write_execute.or(below.memory_deny_write_execute),
         pid_max: above.pid_max.or(below.pid_max),

@@ -118,6 +118,7 @@ tables! {
         init: Spanned<bool>,
         hostname: Spanned<String>,
         landlock: Spanned<String>,
+        landlock_audit: Spanned<bool>,
         seccomp: Spanned<String>,
         memory_deny_write_execute: Spanned<bool>,
         pid_max: Spanned<i64>,

@@ -251,6 +251,8 @@ pub struct Isolation {
     pub hostname: Option<Sourced<HostName>>,
     /// Landlock.
     pub landlock: Option<Sourced<Layer>>,
+    /// What it denies is told through the kernel's audit log, and named in ours (Landlock ABI 7).
+    pub landlock_audit: Option<Sourced<bool>>,
     /// The system call filter.
     pub seccomp: Option<Sourced<Layer>>,
     /// No memory both writable and executable (`PR_SET_MDWE`, Linux 6.3).

@@ -282,6 +282,7 @@ fn isolation(check: &mut Check<'_>, written: file::Isolation) -> Isolation {
         init: check.plain(written.init),
         hostname: check.word("hostname", written.hostname),
         landlock: check.word("landlock", written.landlock),
+        landlock_audit: check.plain(written.landlock_audit),
         seccomp: check.word("seccomp", written.seccomp),
         memory_deny_write_execute: check.plain(written.memory_deny_write_execute),
         pid_max: check.count("pid-max", written.pid_max, PID_MAX),

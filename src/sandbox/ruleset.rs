@@ -4,7 +4,7 @@
 
 use super::HostError;
 use crate::plan::model::{Access, Landlock, PROC, Plan, Proc, Protocol, Relay, Root, SCRATCH};
-use crate::sys::lock::LOG_SUBDOMAINS_OFF;
+use crate::sys::lock::{LOG_NEW_EXEC_ON, LOG_SUBDOMAINS_OFF};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
@@ -15,10 +15,13 @@ use std::path::Path;
 
 /// Builds the ruleset; its descriptor is what a session enforces, with these flags.
 pub(super) fn build(plan: &Plan, landlock: &Landlock) -> Result<(OwnedFd, u32), HostError> {
-    descriptor(plan, landlock).map(|ruleset| (ruleset, flags(landlock)))
+    // The reaper and the relay execute nothing, and the domain that keeps the command from its reaper denies what every
+    // domain does: only this one is told of.
+    let told = if landlock.audit { LOG_NEW_EXEC_ON } else { 0 };
+    descriptor(plan, landlock).map(|ruleset| (ruleset, flags(landlock) | told))
 }
 
-/// The flags that a ruleset is enforced with.
+/// The flags that every ruleset is enforced with.
 pub(super) fn flags(landlock: &Landlock) -> u32 {
     if landlock.quiets_subdomains() { LOG_SUBDOMAINS_OFF } else { 0 }
 }

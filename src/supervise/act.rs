@@ -114,6 +114,7 @@ impl Supervisor {
 
     /// The one place where a session ends: its line, its place for another one, and the door is told.
     fn finish(&mut self, id: u64, outcome: Outcome, door: &mut dyn Door) {
+        self.end_audit(id);
         let Some(mut session) = self.sessions.remove(&id) else { return };
         self.watch.cancel(Timer::Limit(id), session.limit.take());
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());

@@ -232,6 +232,10 @@ impl Supervisor {
                 self.discard_spares(number);
                 self.expect_spares(number);
                 self.expect_strays();
+                // What its self-test has heard, it hears from here on.
+                if let Err(error) = self.listen_to_audit(number) {
+                    tracing::error!("{error}; what Landlock denies has no line");
+                }
                 self.succeed(number);
                 self.ask(number);
                 self.set_listening(number);
@@ -265,6 +269,7 @@ impl Supervisor {
             tracing::error!("cannot watch session {id}: {}; ending it", errno_text(errno));
             self.events.push_back((id, Event::Stop));
         }
+        self.expect_audit(id, pid);
     }
 
     /// Takes what a session's command says on its standard error.

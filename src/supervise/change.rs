@@ -226,6 +226,7 @@ impl Supervisor {
         }
         service.close(&self.watch);
         service.lose_launcher(&self.watch);
+        self.stop_listening_to_audit();
         if let Some(slice) = service.slice.take()
             && let Err(error) = self.rights.whole(|| slice.remove())
         {

@@ -29,6 +29,7 @@ mod session;
 mod spares;
 mod stderr;
 mod denials;
+mod audit;
 mod relay;
 mod quiet;
 mod admit;
@@ -55,6 +56,8 @@ mod watch;
 mod strays;
 
 pub use admit::Tell;
+#[cfg(any(test, fuzzing))]
+pub(crate) use audit::law as audit_law;
 pub use change::Wanted;
 pub use client::Client;
 #[cfg(any(test, fuzzing))]

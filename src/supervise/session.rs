@@ -235,6 +235,11 @@ impl Session {
         self.user.as_ref().map(Claim::uid)
     }
 
+    /// The user id of its processes.
+    pub(super) fn runs_as(&self) -> Option<u32> {
+        self.runs_as
+    }
+
     /// Takes its user id from it, for the next session; not from one of which something is left, which has it for as
     /// long as this process lives.
     pub(super) fn take_user(&mut self) -> Option<Claim> {

@@ -2,6 +2,7 @@
 //! The loop: descriptors and moments become events, `turn` says what to do, `act` does it.
 //! One thread for all services and sessions; nothing here waits for one of them.
 
+use super::audit::Audit;
 use super::client::Client;
 use super::door::{Advice, Door};
 use super::farewell::Farewells;
@@ -88,6 +89,8 @@ pub struct Supervisor {
     pub(super) next: u64,
     /// When the standard error of sessions is looked at.
     pub(super) pace: Pace,
+    /// What the kernel tells of Landlock's denials.
+    pub(super) audit: Audit,
     /// Who hears how we stand.
     pub(super) systemd: Option<Systemd>,
     /// How long it waits for sessions after the first signal.
@@ -150,6 +153,7 @@ impl Supervisor {
             idle_at: None,
             next: 1,
             pace: Pace::new(Instant::now()),
+            audit: Audit::default(),
             systemd: None,
             drain_limit: None,
             drain_until: None,
@@ -181,6 +185,7 @@ impl Supervisor {
         }
         service.set_listening(&self.watch).map_err(watched)?;
         self.services.insert(service);
+        self.listen_to_audit(number)?;
         self.expect_spares(number);
         Ok(number)
     }
@@ -292,6 +297,7 @@ impl Supervisor {
     }
 
     fn leave(mut self) -> Result<(), HostError> {
+        self.hear_the_last_of_audit();
         for service in self.services.iter_mut() {
             service.lose_launcher(&self.watch);
         }
@@ -329,6 +335,7 @@ impl Supervisor {
             Token::Upgrade => self.hear_upgrade(),
             // A pipe that is written to says nothing but that nobody reads it.
             Token::Predecessor => self.have_place(),
+            Token::Audit => self.hear_audit(),
             Token::Visit(id) => self.attend(id),
             Token::Cord(id) => {
                 self.hear_session(id, door);

@@ -5,6 +5,7 @@
 //! while others are served, their clients wait as well, and that deadline is a short one.
 
 use super::door::sentence;
+use crate::host::audit::AuditLog;
 use crate::host::errno_text;
 use crate::plan::Plan;
 use crate::plan::proofs::{self, Doubt, Item, Proof, Station};
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 pub(super) const AT_THE_START: Duration = Duration::from_secs(20);
 /// The same while clients of other services wait. A service that is not proven by then is tried again later.
 pub(super) const AMONG_CLIENTS: Duration = Duration::from_secs(2);
+
+/// How long at most is waited for a record of the audit log, which takes milliseconds.
+const A_MOMENT: Duration = Duration::from_secs(5);
 
 /// What came of each proof; nothing where it succeeded.
 pub type Proofs = BTreeMap<Item, Option<Doubt>>;
@@ -91,6 +95,8 @@ fn make(
     let made = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
     let (cgroup, directory) = made.unzip();
     let into = directory.as_ref().map(AsFd::as_fd);
+    // Before there is anything to be heard. Another one than that of the sessions, whose records are not for here.
+    let log = plan.is_audited().then(AuditLog::open);
     let asked = launcher.request((SELF_TEST, user, Purpose::SelfTest), far.as_fd(), into);
     asked.map_err(|errno| failed(format!("the launcher cannot be asked: {}", errno_text(errno))))?;
     drop((far, directory));
@@ -108,6 +114,9 @@ fn make(
     }
     heard.and(ended)?;
     settle(&mut proofs, Proof::Lifeline, true);
+    if let Some(log) = log {
+        listen(log, pid, &mut proofs, deadline);
+    }
     Ok(proofs)
 }
 
@@ -205,6 +214,15 @@ fn hear(
         }
     }
     Ok(())
+}
+
+/// The kernel tells of what Landlock has denied to the child a moment later.
+fn listen(log: Result<AuditLog, Errno>, pid: Pid, proofs: &mut Proofs, deadline: Deadline) {
+    let until = Instant::now() + deadline.left().min(A_MOMENT);
+    match log.and_then(|log| log.tells_of(pid, until)) {
+        Ok(told) => settle(proofs, Proof::Audited, told),
+        Err(errno) => drop(proofs.insert(Item { proof: Proof::Audited, index: 0 }, Some(Doubt::Unseen(errno as i32)))),
+    }
 }
 
 /// Without its cord it must end; after the deadline it is killed and the test has failed.

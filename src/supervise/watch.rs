@@ -44,6 +44,8 @@ pub(super) enum Token {
     Upgrade,
     /// The program whose place this one takes.
     Predecessor,
+    /// The kernel's audit log.
+    Audit,
 }
 
 /// What a moment is for.
@@ -213,6 +215,7 @@ impl Token {
             Token::Visit(visit) => (12, visit),
             Token::Upgrade => (13, 0),
             Token::Predecessor => (14, 0),
+            Token::Audit => (15, 0),
         };
         kind << 56 | rest
     }
@@ -235,6 +238,7 @@ impl Token {
             12 => Some(Token::Visit(rest)),
             13 => Some(Token::Upgrade),
             14 => Some(Token::Predecessor),
+            15 => Some(Token::Audit),
             _ => None,
         }
     }
@@ -262,6 +266,7 @@ mod tests {
             Token::Visit(13),
             Token::Upgrade,
             Token::Predecessor,
+            Token::Audit,
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

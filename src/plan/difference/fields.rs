@@ -37,7 +37,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
     let Listen { addresses: _, backlog: _, reuse_port: _ } = listen;
     if let Some(Relay { peers: _, connection: _ }) = relay {}
     // The ABI is the kernel's.
-    if let Some(Landlock { abi: _, files: _, connect: _, bind: _, udp: _, scopes: _ }) = landlock {}
+    if let Some(Landlock { abi: _, files: _, connect: _, bind: _, udp: _, scopes: _, audit: _ }) = landlock {}
     // What is withheld is not in what is allowed; the newest call is the program's.
     if let Some(Filter { calls: _, default: _, newest: _, withheld: _, denials: _ }) = filter {}
 }

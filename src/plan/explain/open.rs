@@ -31,6 +31,14 @@ pub(super) fn open(plan: &Plan, page: &mut Page) {
     if plan.network == NetworkMode::Host && ports {
         row("addresses", "a port is granted for every address: no layer here knows addresses".to_string());
     }
+    if plan.is_audited() {
+        row(
+            "audit log",
+            "the host's one, and a command fills it that asks much for what Landlock denies: records are lost, others' \
+             too, who writes there waits, and under auditctl -f 2 the kernel panics"
+                .to_string(),
+        );
+    }
     if let Some(filter) = &plan.filter {
         let count = calls::allowed(filter).count();
         let text = format!("{count} can be made, with whatever is behind their pointers");

@@ -130,6 +130,10 @@ pub(super) fn layers(plan: &Plan, page: &mut Page) {
         let parts = parts.into_iter().filter(|(on, _)| *on).map(|(_, part)| part).collect::<Vec<_>>().join(", ");
         let text = format!("ABI {}: {parts}", landlock.abi);
         pairs.push(("landlock".to_string(), text, origin(plan, "isolation.landlock")));
+        if landlock.audit {
+            let text = "what it denies is named in the log, which the kernel's audit log tells; audit has to be on";
+            pairs.push((String::new(), text.to_string(), written(plan, "isolation.landlock-audit")));
+        }
         let lacks: Vec<&str> = landlock.lacks().collect();
         if !lacks.is_empty() {
             pairs.push((String::new(), format!("this kernel's has no right for {}", lacks.join(", ")), None));

@@ -24,6 +24,10 @@ pub fn sentence(plan: &Plan, item: Item, doubt: Doubt) -> String {
     let (layer, holds) = (item.proof.layer(), item.proof.holds());
     match doubt {
         Doubt::Breach => format!("{layer}: {}; {}", breach(plan, item), way_out(item.proof)),
+        Doubt::Unseen(errno) if item.proof == Proof::Audited => {
+            let why = errno_text(Errno::from_raw(errno));
+            format!("{layer}: cannot tell whether {holds}: it cannot be read: {why}; {}", way_out(item.proof))
+        }
         Doubt::Unseen(errno) => {
             format!("{layer}: cannot tell whether {holds}: {}", errno_text(Errno::from_raw(errno)))
         }
@@ -47,6 +51,7 @@ fn breach(plan: &Plan, item: Item) -> String {
         Proof::Keyring => "the session keyring is still the supervisor's".to_string(),
         Proof::Outside => "a file that the policy does not show could be opened".to_string(),
         Proof::Domain => "it could signal its reaper, which is to end it".to_string(),
+        Proof::Audited => "no record came of a denial, where what it denies is told by the audit log".to_string(),
         Proof::Scope => "an abstract UNIX socket outside could be connected to".to_string(),
         Proof::Port => {
             let use_of = one_of(&["connect to", "bind", "send to"]);
@@ -109,6 +114,11 @@ fn breach(plan: &Plan, item: Item) -> String {
 
 /// What an operator can do about a layer that is not there though every step succeeded.
 fn way_out(proof: Proof) -> String {
+    if proof == Proof::Audited {
+        return "switch audit on (`auditctl -e 1`), start spawnbox with CAP_AUDIT_READ in the host's first user, network \
+                and PID namespaces, or leave isolation.landlock-audit out"
+            .to_string();
+    }
     let switch = match proof {
         Proof::Outside | Proof::Scope | Proof::Port => ", or switch Landlock off by name: isolation.landlock = \"off\"",
         Proof::Filter => ", or switch the filter off by name: isolation.seccomp = \"off\"",
@@ -118,6 +128,7 @@ fn way_out(proof: Proof) -> String {
         | Proof::Namespace
         | Proof::PidSetting
         | Proof::Keyring
+        | Proof::Audited
         | Proof::Domain
         | Proof::Root
         | Proof::Mount

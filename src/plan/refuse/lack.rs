@@ -49,6 +49,15 @@ pub enum Lack {
         /// The host's ABI.
         has: u32,
     },
+    /// This kernel's Landlock says nothing of what it denies.
+    #[error(
+        "isolation.landlock-audit needs Landlock ABI {} (Linux 6.15); this kernel has {has}",
+        crate::plan::AUDIT_ABI
+    )]
+    Audit {
+        /// The host's ABI.
+        has: u32,
+    },
     /// A call reaches the host's network, and nothing holds it to what was granted.
     #[error("the system call {call} is allowed, and nothing keeps it from {reach}")]
     Unrestricted {
@@ -200,6 +209,7 @@ impl Lack {
             | Lack::Level { .. }
             | Lack::NoLandlock
             | Lack::Ports { .. }
+            | Lack::Audit { .. }
             | Lack::Unrestricted { .. }
             | Lack::Controller { .. }
             | Lack::Tasks { .. }
@@ -226,6 +236,9 @@ impl Lack {
                 "boot with landlock in lsm=, or switch it off by name: isolation.landlock = \"off\"".to_string()
             }
             Lack::Ports { key, .. } => format!("say that any port is meant: {key}.ports = \"any\""),
+            Lack::Audit { .. } => {
+                "leave it out: syscalls.on-deny = \"report-all\" names what is denied on any kernel".to_string()
+            }
             Lack::Unrestricted { call, key, filter, .. } => {
                 let take = match filter {
                     Filtering::On => format!("take the call away: syscalls.deny = [\"{call}\"]"),

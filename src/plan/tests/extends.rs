@@ -26,6 +26,7 @@ const MORE: &[&str] = &[
     r#"limits.stack = "64M""#,
     "limits.message-queues = 8192",
     "isolation.memory-deny-write-execute = false",
+    "isolation.landlock-audit = true",
     r#"isolation.hostname = "host""#,
     "isolation.pid-max = 1000",
     r#"connection.stderr = "log""#,
@@ -86,6 +87,7 @@ fn keys_of(line: &str) -> &'static [&'static str] {
         _ if begins(&["see the host's name"]) => &["isolation.hostname"],
         _ if begins(&["file accesses without Landlock"]) => &["isolation.landlock", "files.root"],
         _ if begins(&["signals and abstract sockets without Landlock"]) => &["isolation.landlock"],
+        _ if begins(&["fill the host's audit log"]) => &["isolation.landlock-audit"],
         _ if begins(&["memory that is writable"]) => {
             &["isolation.memory-deny-write-execute", "isolation.seccomp", "syscalls.allow"]
         }

@@ -4,8 +4,11 @@
 use super::super::hosts::{listen, on, root_on_618, strict};
 use super::{SH, planned};
 use crate::host::Facts;
+use crate::plan::difference::difference;
 use crate::plan::explain::{Look, explain};
 use crate::plan::model::{Landlock, Off};
+use crate::plan::resolve;
+use crate::policy::model::Layer;
 
 fn landlock(abi: u32) -> Landlock {
     planned(&listen(SH), &strict(), &Facts { landlock_abi: abi, ..root_on_618() }).landlock.unwrap()
@@ -57,5 +60,35 @@ fn unix_sockets_that_the_command_sees_are_named_where_nothing_keeps_it_from_them
     };
     for (abi, calls, expected) in [(8, "unix-client", true), (9, "unix-client", false), (8, "default", false)] {
         assert_eq!(off(abi, calls), expected, "ABI {abi}, {calls}");
+    }
+}
+
+#[test]
+fn what_is_denied_is_told_where_the_policy_says_so_and_the_kernel_can() {
+    let asking = |landlock: Layer| {
+        let mut policy = strict();
+        policy.isolation.landlock = Some(on(6, landlock));
+        policy.isolation.landlock_audit = Some(on(7, true));
+        policy
+    };
+    let on_abi = |abi| Facts { landlock_abi: abi, ..root_on_618() };
+    let plan = planned(&listen(SH), &asking(Layer::Required), &on_abi(7));
+    assert!(plan.is_audited() && !planned(&listen(SH), &strict(), &on_abi(7)).is_audited());
+    let page = explain(&plan, &on_abi(7), Look::PLAIN);
+    for words in ["what it denies is named in the log, which the kernel's audit log tells", "the kernel panics"] {
+        assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{page}");
+    }
+    let changed = difference(&planned(&listen(SH), &strict(), &on_abi(7)), &plan);
+    assert_eq!(changed.allows, ["fill the host's audit log with what Landlock denies"]);
+    for (landlock, abi, expected) in [
+        (
+            Layer::Required,
+            6,
+            "isolation.landlock-audit needs Landlock ABI 7 (Linux 6.15); this kernel has 6; leave it out: ",
+        ),
+        (Layer::Off, 7, "isolation.landlock-audit needs isolation.landlock = \"required\"; set "),
+    ] {
+        let refusal = resolve(&listen(SH), &asking(landlock), &on_abi(abi)).unwrap_err().to_string();
+        assert!(refusal.contains(expected), "{refusal}");
     }
 }

@@ -119,7 +119,7 @@ impl Line<'_> {
         let index = usize::from(index);
         match proof {
             // The supervisor's to see.
-            Proof::ControlGroup | Proof::Heard | Proof::Lifeline => Err(Errno::ENOSYS),
+            Proof::ControlGroup | Proof::Heard | Proof::Audited | Proof::Lifeline => Err(Errno::ENOSYS),
             Proof::Namespace => self.has_own_namespace(index),
             Proof::PidSetting => self.has_setting(index),
             Proof::Keyring => sys::lock::session_keyring().map(|own| Some(own) != witness.keyring && own > 0),
