@@ -4,6 +4,8 @@
 
 use super::{Finding, State, fixes};
 use crate::host::Causes;
+use crate::host::audit::{Flood, Hearing};
+use crate::host::errno_text;
 use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
 use crate::plan::AUDIT_ABI;
 use crate::policy::model::Level;
@@ -23,12 +25,12 @@ const LANDLOCK: [(u32, &str, Option<&str>); 7] = [
 ];
 
 /// Every layer, in the order in which a sandbox is explained.
-pub(super) fn findings(facts: &Facts, causes: &Causes) -> Vec<Finding> {
+pub(super) fn findings(facts: &Facts, causes: &Causes, hearing: Hearing) -> Vec<Finding> {
     vec![
         level(facts),
         kernel(facts),
         namespaces(facts, causes),
-        landlock(facts, causes),
+        landlock(facts, causes, hearing),
         calls(facts, causes),
         listener(facts),
         memory(facts),
@@ -99,7 +101,7 @@ fn namespaces(facts: &Facts, causes: &Causes) -> Finding {
     finding.fix(ways)
 }
 
-fn landlock(facts: &Facts, causes: &Causes) -> Finding {
+fn landlock(facts: &Facts, causes: &Causes, hearing: Hearing) -> Finding {
     let abi = facts.landlock_abi;
     if abi == 0 {
         return Finding::new("Landlock", State::Lacking, "this kernel has none, or it cannot be used")
@@ -115,11 +117,40 @@ fn landlock(facts: &Facts, causes: &Causes) -> Finding {
         false => finding.note(format!("not held: {}", missing.join(", "))),
     };
     match abi >= AUDIT_ABI {
-        true => finding.note(
-            "what it denies is not told to the audit log, which a command could fill so: syscalls.on-deny = \
-             \"report-all\" has our own log name it",
-        ),
+        true => heard(hearing).into_iter().fold(finding, Finding::note),
         false => finding,
+    }
+}
+
+/// Whether what it denies can be named by way of the kernel's audit log, and what that risks.
+fn heard(hearing: Hearing) -> Vec<String> {
+    let key = "isolation.landlock-audit";
+    match hearing {
+        Hearing::Heard(flood) => {
+            let told = format!("what it denies can be named by way of the audit log ({key})");
+            let risk = match flood {
+                Flood::Loses => None,
+                Flood::Panics => Some(format!(
+                    "with {key} a command can make this kernel panic by asking for much: `auditctl -f 1` has it lose \
+                     records instead"
+                )),
+            };
+            std::iter::once(told).chain(risk).collect()
+        }
+        Hearing::Off => vec![format!(
+            "what it denies cannot be named by {key}: audit is off, and `auditctl -e 1` \
+             switches it on"
+        )],
+        Hearing::Refused(errno) => {
+            vec![format!(
+                "what it denies cannot be named by {key}: the audit log cannot be read: {}",
+                errno_text(errno)
+            )]
+        }
+        Hearing::Silent => vec![format!(
+            "what it denies cannot be named by {key}: the audit log does not tell of it here, as in a network or PID \
+             namespace of a container's"
+        )],
     }
 }
 

@@ -11,7 +11,7 @@ use nix::libc;
 use std::collections::BTreeMap;
 
 fn of(facts: &Facts, causes: &Causes, name: &str) -> Finding {
-    findings(facts, causes).into_iter().find(|finding| finding.name == name).unwrap()
+    findings(facts, causes, Hearing::Off).into_iter().find(|finding| finding.name == name).unwrap()
 }
 
 fn causes(settings: &[(&'static str, u64)]) -> Causes {
@@ -30,9 +30,32 @@ fn without_user_namespaces(mut facts: Facts, errno: i32) -> Facts {
 fn a_host_with_everything_has_nothing_to_mend() {
     let mut facts = root_on_618();
     facts.cgroup = root_on_debian_12().cgroup;
-    for finding in findings(&facts, &Causes::default()) {
+    for finding in findings(&facts, &Causes::default(), Hearing::Off) {
         assert_eq!((finding.state, &finding.fixes), (State::Good, &Vec::new()), "{finding:?}");
     }
+}
+
+#[test]
+fn whether_denials_can_be_heard_of_is_said_with_what_mends_it_and_what_it_risks() {
+    let notes = |facts: &Facts, hearing| {
+        let all = findings(facts, &Causes::default(), hearing);
+        all.into_iter().find(|finding| finding.name == "Landlock").unwrap().notes.join("; ")
+    };
+    for (hearing, words) in [
+        (
+            Hearing::Heard(Flood::Loses),
+            "what it denies can be named by way of the audit log (isolation.landlock-audit)",
+        ),
+        (Hearing::Heard(Flood::Panics), "a command can make this kernel panic by asking for much: `auditctl -f 1`"),
+        (Hearing::Off, "audit is off, and `auditctl -e 1` switches it on"),
+        (Hearing::Refused(nix::errno::Errno::EPERM), "the audit log cannot be read: Operation not permitted"),
+        (Hearing::Silent, "the audit log does not tell of it here"),
+    ] {
+        let notes = notes(&root_on_618(), hearing);
+        assert!(notes.contains(words), "{notes}");
+    }
+    let older = Facts { landlock_abi: 6, ..root_on_618() };
+    assert!(!notes(&older, Hearing::Off).contains("audit"));
 }
 
 #[test]
@@ -126,8 +149,11 @@ fn one_way_out_is_said_once() {
 
 #[test]
 fn the_page_is_aligned_and_painted_only_for_those_who_want_it() {
-    let page =
-        |facts: &Facts| Page { who: who(facts), layers: findings(facts, &Causes::default()), verdicts: Vec::new() };
+    let page = |facts: &Facts| Page {
+        who: who(facts),
+        layers: findings(facts, &Causes::default(), Hearing::Off),
+        verdicts: Vec::new(),
+    };
     let page = page(&without_user_namespaces(root_on_618(), libc::EPERM));
     let plain = page.text(Look::PLAIN);
     let head = "Linux 6.18.5 as root\n\nlevel           less   landlock-only: no namespace";
