@@ -4,7 +4,7 @@
 //! `SPAWNBOX_TESTS=must` turns each skip into a failure, but for what `SPAWNBOX_LACKS` names;
 //! `SPAWNBOX_PATIENCE=5` multiplies every deadline, for machines without hardware virtualisation;
 //! `SPAWNBOX_FAULTS=all` fails every system call in every way instead of a sample, or those whose words it holds;
-//! `SPAWNBOX_CLOCK=own` says that the host's clock may be set, as in the machines of ci/kernels;
+//! `SPAWNBOX_CLOCK=own` says that the clock may be set and audit be switched on, as in the machines of ci/kernels;
 //! `SPAWNBOX_SOAK=20000` sets how many connections the soak makes;
 //! `SPAWNBOX_STORM=3600` sets for how many seconds its storm lasts, `SPAWNBOX_SEED` what chance begins with;
 //! `SPAWNBOX_BALANCED=100000` sets how many clients come to a pair of supervisors behind a balancer;
@@ -46,6 +46,7 @@ mod shipped;
 mod forward;
 mod isolation;
 mod landlock;
+mod audit;
 mod order;
 mod allocation;
 mod limits;

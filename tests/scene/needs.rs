@@ -8,10 +8,12 @@ use std::io::Write;
 use std::path::Path;
 
 /// Ends a test early where the host lacks something: `needs!(root)`, `needs!(program "strace")`, `needs!(landlock 4)`,
-/// `needs!(kernel 6, 3)`, `needs!(cgroup)`, `needs!(controller "memory")`, `needs!(clock)`.
+/// `needs!(kernel 6, 3)`, `needs!(cgroup)`, `needs!(controller "memory")`, `needs!(clock)`,
+/// `needs!(audit)`.
 macro_rules! needs {
     (root) => { needs!(@ $crate::scene::needs::root()) };
     (clock) => { needs!(@ $crate::scene::needs::clock()) };
+    (audit) => { needs!(@ $crate::scene::needs::audit()) };
     (cgroup) => { needs!(@ $crate::scene::needs::cgroup()) };
     (program $name:literal) => { needs!(@ $crate::scene::needs::program($name)) };
     (landlock $abi:literal) => { needs!(@ $crate::scene::needs::landlock($abi)) };
@@ -77,6 +79,12 @@ pub(crate) fn cgroup() -> Need {
 pub(crate) fn clock() -> Need {
     let own = std::env::var("SPAWNBOX_CLOCK").is_ok_and(|value| value == "own");
     Need { what: "clock".to_string(), there: own && host::is_root() }
+}
+
+/// An audit log that nobody else reads or writes, which root may switch on: processes that are made from then on are
+/// slower until the next boot, since the kernel looks at each of their calls (`audit_alloc` of kernel/auditsc.c).
+pub(crate) fn audit() -> Need {
+    Need { what: "audit".to_string(), there: clock().there && landlock_abi() >= 7 }
 }
 
 pub(crate) fn controller(name: &str) -> Need {
