@@ -41,7 +41,7 @@ fn a_clock_that_is_set_an_hour_on_or_back_ends_no_session_early_and_none_late() 
     let talk = "echo before >&2; echo ready; read -r line; echo after >&2; echo $line; sleep 600";
     let limited = scene("shell").set(&format!("limits.time=\"{}s\"", limit.as_secs())).set("connection.stderr=log");
     let server = limited.shell(talk).listen();
-    for (at, step_by) in [HOUR, -HOUR, -HOUR, HOUR].into_iter().enumerate() {
+    for (at, step_by) in [HOUR, -HOUR].into_iter().enumerate() {
         let took = session_through(&server, at + 1, step_by);
         assert!(took >= limit && took < limit + patience() / 2, "a step of {step_by} s: {took:?}, not {limit:?}");
         let line = server.logs_times("outcome=time-limit", at + 1).pop().expect("there is one");
@@ -51,5 +51,5 @@ fn a_clock_that_is_set_an_hour_on_or_back_ends_no_session_early_and_none_late() 
     }
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0));
-    assert_eq!(log.lines().filter(|line| line.contains("outcome=")).count(), 4, "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("outcome=")).count(), 2, "{log}");
 }

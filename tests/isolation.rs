@@ -39,7 +39,9 @@ fn proof(step: Step) -> fn() {
         Step::Umask => umask,
         Step::Identity => identity,
         Step::UserNamespace => user_namespace,
-        Step::Relay | Step::Network | Step::Exchange => relay,
+        Step::Relay => relay,
+        Step::Network => network,
+        Step::Exchange => exchange,
         Step::Limits => limits,
         Step::BoundingSet => bounding_set,
         Step::Securebits => securebits,
@@ -136,15 +138,27 @@ fn loopback() {
     assert_eq!(asked(network("host"), &question), "ok");
 }
 
-/// The steps that only a policy with a relay takes; that it reaches its peers, whole, is tested in `forward`.
+/// A command that may connect to this port alone, through a relay; that peers are reached whole is tested in `forward`.
+fn forwarding(port: u16) -> Scene {
+    let calls = scene("strict").set("syscalls.allow=[\"network-client\"]");
+    calls.set(&format!("network.forward=[\"127.0.0.1:{port}\"]"))
+}
+
 fn relay() {
     let peer = TcpListener::bind("127.0.0.1:0").expect("the host has a loopback");
     let address = peer.local_addr().expect("it is bound");
-    let calls = || scene("strict").set("syscalls.allow=[\"network-client\"]");
-    let forwarding = |port: u16| calls().set(&format!("network.forward=[\"127.0.0.1:{port}\"]"));
     assert_eq!(asked(forwarding(address.port()), &format!("connect {address}")), "ok");
     assert_ne!(asked(forwarding(1), &format!("connect {address}")), "ok");
+}
+
+fn network() {
     assert_eq!(own_namespaces(forwarding(1)), ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"]);
+}
+
+/// The command has a UNIX socket, and the relay its connection.
+fn exchange() {
+    let server = forwarding(1).probe("tcp-state").listen();
+    assert_eq!(server.connect().rest(), "tcp-state: EOPNOTSUPP\n");
 }
 
 fn scratch() {

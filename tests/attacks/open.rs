@@ -61,15 +61,20 @@ impl Row {
             None if self.host == "some" => return Expected::Either,
             None if self.host == "n/a" => return Expected::Absent,
             Some(("before", version)) => {
-                let (major, minor) = version.split_once('.').expect("a version has a dot");
-                let number = |text: &str| text.parse().expect("a version has numbers");
-                !needs::kernel(number(major), number(minor)).is_there()
+                let (major, minor) = numbers(version);
+                !needs::kernel(major, minor).is_there()
             }
             Some(("without", name)) => !needs::controller(name).is_there(),
             _ => panic!("open.txt: {} is no host", self.host),
         };
         if lacking { Expected::Open } else { Expected::Blocked }
     }
+}
+
+fn numbers(version: &str) -> (u32, u32) {
+    let (major, minor) = version.split_once('.').expect("a version has a dot");
+    let number = |text: &str| text.parse().expect("a version has numbers");
+    (number(major), number(minor))
 }
 
 /// Prints the counts, with `SPAWNBOX_ATTACKS=show` every attack too, and returns how many are open.
@@ -151,6 +156,33 @@ fn the_page_has_as_many_open_attacks_as_the_list() {
     let [tcp, unix] = ["tcp", "unix"].map(|kind| count(&format!("compatible/master-{kind}")));
     let line = format!("| at most {tcp} | at most {unix} |");
     assert!(spawnbox::security::PAGE.contains(&line), "no {line:?} in src/security.md");
+}
+
+#[test]
+fn the_page_has_what_each_kernel_leaves_open_under_strict() {
+    let rows = rows();
+    for (row, kernel, lacking) in [
+        ("| 6.1, Debian 12 | 2 |", (6, 1), ""),
+        ("| 6.12, Debian 13 | 6 |", (6, 12), ""),
+        ("| 6.18, no memory controller | 7 |", (6, 18), "memory"),
+        ("| 7.3 | 11 |", (7, 3), ""),
+    ] {
+        let is_open = |host: &str| match host.split_once(' ') {
+            Some(("before", version)) => kernel < numbers(version),
+            Some(("without", controller)) => controller == lacking,
+            _ => host == "every",
+        };
+        let open = |setting: &str| -> BTreeSet<&str> {
+            let listed = rows.iter().filter(|row| row.concerns(setting) && is_open(row.host));
+            listed.map(|row| row.attack).collect()
+        };
+        let (tcp, unix) = (open("strict/tcp"), open("strict/unix"));
+        let start = format!("{row} {} | {} |", tcp.len(), unix.len());
+        let line = spawnbox::security::PAGE.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("no {start:?} in src/security.md"));
+        let named: BTreeSet<&str> = line.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, &tcp | &unix, "{line}");
+    }
 }
 
 #[test]

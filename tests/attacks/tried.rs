@@ -162,7 +162,7 @@ pub(crate) fn until(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::park_timeout(Duration::from_millis(5));
+        std::thread::park_timeout(a_second() / 200);
     }
     true
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The host as the tests see it from outside: processes, mounts, control groups. Reads, and waits for ends.
 
+use super::a_second;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -153,12 +154,13 @@ fn readable_by(descriptor: &OwnedFd, deadline: Instant) -> bool {
     }
 }
 
-/// Waits until something is so that the kernel sends no event for, or fails the test.
+/// Waits until something is so that the kernel sends no event for, or fails the test. An emulated machine, where a look
+/// takes longer, is not kept busy by looking more often than others.
 pub(crate) fn eventually(what: &str, limit: Duration, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !so() {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::park_timeout(Duration::from_millis(2));
+        std::thread::park_timeout(a_second() / 500);
     }
 }
 
