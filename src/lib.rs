@@ -58,11 +58,11 @@
 //! 5. The cost of a session in an empty root does not grow with the host's mounts. `root = "host"` copies them all.
 //! 6. A client cannot write our log, and nothing that it sends is parsed, but a PROXY header from a proxy that the
 //!    policy trusts, which is read to its exact length.
-//! 7. Nothing is reused that could remember: not a cord; of namespaces only those of the network and of IPC, where
-//!    clients come over TCP and no call makes a socket of a network or an object of IPC: after its session's processes
-//!    are dead, and if the kernel counts no socket in it (`sandbox/kept.rs` says why nothing else can be left); of
-//!    control groups those without a limit, whose session has ended with its first process, which nobody killed
-//!    (`sandbox/cgroup/kept.rs`).
+//! 7. Nothing is reused that could remember: not a cord; of namespaces only those of the network, of IPC and of one
+//!    user, where clients come over TCP and no call makes a socket of a network, an object of IPC or a key: after its
+//!    session's processes are dead, and if the kernel counts no socket in it (`sandbox/kept.rs` says why nothing else
+//!    can be left); of control groups those without a limit, whose session has ended with its first process, which
+//!    nobody killed (`sandbox/cgroup/kept.rs`).
 //!
 //! # Security: who is trusted with what
 //!

@@ -81,9 +81,12 @@ fn words(plan: &Plan, step: Step, index: usize) -> Words {
         Step::Identity => Words::Part(identity(plan, index)),
         Step::UserNamespace => {
             const FIRST: [&str; 4] = ["unshare", "setgroups", "uid_map", "gid_map"];
+            // Where one is kept, there is no limit to write.
+            const KEPT: &str = "setns";
             let limit = index.checked_sub(FIRST.len()).and_then(|index| plan.user_limits.iter().nth(index));
             match limit {
                 Some((name, most)) => Words::Part(format!("user.{name} = {most}")),
+                None if index == FIRST.len() => part(&[KEPT], 0),
                 None => part(&FIRST, index),
             }
         }

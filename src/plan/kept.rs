@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether one session may have the network or IPC namespace of another after it, or its control group: where
+//! Whether one session may have the network, IPC or user namespace of another after it, or its control group: where
 //! nothing can be left in it, and no file is shown that counts what went through it. Everything that is not known to be
 //! so is a reason against it.
 
-use super::model::{CgroupLimits, Denials, Filter, Namespace, NetworkMode, Plan, Proc, Verdict};
+use super::model::{CgroupLimits, Denials, Filter, Ids, Namespace, NetworkMode, Plan, Proc, Verdict};
 use super::request::{Front, Transport};
 use nix::libc;
 
@@ -50,6 +50,21 @@ const OF_IPC: [libc::c_long; 23] = [
     libc::SYS_clone3,
 ];
 
+/// What makes a key, which a user namespace may register, or gets at a namespace, or sets work off that may go on after
+/// its process.
+const OF_USERS: [libc::c_long; 10] = [
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_io_uring_setup,
+    libc::SYS_mount,
+    libc::SYS_fsopen,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_clone3,
+];
+
 impl Plan {
     /// Whether the supervisor may keep the control groups of sessions that are over. Their directories are its own
     /// user's alone to enter, whatever is mounted in a sandbox: who has another may change nothing there.
@@ -76,6 +91,21 @@ impl Plan {
     /// launcher's user namespace.
     pub fn keeps_ipc(&self) -> bool {
         self.ends_whole() && self.namespaces.contains(&Namespace::Ipc) && self.grants_none(&OF_IPC)
+    }
+
+    /// Whether it may keep their user namespaces: of one user, who may write nothing there. What the kernel counts in
+    /// one against a limit of its own (`user.max_*`) is no session's to make, or such a limit would be written.
+    pub fn keeps_users(&self) -> bool {
+        let one = match self.identity.ids {
+            Ids::One { .. } => self.identity.change && self.bounding_set,
+            Ids::Each { .. } => false,
+        };
+        // A network namespace that a session makes for itself is counted in the user namespace until it is taken down.
+        let unlimited = self.user_limits.is_empty() && self.relay.is_none();
+        one && unlimited
+            && self.namespaces.contains(&Namespace::User)
+            && self.ends_whole()
+            && self.grants_none(&OF_USERS)
     }
 
     /// Whether nothing of a session is anywhere once its first process is dead.
@@ -146,6 +176,25 @@ mod tests {
             policy.syscalls.allow.push(on(1, word.to_string()));
             assert!(!kept_ipc(&policy), "{word}");
         }
+    }
+
+    #[test]
+    fn those_of_users_are_kept_where_one_user_writes_and_counts_nothing_in_them() {
+        let request = listen(&["sh"]);
+        let kept_users = |policy: &Policy| resolve(&request, policy, &root_on_618()).unwrap().keeps_users();
+        assert!(kept_users(&strict()));
+        for word in ["add_key", "keyctl", "request_key", "unshare", "inotify_init1"] {
+            let mut policy = strict();
+            policy.syscalls.allow.push(on(1, word.to_string()));
+            assert!(!kept_users(&policy), "{word}");
+        }
+        let mut policy = strict();
+        policy.files.proc = Some(on(1, Proc::Subset));
+        assert!(!kept_users(&policy), "/proc");
+        let plan = resolve(&request, &strict(), &root_on_618()).unwrap();
+        let range = crate::host::facts::IdRange { first: 61184, last: 61199 };
+        let identity = super::super::model::Identity { ids: Ids::Each { range, gid: None }, ..plan.identity.clone() };
+        assert!(!Plan { identity, ..plan }.keeps_users(), "a user for each session");
     }
 
     #[test]

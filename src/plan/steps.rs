@@ -78,7 +78,7 @@ steps! {
         "set the file mode creation mask", "before anything of the command's can make a file";
     Identity = 70, Reaper, "prctl setgroups setresgid setresuid setfsuid",
         "take on the command's identity", "saved id and rights stay until the maps of the user namespace are written";
-    UserNamespace = 80, Reaper, "unshare openat write close",
+    UserNamespace = 80, Reaper, "unshare setns openat write close",
         "enter a user namespace", "after the ids, so that it belongs to the command's user and maps no one else";
     Relay = 85, Reaper, "socketpair fcntl clone close",
         "make the relay's process", "it stays in the host's network, which the next step leaves";

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Namespaces that a launcher keeps for a later session: to make one of a network and to take it down costs more than
-//! all the rest of a sandbox, and one of IPC has a file system of its own. Each is for one session at a time, and for
-//! another only once all of these are so:
+//! all the rest of a sandbox, one of IPC has a file system of its own, and one of users a table of files below
+//! /proc/sys. Each is for one session at a time, and for another only once all of these are so:
 //!
 //! * The plan says that nothing can be left in one ([`crate::plan::Plan::keeps_networks`],
-//!   [`crate::plan::Plan::keeps_ipc`]): clients come over TCP, which carries no descriptor away, and no call makes what
-//!   could stay.
-//! * The first process of the session is dead. The kernel ends all others of its PID namespace before it says so.
+//!   [`crate::plan::Plan::keeps_ipc`], [`crate::plan::Plan::keeps_users`]): clients come over TCP, which carries no
+//!   descriptor away, and no call makes what could stay.
+//! * The first process of the session is dead. The kernel ends all others of its PID namespace before it says so. Where
+//!   a user namespace is kept, it is reaped too, and so no more counted there.
 //! * Of a network, the kernel counts no socket of any family in it, nor one in TIME_WAIT: `/proc/net/sockstat` counts
 //!   each until it is freed, also one that is closed and still in flight in another one's queue. What is not empty at
 //!   once is given up.
@@ -17,13 +18,26 @@
 //! need a packet, and no interface is up. Of IPC, there is no object that no call has made, and no file system of
 //! queues is mounted. How a session ended makes no difference to any of that.
 //!
-//! User namespaces are not kept. What a session has is counted for whoever made its namespace, all the way up: the
-//! launcher's would charge processes, signals and timers of all clients to root, and let none of a limit on the
-//! command's user hold; the command's user's would be open to each process of the host that has its id.
+//! Of users, the maps are written once and for all; limits (`user.*`) and a table of binary formats need a capability
+//! in the namespace, and a session has none from before its first foreign instruction on; the map of projects is a
+//! file below /proc, which such a session has not; keys are registered by calls that no such plan grants; and what is
+//! counted there ends with the processes. It belongs to the command's user, as one that a session makes for itself:
+//! what a session has is counted for whoever made its namespace, all the way up. The launcher's would charge
+//! processes, signals and timers of all clients to root, and let none of a limit on the command's user hold.
+//!
+//! So, as in one of its own, a process of the host that has this user's id has every capability there, and what it
+//! writes stays for later sessions. Over their processes it has nothing by that which the id alone does not give it,
+//! or which their memory, made outside, does not refuse; lower limits could end sessions, which it may kill as well;
+//! higher ones raise none that a plan sets, since the plans that set any keep none. Each session of a range of users
+//! makes its own.
 //!
 //! Where one of the calls here is refused, or answered and not done, sessions are cloned with a namespace of their own.
 
+mod user;
+
+use super::prepare::Own;
 use crate::plan::Plan;
+use crate::plan::model::Ids;
 use crate::sys::process;
 use crate::sys::{self, errno};
 use nix::errno::Errno;
@@ -32,9 +46,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{Mode, OFlags};
 use std::collections::VecDeque;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// How many are known at most, free or in use; four descriptors each. With more sessions at once, the oldest take
+/// How many are known at most, free or in use; five descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
@@ -49,6 +63,7 @@ const IPC: &CStr = c"thread-self/ns/ipc";
 pub(super) struct Kept {
     network: Option<Network>,
     ipc: Option<OwnedFd>,
+    user: Option<OwnedFd>,
 }
 
 /// A network namespace.
@@ -59,12 +74,13 @@ struct Network {
 }
 
 /// Of what kinds namespaces are kept.
-#[derive(Clone, Copy)]
 pub(super) struct Kinds {
     /// Those of the network.
     pub(super) network: bool,
     /// Those of System V's objects and of message queues.
     pub(super) ipc: bool,
+    /// Those of users, and whose they are.
+    pub(super) user: Option<Own>,
 }
 
 /// Those that a launcher keeps.
@@ -81,16 +97,21 @@ pub(super) struct Stock {
 impl Kinds {
     /// Those that the plan lets sessions have after one another.
     pub(super) fn of(plan: &Plan) -> Kinds {
-        Kinds { network: plan.keeps_networks(), ipc: plan.keeps_ipc() }
+        let ids = match plan.identity.ids {
+            Ids::One { uid, gid } if plan.keeps_users() => Some((uid, gid)),
+            Ids::One { .. } | Ids::Each { .. } => None,
+        };
+        Kinds { network: plan.keeps_networks(), ipc: plan.keeps_ipc(), user: ids.map(|ids| Own::of(plan, ids)) }
     }
 
-    /// These, with what is missing made anew if it can be; in them afterwards.
-    fn complete(self, kept: Kept, proc: BorrowedFd<'_>) -> Kept {
+    /// These, with what is missing made anew if it can be; in them afterwards, but in none of users.
+    fn complete(&self, kept: Kept, proc: BorrowedFd<'_>) -> Kept {
         let network = kept.network.filter(|network| process::enter_network(network.namespace.as_fd()).is_ok());
         let ipc = kept.ipc.filter(|ipc| process::enter_ipc(ipc.as_fd()).is_ok());
         let made = || if self.network { Network::enter_new(proc).ok() } else { None };
         let made_of_ipc = || if self.ipc { enter_new(proc, libc::CLONE_NEWIPC, IPC).ok() } else { None };
-        Kept { network: network.or_else(made), ipc: ipc.or_else(made_of_ipc) }
+        let made_of_users = || self.user.as_ref().and_then(|own| user::make(own, proc).ok());
+        Kept { network: network.or_else(made), ipc: ipc.or_else(made_of_ipc), user: kept.user.or_else(made_of_users) }
     }
 }
 
@@ -107,7 +128,11 @@ impl Stock {
         if !matches!(ipc, (Some(one), Some(other)) if is_reached(one, other, proc)) {
             (kinds.ipc, first.ipc, second.ipc) = (false, None, None);
         }
-        let some = kinds.network || kinds.ipc;
+        let users = (&first.user, &second.user);
+        if !matches!(users, (Some(one), Some(other)) if are_usable(one, other, proc)) {
+            (kinds.user, first.user, second.user) = (None, None, None);
+        }
+        let some = kinds.network || kinds.ipc || kinds.user.is_some();
         some.then(|| Stock {
             kinds,
             free: VecDeque::from([(0, second), (0, first)]),
@@ -149,7 +174,9 @@ impl Stock {
         if entries.is_empty() || !poll(&mut entries, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
             return;
         }
-        let over: Vec<bool> = entries.iter().map(|entry| entry.any() == Some(true)).collect();
+        let events = entries.iter().map(|entry| entry.revents().unwrap_or(PollFlags::empty()));
+        let over = events.zip(&self.lent).map(|(events, (_, kept))| events.contains(kept.told_by()));
+        let over: Vec<bool> = over.collect();
         for (over, (pidfd, kept)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
             match over {
                 false => self.lent.push_back((pidfd, kept)),
@@ -166,6 +193,16 @@ impl Kept {
         let network = if self.network.is_some() { libc::CLONE_NEWNET } else { 0 };
         let ipc = if self.ipc.is_some() { libc::CLONE_NEWIPC } else { 0 };
         (network | ipc) as u64
+    }
+
+    /// The user namespace that the session is to enter.
+    pub(super) fn user(&self) -> Option<RawFd> {
+        self.user.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// What the kernel says of the first process's pidfd when it has ended, or, where that is waited for, been reaped.
+    fn told_by(&self) -> PollFlags {
+        if self.user.is_some() { PollFlags::POLLHUP } else { PollFlags::POLLIN }
     }
 
     fn is_empty(&self) -> bool {
@@ -218,6 +255,12 @@ fn enter_new(proc: BorrowedFd<'_>, kind: i32, link: &CStr) -> Result<OwnedFd, Er
 fn is_reached(one: &OwnedFd, other: &OwnedFd, proc: BorrowedFd<'_>) -> bool {
     let entered = differ(one.as_fd(), other.as_fd()) && process::enter_ipc(one.as_fd()).is_ok();
     entered && is_current(proc, IPC, one.as_fd())
+}
+
+/// Whether these are two user namespaces that processes can enter.
+fn are_usable(one: &OwnedFd, other: &OwnedFd, proc: BorrowedFd<'_>) -> bool {
+    let usable = |namespace: &OwnedFd| user::is_usable(namespace.as_fd(), proc);
+    differ(one.as_fd(), other.as_fd()) && usable(one) && usable(other)
 }
 
 fn is_current(proc: BorrowedFd<'_>, link: &CStr, namespace: BorrowedFd<'_>) -> bool {

@@ -24,7 +24,7 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
     }
     let play = move || {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let kinds = Kinds { network: true, ipc: true };
+        let kinds = Kinds { network: true, ipc: true, user: None };
         let stock = Stock::new(kinds, proc.as_fd()).expect("namespaces can be made and entered");
         assert!(stock.kinds.network && stock.kinds.ipc);
         act(Scene { proc, stock });
@@ -97,6 +97,34 @@ fn one_of_ipc_is_entered_with_its_network_and_used_again() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    });
+}
+
+#[test]
+fn one_of_users_is_used_again_once_its_session_is_reaped() {
+    play(|scene| {
+        let text = || c"65534 65534 1".to_owned();
+        let own = Own { uid: 65534, gid: 65534, uid_map: text(), gid_map: text(), scratch: Vec::new() };
+        let stock = Stock::new(Kinds { network: false, ipc: false, user: Some(own) }, scene.proc.as_fd());
+        let Some(mut stock) = stock else {
+            let release = rustix::system::uname().release().to_string_lossy().into_owned();
+            assert!(release.starts_with("5.") || release.starts_with("6.1."), "not kept on {release}");
+            return eprintln!("skipped: Linux {release} does not say when a process is reaped");
+        };
+        let number = |kept: &Kept| identity(kept.user.as_ref().unwrap().as_fd()).unwrap();
+        let mut next = || stock.enter(scene.proc.as_fd());
+        let (kept, other) = (next(), next());
+        let own = number(&kept);
+        assert_ne!(own, number(&other));
+        let mut session = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&session);
+        stock.lend(kept, rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap());
+        session.kill().unwrap();
+        let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
+        assert_ne!(number(&stock.enter(scene.proc.as_fd())), own, "a process is still counted there");
+        session.wait().unwrap();
+        assert_eq!(number(&stock.enter(scene.proc.as_fd())), own);
     });
 }
 

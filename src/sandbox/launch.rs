@@ -4,7 +4,7 @@
 
 use super::confine::limit_capabilities;
 use super::kept::{Kept, Kinds, Stock};
-use super::line::{Joins, Memory, Purpose};
+use super::line::{Given, Joins, Memory, Purpose};
 use super::loan::{After, Lender};
 use super::prepare::{LaunchersPart, Prepared};
 use super::{HostError, filter, line, template, wire, witness};
@@ -243,9 +243,10 @@ fn clone(
     let namespaces = prepared.namespaces & !kept.made_before();
     if purpose == Purpose::Session && lender.loan.program.is_some() {
         prepared.environment.forget_added();
-        let (cord, into) = (cord.as_raw_fd(), cgroup.map(AsFd::as_fd));
-        let (after, made) = lender
-            .lend(namespaces, into, |loan| line::run(prepared, (Memory::Lent, loan), (cord, None), None, purpose))?;
+        let given = Given { cord: cord.as_raw_fd(), kill: None, user: kept.user() };
+        let (after, made) = lender.lend(namespaces, cgroup.map(AsFd::as_fd), |loan| {
+            line::run(prepared, (Memory::Lent, loan), given, None, purpose)
+        })?;
         line::AFTER_CLONE.store(false, Ordering::Relaxed);
         match after {
             After::Same => {}
@@ -269,7 +270,8 @@ fn clone(
     match made {
         Side::Child => {
             let kill = kill.as_ref().map(AsRawFd::as_raw_fd);
-            line::run(prepared, (Memory::Own, &mut lender.loan), (cord.as_raw_fd(), kill), joins, purpose)
+            let given = Given { cord: cord.as_raw_fd(), kill, user: kept.user() };
+            line::run(prepared, (Memory::Own, &mut lender.loan), given, joins, purpose)
         }
         Side::Parent(made) => Ok(made),
     }

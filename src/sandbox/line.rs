@@ -4,6 +4,7 @@
 
 mod host_proc;
 mod leave;
+mod identity;
 mod network;
 mod prove;
 
@@ -13,10 +14,10 @@ use super::prepare::{LaunchersPart, Mount, Prepared, Program};
 use super::report::{Record, SetupError};
 use super::spare;
 use crate::plan::Step;
-use crate::plan::model::Tree;
 use crate::sys;
 use crate::sys::signal::Disposition;
 use host_proc::{own_number_before, write_file};
+pub(super) use identity::write_namespace;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -35,10 +36,8 @@ const FAILED: i32 = 111;
 
 /// Every securebit and its lock, but for `SECBIT_KEEP_CAPS`, which is locked at zero: see capabilities(7).
 const SECUREBITS_LOCKED: u64 = 0b1110_1111;
-const NO_SETUID_FIXUP: u64 = libc::SECBIT_NO_SETUID_FIXUP as u64;
 
 const PR_MDWE_REFUSE_EXEC_GAIN: u64 = libc::PR_MDWE_REFUSE_EXEC_GAIN as u64;
-const PR_CAP_AMBIENT_CLEAR_ALL: u64 = libc::PR_CAP_AMBIENT_CLEAR_ALL as u64;
 
 /// A refused item of a step: its index, and why.
 type Refused = (u16, Errno);
@@ -50,6 +49,8 @@ struct Line<'a> {
     next: usize,
     cord: RawFd,
     kill: Option<RawFd>,
+    /// The user namespace that is kept for it.
+    user: Option<RawFd>,
     /// The ruleset of the command alone.
     domain: Option<RawFd>,
     stdio: [Option<OwnedFd>; 3],
@@ -62,6 +63,17 @@ struct Line<'a> {
     loan: Option<&'a mut Loan>,
     /// Of a self-test, which ends where the command would begin.
     test: Option<Progress>,
+}
+
+/// What a child finds open beside what is prepared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given {
+    /// Its end of the cord.
+    pub(super) cord: RawFd,
+    /// Its control group's file to kill it by.
+    pub(super) kill: Option<RawFd>,
+    /// The user namespace that is kept for it.
+    pub(super) user: Option<RawFd>,
 }
 
 /// What a child is made for.
@@ -96,7 +108,7 @@ pub(super) enum Memory {
 pub(super) fn run(
     prepared: &mut Prepared,
     (memory, loan): (Memory, &mut Loan),
-    (cord, kill): (RawFd, Option<RawFd>),
+    Given { cord, kill, user }: Given,
     joins: Option<Joins>,
     purpose: Purpose,
 ) -> ! {
@@ -107,7 +119,8 @@ pub(super) fn run(
     };
     let domain = prepared.domain.as_ref().map(|(ruleset, _)| ruleset.as_raw_fd());
     let (stdio, channel, relay, loan) = ([None, None, None], None, None, Some(loan));
-    let mut line = Line { prepared, next: 0, cord, kill, domain, stdio, channel, relay, purpose, memory, loan, test };
+    let mut line =
+        Line { prepared, next: 0, cord, kill, user, domain, stdio, channel, relay, purpose, memory, loan, test };
     if let Some(Err(errno)) = joins.map(join) {
         line.fail(SetupError { step: Step::Clone, index: 0, errno });
     }
@@ -195,61 +208,6 @@ impl Line<'_> {
             write_file(proc, c"sys/kernel/ns_last_pid", before).map_err(|errno| (2, errno))?;
         }
         Ok(())
-    }
-
-    fn take_identity(&self) -> Result<(), Refused> {
-        // Without this bit the change of ids takes the rights that later steps need: those of the user namespace on
-        // hosts where those are switched off for ordinary users, and the lock of the securebits.
-        if self.prepared.bounding_set {
-            sys::process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0).map_err(|errno| (0, errno))?;
-        }
-        // The group that it has anyway, as spawn(8) leaves it (Postfix's set_ugid.c), and no other.
-        sys::credentials::set_only_group(self.prepared.own.gid).map_err(|errno| (1, errno))?;
-        sys::credentials::set_gid(self.prepared.own.gid).map_err(|errno| (2, errno))?;
-        sys::credentials::set_uid(self.prepared.own.uid, 0).map_err(|errno| (3, errno))?;
-        // The files below /proc of a process that has changed its ids belong to root: the maps are written as root.
-        sys::credentials::set_file_uid(0);
-        Ok(())
-    }
-
-    fn enter_user_namespace(&self) -> Result<(), Refused> {
-        let proc = &self.prepared.proc;
-        sys::mount::unshare(libc::CLONE_NEWUSER).map_err(|errno| (0, errno))?;
-        write_file(proc, c"self/setgroups", b"deny").map_err(|errno| (1, errno))?;
-        write_file(proc, c"self/uid_map", self.prepared.own.uid_map.to_bytes()).map_err(|errno| (2, errno))?;
-        write_file(proc, c"self/gid_map", self.prepared.own.gid_map.to_bytes()).map_err(|errno| (3, errno))?;
-        for (index, (file, most)) in self.prepared.user_limits.iter().enumerate() {
-            write_file(proc, file, most.to_bytes()).map_err(|errno| (4 + index as u16, errno))?;
-        }
-        Ok(())
-    }
-
-    fn give_up_rights(&self) -> Result<(), Refused> {
-        let (uid, gid) = (self.prepared.own.uid, self.prepared.own.gid);
-        sys::credentials::set_uid(uid, uid).map_err(|errno| (0, errno))?;
-        sys::credentials::drop_capabilities().map_err(|errno| (1, errno))?;
-        sys::process::control(libc::PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0).map_err(|errno| (2, errno))?;
-        let ids = sys::credentials::has_ids(uid, gid).map_err(|errno| (3, errno))?;
-        let none = sys::credentials::has_no_capabilities().map_err(|errno| (3, errno))?;
-        if !(ids && none) {
-            return Err((3, Errno::EPERM));
-        }
-        // An ordinary user's reaper has the same uid as its command from the start: no change of ids has closed its
-        // memory and its files below /proc. Exec opens the command's own again.
-        sys::process::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(|errno| (4, errno))?;
-        if self.prepared.init && self.prepared.tree != Tree::PidNamespace {
-            // Its reaper has to be there to kill, so it ends by the end of the cord alone.
-            return Ok(());
-        }
-        // The command as PID 1 does not read the end of the cord, and a reaper that a process of its user on the host
-        // has stopped cannot. Who leaves the sessions to a copy of itself has no right to signal them then, so they
-        // stay. Here, because a change of ids or rights clears it.
-        sys::process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map_err(|errno| (5, errno))?;
-        // A supervisor that died before this sends no signal any more; the connection may lie in the cord all the same.
-        match sys::process::hung_up(self.cord).map_err(|errno| (5, errno))? {
-            true => sys::process::exit(0),
-            false => Ok(()),
-        }
     }
 
     fn close_descriptors(&mut self) -> Result<(), Refused> {

@@ -146,7 +146,8 @@ fn is_executed(program: &OwnedFd) -> bool {
     }
 }
 
-fn ended_well(child: Pid) -> bool {
+/// Waits for a child; whether it has ended without failure.
+pub(super) fn ended_well(child: Pid) -> bool {
     use nix::sys::wait::{WaitStatus, waitpid};
     loop {
         match waitpid(child, None) {

@@ -253,7 +253,7 @@ impl Relay {
 }
 
 impl Own {
-    fn of(plan: &Plan, (uid, gid): (u32, u32)) -> Own {
+    pub(super) fn of(plan: &Plan, (uid, gid): (u32, u32)) -> Own {
         Own {
             uid,
             gid,

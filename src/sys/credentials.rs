@@ -45,6 +45,15 @@ pub fn set_uid(uid: u32, saved: u32) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// setresgid(2) and setresuid(2) of the effective ids alone: no process of that user may signal the caller then.
+pub fn set_effective_ids(uid: u32, gid: u32) -> Result<(), Errno> {
+    const SAME: u32 = u32::MAX;
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::syscall(libc::SYS_setresgid, SAME, gid, SAME) })?;
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::syscall(libc::SYS_setresuid, SAME, uid, SAME) }).map(drop)
+}
+
 /// setfsuid(2). It reports no error; the caller's next file access shows whether it held.
 pub fn set_file_uid(uid: u32) {
     // SAFETY: takes a number only.

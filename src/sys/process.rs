@@ -145,6 +145,11 @@ pub fn enter_ipc(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
     enter(namespace.as_raw_fd(), libc::CLONE_NEWIPC)
 }
 
+/// The same into one of users: with every capability there, and none of its own elsewhere.
+pub fn enter_user(namespace: BorrowedFd<'_>) -> Result<(), Errno> {
+    enter(namespace.as_raw_fd(), libc::CLONE_NEWUSER)
+}
+
 fn enter(namespace: RawFd, kind: i32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     let result = unsafe { libc::setns(namespace, kind) };

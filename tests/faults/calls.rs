@@ -25,7 +25,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "open" | "openat" => With(&[EMFILE, ENFILE, ENOMEM, EACCES, ENOENT, EINTR, EIO]),
         "openat2" => With(&[EMFILE, ENFILE, ENOMEM, EAGAIN, EACCES]),
         "socket" | "socketpair" => With(&[EMFILE, ENFILE, ENOMEM, ENOBUFS, EACCES]),
-        "epoll_create1" | "signalfd4" => With(&[EMFILE, ENFILE, ENOMEM]),
+        "epoll_create1" | "signalfd4" | "pidfd_open" => With(&[EMFILE, ENFILE, ENOMEM]),
         "epoll_ctl" => With(&[ENOMEM, ENOSPC]),
         "epoll_wait" => With(&[EINTR]),
         "poll" => With(&[EINTR, ENOMEM]),

@@ -106,7 +106,11 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
         },
         Step::UserNamespace => {
             let limits = plan.user_limits.iter().map(|(name, most)| format!(", user.{name} = {most}"));
-            format!("no id but the command's{}", limits.collect::<String>())
+            let kept = match plan.keeps_users() {
+                true => "; it may have been another session's, which is over",
+                false => "",
+            };
+            format!("no id but the command's{}{kept}", limits.collect::<String>())
         }
         Step::Relay | Step::Network => {
             let peers = plan.relay.iter().flat_map(|relay| &relay.peers);

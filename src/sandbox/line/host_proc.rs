@@ -7,10 +7,10 @@ use crate::sys::errno;
 use nix::errno::Errno;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Writes a file below the host's /proc in one call, as the kernel demands of maps and sysctls.
-pub(super) fn write_file(proc: &OwnedFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
+pub(super) fn write_file(proc: impl AsFd, path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
     let file = rustix::fs::openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
     match sys::process::write(file.as_raw_fd(), bytes)? {
         written if written == bytes.len() => Ok(()),
