@@ -52,7 +52,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// theirs with them when they end.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is let go of.
-const LATELY: u64 = 64;
+const LATELY: u64 = 1024;
 
 /// The names of this process's own ones below /proc.
 const NETWORK: &CStr = c"thread-self/ns/net";

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// The most that are kept.
 const MOST: usize = 32;
 /// One that has not been needed for so many sessions is removed.
-const LATELY: u64 = 64;
+const LATELY: u64 = 1024;
 
 /// One that nobody is in.
 #[derive(Debug)]
