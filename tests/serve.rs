@@ -78,8 +78,12 @@ impl Services {
     }
 
     pub(crate) fn serve(&self, options: &[&str]) -> Server {
+        self.serve_by(Command::new(stage::program("spawnbox")), options)
+    }
+
+    /// The same by a command that the program and its words are added to.
+    fn serve_by(&self, mut command: Command, options: &[&str]) -> Server {
         let directory = self.room.whole().display().to_string();
-        let mut command = Command::new(stage::program("spawnbox"));
         command.arg("serve").args(options).arg(directory).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Server::start_silent(command)
@@ -108,6 +112,32 @@ fn many_services_are_served_and_a_bad_one_keeps_none_of_them_from_it() {
     assert!(line.contains("session="), "{line}");
     assert!(server.stop().0.success());
     assert!(!services.room.path("a.sock").exists());
+}
+
+#[test]
+fn the_clients_of_one_service_leave_another_its_descriptors() {
+    let services = Services::new();
+    services.write("a", "echo one; read line");
+    services.write("b", "echo two");
+    let mut few = Command::new("prlimit");
+    few.arg("--nofile=200:200").arg(stage::program("spawnbox"));
+    let server = services.serve_by(few, &["--max-sessions=1000"]);
+    let line = server.logs("a: only ");
+    let fit = line.split("only ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+    let fit = fit.unwrap_or_else(|| panic!("no number in {line}"));
+    let mut served: Vec<Client> = (0..fit).map(|_| Client::connect(&services.socket("a"))).collect();
+    assert!(served.iter_mut().all(|client| client.line() == "one"), "{}", server.log());
+    let mut waiting: Vec<Client> = (0..5).map(|_| Client::connect(&services.socket("a"))).collect();
+    for _ in 0..3 {
+        assert_eq!(Client::connect(&services.socket("b")).rest(), "two\n");
+    }
+    let log = server.log();
+    assert!(!log.contains("Too many open files"), "more were accepted than there is room for:\n{log}");
+    // Without the other it has the room of both.
+    std::fs::remove_file(services.room.path("b.toml")).expect("it is there");
+    server.signal(Signal::SIGHUP);
+    server.logs_times("a: only ", 2);
+    assert!(waiting.iter_mut().all(|client| client.line() == "one"), "{}", server.log());
 }
 
 #[test]

@@ -96,6 +96,11 @@ impl Admission {
         self.closed
     }
 
+    /// Another number of sessions that there can be. Those that there are go on.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Sessions that there can be.
     pub(super) fn limit(&self) -> usize {
         self.limit

@@ -75,6 +75,7 @@ impl Supervisor {
                 }
             }
         }
+        self.share_files();
         self.inherited.forget_kept(&wanted.kept);
         for name in wanted.kept {
             let wrong = "its file is wrong: the log and `spawnbox check` say where";
@@ -128,7 +129,7 @@ impl Supervisor {
     fn begin_service(&mut self, plan: Plan, listeners: Vec<Listener>, succeeds: Option<usize>) {
         let name = plan.service.clone();
         let number = self.services.number();
-        let limit = plan.concurrency.min(self.files.sessions(&plan));
+        let limit = plan.concurrency;
         let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose();
         let made = own.and_then(|own| Service::unproven(number, plan, (listeners, limit), (own.flatten(), succeeds)));
         match made {
@@ -177,6 +178,7 @@ impl Supervisor {
                 }
                 self.set_listening(number);
                 self.let_go(before);
+                self.share_files();
             }
             Err(error) => {
                 tracing::error!("{}: {error}; {}", plan.service, left_as(Some(before)));

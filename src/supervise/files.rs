@@ -4,6 +4,8 @@
 
 use super::admit::BEHIND;
 use super::farewell;
+use super::service::Service;
+use super::supervisor::Supervisor;
 use crate::plan::Plan;
 use crate::plan::model::{Ids, Namespace, StandardError};
 use crate::sandbox::HostError;
@@ -63,9 +65,14 @@ impl OpenFiles {
         self.taken += count as u64;
     }
 
-    /// How many sessions fit.
-    pub(super) fn sessions(&self, plan: &Plan) -> usize {
-        let fit = self.room(plan).map_or(u64::MAX, |room| most(room, each(plan), self.can_spare(plan)));
+    /// How many sessions of a service fit, beside others with these plans. Where there is not enough for all, each has
+    /// as much of the room as it wants of what all want, also when others use none of theirs: a flood of one service's
+    /// clients leaves the others' to be served.
+    pub(super) fn sessions<'a>(&self, plan: &Plan, others: impl Iterator<Item = &'a Plan>) -> usize {
+        let own = wanted(plan);
+        let all = others.map(wanted).fold(own, u128::saturating_add).max(1);
+        let share = |room: u64| u64::try_from(u128::from(room) * own / all).unwrap_or(room);
+        let fit = self.room(plan).map_or(u64::MAX, |room| most(share(room), each(plan), self.can_spare(plan)));
         usize::try_from(fit).unwrap_or(usize::MAX).max(1)
     }
 
@@ -85,6 +92,41 @@ impl OpenFiles {
     fn can_spare(&self, plan: &Plan) -> bool {
         self.all_ours && plan.init && plan.relay.is_none() && plan.namespaces.contains(&Namespace::Pid)
     }
+}
+
+impl Supervisor {
+    /// Gives each service its part of the descriptors that there are. One that is to take another's place has as
+    /// much as it would have in that place.
+    pub(super) fn share_files(&mut self) {
+        let open = |it: &&Service| !it.admission.is_closed();
+        let mut limits = Vec::new();
+        for service in self.services.iter().filter(open) {
+            let beside = |it: &&Service| {
+                it.number != service.number && service.succeeds != Some(it.number) && it.succeeds.is_none()
+            };
+            let others = self.services.iter().filter(open).filter(beside).map(|it| &it.plan);
+            limits.push((service.number, self.files.sessions(&service.plan, others)));
+        }
+        for (number, fit) in limits {
+            let Some(service) = self.services.get_mut(number) else { continue };
+            let (name, wanted) = (&service.plan.service, service.plan.concurrency);
+            let limit = wanted.min(fit);
+            if limit == service.admission.limit() {
+                continue;
+            }
+            service.admission.set_limit(limit);
+            if limit < wanted {
+                tracing::warn!("{name}: only {fit} of {wanted} sessions fit into the limit on open files");
+            }
+            self.set_listening(number);
+        }
+    }
+}
+
+/// Those of all sessions that a service may have at once, of which some may be beginning.
+fn wanted(plan: &Plan) -> u128 {
+    let beginning = plan.concurrency.min(BEHIND) as u128;
+    plan.concurrency as u128 * u128::from(each(plan)) + beginning * u128::from(BEGINNING)
 }
 
 /// Descriptors of a session that has begun.
@@ -117,6 +159,7 @@ fn most(room: u64, each: u64, can_spare: bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{hosts, resolve};
 
     #[test]
     fn few_sessions_may_all_begin_at_once_and_of_many_a_part() {
@@ -135,5 +178,33 @@ mod tests {
             let taken = if most > many { many * SESSION + (most - many) * (SESSION - SPARED) } else { most * SESSION };
             assert!(taken <= room, "{most} sessions in {room}");
         }
+    }
+
+    fn plan(concurrency: usize) -> Plan {
+        let mut plan = resolve(&hosts::listen(&["sh"]), &hosts::strict(), &hosts::root_on_618()).unwrap();
+        plan.concurrency = concurrency;
+        plan
+    }
+
+    fn sessions(now: Option<u64>, own: usize, others: &[usize]) -> usize {
+        let before = Rlimit { current: now, maximum: now };
+        let others: Vec<Plan> = others.iter().map(|count| plan(*count)).collect();
+        OpenFiles { before, now, taken: 20, all_ours: true }.sessions(&plan(own), others.iter())
+    }
+
+    #[test]
+    fn services_share_what_is_too_little_for_all() {
+        let files = Some(20_000);
+        let alone = sessions(files, 10_000, &[]);
+        assert!(alone >= 10_000);
+        assert!(sessions(files, 10_000, &[10_000]).abs_diff(alone / 2) < 2 * BEHIND);
+        // Whoever may have few takes few from the others, and has them.
+        assert!(sessions(files, 10_000, &[100]) > alone * 9 / 10 && sessions(files, 100, &[10_000]) >= BEHIND);
+        for all in [vec![300, 100], vec![5000, 7, 20_000], vec![1000; 50]] {
+            let beside = |at: usize| [&all[..at], &all[at + 1..]].concat();
+            let sum: usize = (0..all.len()).map(|at| sessions(files, all[at], &beside(at)).min(all[at])).sum();
+            assert!(sum <= alone, "{all:?}: {sum}");
+        }
+        assert_eq!((sessions(None, 10, &[10]), sessions(Some(10), 10, &[10])), (usize::MAX, 1));
     }
 }

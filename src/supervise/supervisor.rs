@@ -173,12 +173,9 @@ impl Supervisor {
         }
         let own = self.slice.as_mut().map(|slice| slices::of_service(slice, &plan)).transpose()?.flatten();
         let number = self.services.number();
-        let (limit, fit) = (plan.concurrency, self.files.sessions(&plan));
-        if limit > fit {
-            tracing::warn!("{}: only {fit} of {limit} sessions fit into the limit on open files", plan.service);
-        }
+        let limit = plan.concurrency;
         let with = (own, self.slice.as_ref(), &self.files);
-        let mut service = Service::start(number, plan, (listeners, limit.min(fit)), with)?;
+        let mut service = Service::start(number, plan, (listeners, limit), with)?;
         let watched = |errno| HostError::new("watch the service's descriptors", errno);
         if let Some(launcher) = &service.launcher {
             self.watch.add(launcher, Token::Launcher(number)).map_err(watched)?;
@@ -186,6 +183,7 @@ impl Supervisor {
         service.set_listening(&self.watch).map_err(watched)?;
         self.services.insert(service);
         self.listen_to_audit(number)?;
+        self.share_files();
         self.expect_spares(number);
         Ok(number)
     }
