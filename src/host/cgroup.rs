@@ -17,6 +17,11 @@ use std::path::{Path, PathBuf};
 pub(crate) const UNIT: &str = "system.slice/spawnbox-sessions.service";
 /// Root's own directory where no systemd owns the tree.
 const OWN: &str = "spawnbox";
+/// The directory of a supervisor below one that was delegated to its unit: that one holds no process then, and can give
+/// controllers to those below it. systemd may have made it (DelegateSubgroup=).
+pub(crate) const SUPERVISOR: &str = "supervisor";
+/// How systemd marks a directory that it has delegated (Delegate=): for those who may read the first, and for all.
+const DELEGATED: [&str; 2] = ["trusted.delegate", "user.delegate"];
 const CONTROLLERS: [Controller; 3] = [Controller::Cpu, Controller::Memory, Controller::Pids];
 
 /// What decides about the place, read from this host.
@@ -80,10 +85,35 @@ fn choose(seen: &Seen) -> Result<Cgroup, Why> {
         Ok(below) if below != Path::new("") => mount.join(below),
         Ok(_) | Err(_) => mount,
     };
+    if let Some(unit) = delegated(&own) {
+        return of_unit(unit, on_v1);
+    }
     match place(own, on_v1)? {
         // The supervisor is in it, and a cgroup with processes gives its children no controllers.
         Cgroup::At { path, on_v1, .. } => Ok(Cgroup::At { path, controllers: BTreeSet::new(), on_v1 }),
         unavailable @ Cgroup::Unavailable(_) => Ok(unavailable),
+    }
+}
+
+/// The directory that was delegated to the unit in whose directory this process is, or in its leaf below that.
+fn delegated(own: &Path) -> Option<PathBuf> {
+    let is_marked = |path: &Path| {
+        DELEGATED.iter().any(|name| {
+            let mut value = [0; 2];
+            rustix::fs::getxattr(path, *name, &mut value[..]).is_ok_and(|length| value[..length] == *b"1")
+        })
+    };
+    let above = own.parent().filter(|_| own.file_name().is_some_and(|name| name == SUPERVISOR));
+    [Some(own), above].into_iter().flatten().find(|path| is_marked(path)).map(Path::to_path_buf)
+}
+
+/// A delegated directory. Where this process is the only one in it, it goes into a leaf before anything is made there.
+fn of_unit(unit: PathBuf, on_v1: BTreeSet<Controller>) -> Result<Cgroup, Why> {
+    let alone = read(&unit.join("cgroup.procs"))?.trim() == std::process::id().to_string();
+    let listed = listed(&unit, "cgroup.controllers")?;
+    match place(unit, on_v1)? {
+        Cgroup::At { path, on_v1, .. } if alone => Ok(Cgroup::At { path, controllers: listed, on_v1 }),
+        other @ (Cgroup::At { .. } | Cgroup::Unavailable(_)) => Ok(other),
     }
 }
 

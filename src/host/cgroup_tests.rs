@@ -110,6 +110,38 @@ fn places() {
 }
 
 #[test]
+fn what_was_delegated_to_a_unit_gives_controllers_where_the_supervisor_is_alone() {
+    use Controller::{Memory, Pids};
+    let own = format!("{}\n", std::process::id());
+    let tree = Tree::new(
+        "delegated",
+        &[
+            ("app/cgroup.type", "domain\n"),
+            ("app/cgroup.procs", &own),
+            ("app/cgroup.controllers", "memory pids\n"),
+            ("app/supervisor/cgroup.type", "domain\n"),
+            ("app/supervisor/cgroup.procs", &own),
+            ("app/supervisor/cgroup.controllers", "memory pids\n"),
+        ],
+    );
+    let app = tree.0.join("app");
+    let found = |own: &str| choose(&seen(&tree, Who::RootUnderSystemd, own));
+    // Nobody says that it is.
+    assert_eq!(found("0::/app\n"), tree.at("app", &[]));
+    assert_eq!(found("0::/app/supervisor\n"), tree.at("app/supervisor", &[]));
+    let mark = |text: &[u8]| rustix::fs::setxattr(&app, DELEGATED[1], text, rustix::fs::XattrFlags::empty()).unwrap();
+    mark(b"0");
+    assert_eq!(found("0::/app\n"), tree.at("app", &[]));
+    mark(b"1");
+    assert_eq!(found("0::/app\n"), tree.at("app", &[Memory, Pids]));
+    // Others would be left in it, and it could give no controller.
+    fs::write(app.join("cgroup.procs"), format!("{own}1\n")).unwrap();
+    assert_eq!(found("0::/app\n"), tree.at("app", &[]));
+    fs::write(app.join("cgroup.procs"), "").unwrap();
+    assert_eq!(found("0::/app/supervisor\n"), tree.at("app", &[Memory, Pids]));
+}
+
+#[test]
 fn a_bound_file_is_not_the_mount() {
     let mountinfo = "\
 52 40 0:26 /system.slice/postfix.service/memory.pressure /run/a rw - cgroup2 cgroup2 rw

@@ -20,6 +20,7 @@ mod error;
 pub(crate) mod laws;
 
 pub use causes::Causes;
+pub(crate) use cgroup::SUPERVISOR;
 #[cfg(test)]
 pub(crate) use cgroup::UNIT as SESSIONS_UNIT;
 pub use elsewhere::Elsewhere;

@@ -23,7 +23,7 @@ mod place;
 mod service;
 mod sums;
 
-pub use place::{Swept, sweep};
+pub use place::{Swept, leave, sweep};
 pub use service::name as service_name;
 
 use crate::sys::errno;

@@ -12,7 +12,14 @@ const SWEEP_WARNINGS: usize = 5;
 
 /// Removes what dead supervisors left, and makes a directory of our own, where the host has a place for it.
 pub(super) fn shared(place: &facts::Cgroup) -> Result<Option<Slice>, HostError> {
-    let facts::Cgroup::At { path, .. } = place else { return Ok(None) };
+    let facts::Cgroup::At { path, controllers, .. } = place else { return Ok(None) };
+    // A place that has none to give is none of ours to arrange. Where it cannot be left, it gives none, and a service
+    // that needs one is refused.
+    if !controllers.is_empty()
+        && let Err(error) = cgroup::leave(path)
+    {
+        tracing::warn!("{error}");
+    }
     match cgroup::sweep(path) {
         Ok(Swept { removed, kept }) => {
             if removed > 0 {

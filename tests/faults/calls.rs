@@ -48,6 +48,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
             With(&[ENOMEM, EACCES, EIO])
         }
         "getdents64" | "lseek" => With(&[EIO, ENOMEM]),
+        "getxattr" => With(&[EIO, ENOMEM, EACCES]),
         "fstatfs" | "statfs" => With(&[EIO, ENOMEM]),
         "flock" => With(&[EINTR, ENOMEM, EAGAIN]),
         "bind" => With(&[EACCES, ENOMEM, ENOSPC]),

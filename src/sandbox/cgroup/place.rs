@@ -4,6 +4,7 @@
 
 use super::directory::Directory;
 use super::{DEPTH, PREFIX, service};
+use crate::host::SUPERVISOR;
 use crate::sandbox::HostError;
 use crate::sys::errno;
 use rustix::fs::{AtFlags, FlockOperation, Mode};
@@ -49,6 +50,26 @@ pub fn sweep(place: &Path) -> Result<Swept, HostError> {
         let _ = rustix::fs::unlinkat(&place.0.fd, name, AtFlags::REMOVEDIR);
     }
     Ok(swept)
+}
+
+/// Where this process is the only one in `place`, which was delegated to it, it goes into a leaf below: a directory
+/// that holds processes can give none of those below it a controller, see cgroups(7).
+pub fn leave(place: &Path) -> Result<(), HostError> {
+    // Where no systemd owns the tree it is made later.
+    if !place.exists() {
+        return Ok(());
+    }
+    let own = std::process::id().to_string();
+    let failed = |errno| HostError::new(format!("leave cgroup {} for a leaf of it", place.display()), errno);
+    let directory = Directory::open(place)?;
+    if directory.read("cgroup.procs").map_err(failed)?.trim() != own {
+        return Ok(());
+    }
+    match rustix::fs::mkdirat(&directory.fd, SUPERVISOR, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(failed(errno(error))),
+    }
+    directory.child(SUPERVISOR)?.write("cgroup.procs", &own).map_err(failed)
 }
 
 /// The directory in which supervisors make theirs.
