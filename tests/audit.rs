@@ -3,9 +3,12 @@
 //! and tells; and nobody but the kernel can put a line there. That log is the whole host's, so most of this is for
 //! machines of one's own.
 
+use crate::scene::host::eventually;
 use crate::scene::stage::{mode, room};
-use crate::scene::{Scene, Server, arguments, scene};
+use crate::scene::{Client, Scene, Server, arguments, patience, scene};
+use crate::serve::Services;
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto, socket,
 };
@@ -77,7 +80,7 @@ fn audited() -> Scene {
 }
 
 /// The number of the server's socket, under which others could try to send to it.
-fn number_of(server: &Server) -> u32 {
+fn number_of(server: &Server) -> Option<u32> {
     let inodes: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
         .expect("it runs")
         .flatten()
@@ -94,7 +97,7 @@ fn number_of(server: &Server) -> u32 {
     let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode, see netlink(7); 9 is NETLINK_AUDIT.
     let row = { rows }.find(|row| row[1] == "9" && inodes.iter().any(|inode| inode == row[9]));
-    row.expect("the server listens")[2].parse().expect("a number")
+    row.map(|row| row[2].parse().expect("a number"))
 }
 
 #[test]
@@ -140,6 +143,58 @@ fn what_landlock_denies_is_named_with_the_line_that_would_allow_it_and_nothing_e
 }
 
 #[test]
+fn sessions_in_namespaces_with_ids_of_their_own_and_from_spares_are_told_apart() {
+    needs!(audit);
+    let _audit = Audit::set(1);
+    let any = ["network.udp={ports=\"any\"}", "network.bind={ports=\"any\"}", "connection.spares=1"];
+    let client = scene("strict").set("isolation.landlock-audit=true").set("network.mode=host").users("61450-61459");
+    let client = client.set("syscalls.allow=[\"default\",\"network-client\"]").set("network.connect={ports=[1]}");
+    let script = "use Socket; my $port = <STDIN>; socket(my $s, AF_INET, SOCK_STREAM, 0) or die; \
+                  connect($s, pack_sockaddr_in($port, inet_aton('127.0.0.1'))); print $!+0";
+    let server = any.iter().fold(client, |client, key| client.set(key)).perl(script).listen();
+    for (before, port) in [11, 12, 13].into_iter().enumerate() {
+        assert_eq!(server.connect().send(format!("{port}\n").as_bytes()).rest(), "13");
+        let line = server.logs(&format!(" denied blockers=net.connect_tcp address=127.0.0.1 port={port}: "));
+        let whose = line.split_whitespace().find(|word| word.starts_with("session=")).expect("it is a session's");
+        let over = server.logs_times("outcome=exited", before + 1).pop().expect("there is one");
+        assert!(over.split_whitespace().any(|word| word == whose), "{over}: {line}");
+    }
+}
+
+#[test]
+fn a_reload_begins_to_listen_and_stops() {
+    needs!(audit);
+    let _audit = Audit::set(1);
+    let services = Services::new();
+    let file = services.room.path("x.toml").display().to_string();
+    let write = |audit: bool| {
+        let text = format!(
+            "version = 1\nextends = [\"strict\"]\n[command]\nuser = \"nobody\"\n\
+             argv = [\"/bin/sh\", \"-c\", \"true 2>/dev/null </etc/hostname; echo {audit}\"]\n\
+             [isolation]\nlevel = \"landlock-only\"\nlandlock-audit = {audit}\n\
+             [listen]\naddresses = [\"{},mode=0666\"]\n",
+            services.socket("x")
+        );
+        std::fs::rename(services.room.file(".new", &text), &file).expect("the stage can be written");
+    };
+    write(false);
+    let server = services.serve(&[]);
+    server.logs("services: unchanged 0, changed 0, new 1, gone 0");
+    let reload = |audit, times| {
+        write(audit);
+        server.signal(Signal::SIGHUP);
+        server.logs_times("x: its new policy is in force", times);
+        assert_eq!(Client::connect(&services.socket("x")).rest(), format!("{audit}\n"));
+    };
+    assert_eq!(number_of(&server), None);
+    reload(true, 1);
+    server.logs("x: session=1 denied blockers=fs.read_file path=\"/etc/hostname\"");
+    reload(false, 2);
+    eventually("it listens no longer", patience(), || number_of(&server).is_none());
+    assert!(server.stop().0.success());
+}
+
+#[test]
 fn who_asks_for_one_thing_too_often_has_a_few_lines_and_the_next_client_is_served() {
     needs!(audit);
     let _audit = Audit::set(1);
@@ -162,6 +217,7 @@ fn nobody_but_the_kernel_can_say_that_something_was_denied() {
     server.logs("listening");
     let (socket, forged) =
         (endpoint(), |text: &str, kind| message(kind, 0, format!("audit(1.0:1): domain=7 {text}").as_bytes()));
+    let number = number_of(&server).expect("it listens");
     let pid = crate::scene::host::children(server.pid());
     let lines: Vec<Vec<u8>> = pid
         .iter()
@@ -173,7 +229,7 @@ fn nobody_but_the_kernel_can_say_that_something_was_denied() {
         })
         .collect();
     for line in &lines {
-        assert_eq!(send(&socket, NetlinkAddr::new(number_of(&server), 0), line), Err(Errno::ECONNREFUSED));
+        assert_eq!(send(&socket, NetlinkAddr::new(number, 0), line), Err(Errno::ECONNREFUSED));
         // Root of the host may send to the group, and is not heard either.
         let _ = send(&socket, NetlinkAddr::new(0, 1), line);
     }

@@ -27,7 +27,7 @@ pub(super) const AT_THE_START: Duration = Duration::from_secs(20);
 pub(super) const AMONG_CLIENTS: Duration = Duration::from_secs(2);
 
 /// How long at most is waited for a record of the audit log, which takes milliseconds.
-const A_MOMENT: Duration = Duration::from_secs(5);
+const A_MOMENT: Duration = Duration::from_secs(3);
 
 /// What came of each proof; nothing where it succeeded.
 pub type Proofs = BTreeMap<Item, Option<Doubt>>;
