@@ -43,7 +43,8 @@
 //! | [`log`] | the subscriber; everyone else only says tracing events |
 //! | [`sys`] | the only unsafe code |
 //!
-//! Who comes from xinetd, tcpserver, a unit of systemd or nsjail finds the way in [`recipes`].
+//! Who comes from xinetd, tcpserver, a unit of systemd or nsjail finds the way in [`recipes`]; how much one machine
+//! carries, and what ends first, stands in [`limits`].
 //!
 //! # What stays true
 //!
@@ -136,6 +137,7 @@ pub mod log;
 pub mod sys;
 pub mod security;
 pub mod recipes;
+pub mod limits;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 

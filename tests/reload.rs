@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What becomes of services, of their clients and of their sockets while what is served is changed.
 
+use crate::scene::memory::taken;
 use crate::scene::{Client, Server, arguments, host, patience, scene, stage};
 use crate::serve::{Services, policy};
 use nix::fcntl::OFlag;
@@ -238,6 +239,9 @@ fn a_launcher_that_cannot_be_made_is_told_once_tried_at_a_reload_and_its_return_
     assert_eq!(server.logs_times("accepting nobody", 1).len(), 1);
 }
 
+/// Clients by which it is seen how long one takes.
+const LOOKS: u32 = 50;
+
 /// `SPAWNBOX_SERVICES=500` says how many.
 #[test]
 fn many_services_take_little_memory_and_a_reload_touches_none_that_is_the_same() {
@@ -265,6 +269,13 @@ fn many_services_take_little_memory_and_a_reload_touches_none_that_is_the_same()
     assert!(before.iter().filter(|pid| after.contains(pid)).count() as u64 >= many - 1, "others were touched");
     let memory = host::memory_kib(server.pid());
     assert!(memory < 4096 + 64 * many, "{many} services take {memory} KiB");
-    println!("{many} services: started in {started:?}, reloaded in {loaded:?}, {memory} KiB");
+    let launchers = taken(&after);
+    let begin = std::time::Instant::now();
+    (0..LOOKS).for_each(|_| assert_eq!(answered(many - 1), "one\n"));
+    let client = begin.elapsed() / LOOKS;
+    println!(
+        "{many} services: started in {started:?}, reloaded in {loaded:?}, {memory} KiB, launchers {} KiB, a client {client:?}",
+        launchers.memory_kib + launchers.tables_kib
+    );
     assert!(server.stop().0.success());
 }
