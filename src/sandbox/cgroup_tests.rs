@@ -41,8 +41,12 @@ fn root() -> Option<std::path::PathBuf> {
 
 /// A process in `cgroup` that sleeps.
 fn sleeper(cgroup: &Cgroup) -> Child {
+    sleeper_in(&cgroup.path())
+}
+
+fn sleeper_in(directory: &Path) -> Child {
     let child = Command::new("sleep").arg("1000").spawn().unwrap();
-    std::fs::write(cgroup.path().join("cgroup.procs"), child.id().to_string()).unwrap();
+    std::fs::write(directory.join("cgroup.procs"), child.id().to_string()).unwrap();
     child
 }
 
@@ -80,6 +84,54 @@ fn the_place_is_nobody_elses_to_make_control_groups_in() {
     let mode = std::fs::metadata(&place).unwrap().permissions().mode();
     std::fs::remove_dir(&place).unwrap();
     assert_eq!(mode & 0o777, 0o755);
+}
+
+/// Whether a process is in it, itself.
+fn holds(place: &Path, process: &Child) -> bool {
+    let processes = std::fs::read_to_string(place.join("cgroup.procs")).unwrap();
+    processes.lines().any(|line| line == process.id().to_string())
+}
+
+#[test]
+fn who_is_alone_in_a_delegated_directory_leaves_it_for_a_leaf() {
+    let Some(scene) = Scene::new("leaf") else { return };
+    let (leaf, beside) = (scene.0.join(crate::host::SUPERVISOR), scene.0.join("beside"));
+    std::fs::create_dir(&beside).unwrap();
+    let [mut supervisor, mut other] = [&scene.0, &beside].map(|place| sleeper_in(place));
+    let leave = || place::move_to_leaf(&scene.0, supervisor.id()).unwrap();
+    leave();
+    assert!(holds(&leaf, &supervisor), "it did not leave");
+    assert_eq!(std::fs::read_to_string(scene.0.join("cgroup.procs")).unwrap(), "");
+    // A program that takes its place is in the leaf already; one that systemd starts anew finds that made.
+    leave();
+    assert!(holds(&leaf, &supervisor));
+    std::fs::write(scene.0.join("cgroup.procs"), supervisor.id().to_string()).unwrap();
+    leave();
+    assert!(holds(&leaf, &supervisor), "it did not go into one that is there");
+    assert!(holds(&beside, &other), "another was moved");
+    [&mut supervisor, &mut other].into_iter().for_each(|process| {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    });
+    [leaf, beside].iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+}
+
+#[test]
+fn who_is_not_alone_in_a_directory_or_not_in_it_stays_where_he_is() {
+    let Some(scene) = Scene::new("stays") else { return };
+    let there = || std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let before = there();
+    leave(&scene.0).unwrap();
+    leave(&scene.0.join("absent")).unwrap();
+    assert_eq!(there(), before);
+    let mut both = [(); 2].map(|()| sleeper_in(&scene.0));
+    place::move_to_leaf(&scene.0, both[0].id()).unwrap();
+    assert!(both.iter().all(|process| holds(&scene.0, process)), "one has left the other");
+    both.iter_mut().for_each(|process| {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    });
+    // No leaf was made: else the place could not be removed.
 }
 
 #[test]

@@ -55,21 +55,26 @@ pub fn sweep(place: &Path) -> Result<Swept, HostError> {
 /// Where this process is the only one in `place`, which was delegated to it, it goes into a leaf below: a directory
 /// that holds processes can give none of those below it a controller, see cgroups(7).
 pub fn leave(place: &Path) -> Result<(), HostError> {
+    move_to_leaf(place, std::process::id())
+}
+
+/// The same of any process.
+pub(super) fn move_to_leaf(place: &Path, process: u32) -> Result<(), HostError> {
     // Where no systemd owns the tree it is made later.
     if !place.exists() {
         return Ok(());
     }
-    let own = std::process::id().to_string();
+    let process = process.to_string();
     let failed = |errno| HostError::new(format!("leave cgroup {} for a leaf of it", place.display()), errno);
     let directory = Directory::open(place)?;
-    if directory.read("cgroup.procs").map_err(failed)?.trim() != own {
+    if directory.read("cgroup.procs").map_err(failed)?.trim() != process {
         return Ok(());
     }
     match rustix::fs::mkdirat(&directory.fd, SUPERVISOR, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(failed(errno(error))),
     }
-    directory.child(SUPERVISOR)?.write("cgroup.procs", &own).map_err(failed)
+    directory.child(SUPERVISOR)?.write("cgroup.procs", &process).map_err(failed)
 }
 
 /// The directory in which supervisors make theirs.
