@@ -5,7 +5,7 @@ use crate::figures::{self, Grown, Measure, Report, Row};
 use crate::peers::Needs;
 use crate::scene::needs;
 use crate::size::Size;
-use crate::{measure, mounts, peers, picture, readme, size};
+use crate::{measure, mounts, peers, picture, readme, size, table};
 use std::process::ExitCode;
 
 const NAME: &str = "bench::a_short_run_measures_every_server";
@@ -34,6 +34,7 @@ pub(crate) fn test(arguments: &[String]) -> ExitCode {
 
 fn run() {
     figures::assert_right();
+    table::assert_right();
     picture::assert_right();
     readme::assert_right();
     let size = size::short();
