@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Policies that nobody would write: each gets an error, in little memory.
-//! The program has an address space of 50 MiB, of which a third is itself; that it takes a moment is seen by the
-//! deadline that every run has.
+//! Policies that nobody would write: each gets an error, in little memory and a moment.
+//! The program has an address space of 50 MiB, of which a third is itself, and a second of a processor: how long others
+//! keep it from one is not its doing. That it does not wait is seen by the deadline that every run has.
 
-use crate::scene::{Outcome, arguments, stage};
+use crate::scene::{Outcome, a_second, arguments, stage};
 use std::fs::File;
 
-/// 50 MiB, with which it must end by a line of its own.
-const WITHIN: [&str; 3] = ["prlimit", "--as=52428800", "--"];
+/// What the program is slower by, at least, where it is built without optimisation.
+const SLOWER: u64 = if cfg!(debug_assertions) { 5 } else { 1 };
 
+/// Within these it must end by a line of its own.
 fn checked(word: &str) -> Outcome {
-    arguments(&["check", word]).through(&WITHIN).run()
+    let processor = format!("--cpu={}", SLOWER * a_second().as_secs());
+    arguments(&["check", word]).through(&["prlimit", "--as=52428800", &processor, "--"]).run()
 }
 
 /// What is said about a file with these bytes.
