@@ -129,7 +129,8 @@ impl Stock {
             (kinds.ipc, first.ipc, second.ipc) = (false, None, None);
         }
         let users = (&first.user, &second.user);
-        if !matches!(users, (Some(one), Some(other)) if are_usable(one, other, proc)) {
+        let usable = |one, other| kinds.user.as_ref().is_some_and(|own| are_usable(one, other, own, proc));
+        if !matches!(users, (Some(one), Some(other)) if usable(one, other)) {
             (kinds.user, first.user, second.user) = (None, None, None);
         }
         let some = kinds.network || kinds.ipc || kinds.user.is_some();
@@ -258,8 +259,8 @@ fn is_reached(one: &OwnedFd, other: &OwnedFd, proc: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether these are two user namespaces that processes can enter.
-fn are_usable(one: &OwnedFd, other: &OwnedFd, proc: BorrowedFd<'_>) -> bool {
-    let usable = |namespace: &OwnedFd| user::is_usable(namespace.as_fd(), proc);
+fn are_usable(one: &OwnedFd, other: &OwnedFd, own: &Own, proc: BorrowedFd<'_>) -> bool {
+    let usable = |namespace: &OwnedFd| user::is_usable(namespace.as_fd(), own, proc);
     differ(one.as_fd(), other.as_fd()) && usable(one) && usable(other)
 }
 

@@ -3,11 +3,15 @@
 //! tried.
 
 use super::*;
+use crate::sys::clone::{self, Side};
 use crate::sys::socket::send_descriptors;
+use nix::sys::signal::Signal;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, socketpair};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 /// A launcher's place: /proc, and what it keeps.
 struct Scene {
@@ -17,10 +21,8 @@ struct Scene {
 
 /// Plays in a thread of its own.
 fn play(act: impl FnOnce(Scene) + Send + 'static) {
-    if !nix::unistd::geteuid().is_root() {
-        let must = std::env::var_os("SPAWNBOX_TESTS").is_some_and(|value| value == "must");
-        assert!(!must, "not root, and SPAWNBOX_TESTS=must");
-        return eprintln!("skipped: only root can make a network namespace here");
+    if !crate::host::met("root", nix::unistd::geteuid().is_root()) {
+        return;
     }
     let play = move || {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
@@ -30,6 +32,18 @@ fn play(act: impl FnOnce(Scene) + Send + 'static) {
         act(Scene { proc, stock });
     };
     std::thread::spawn(play).join().unwrap();
+}
+
+fn release() -> (u32, u32) {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|word| word.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Of the account without rights.
+fn nobody() -> Own {
+    let text = || c"65534 65534 1".to_owned();
+    Own { uid: 65534, gid: 65534, uid_map: text(), gid_map: text(), scratch: Vec::new() }
 }
 
 impl Scene {
@@ -103,14 +117,12 @@ fn one_of_ipc_is_entered_with_its_network_and_used_again() {
 #[test]
 fn one_of_users_is_used_again_once_its_session_is_reaped() {
     play(|scene| {
-        let text = || c"65534 65534 1".to_owned();
-        let own = Own { uid: 65534, gid: 65534, uid_map: text(), gid_map: text(), scratch: Vec::new() };
-        let stock = Stock::new(Kinds { network: false, ipc: false, user: Some(own) }, scene.proc.as_fd());
-        let Some(mut stock) = stock else {
-            let release = rustix::system::uname().release().to_string_lossy().into_owned();
-            assert!(release.starts_with("5.") || release.starts_with("6.1."), "not kept on {release}");
-            return eprintln!("skipped: Linux {release} does not say when a process is reaped");
-        };
+        // Where the kernel does not say when a process is reaped, they are not kept.
+        if !crate::host::met("kernel 6.9", release() >= (6, 9)) {
+            return;
+        }
+        let stock = Stock::new(Kinds { network: false, ipc: false, user: Some(nobody()) }, scene.proc.as_fd());
+        let mut stock = stock.expect("they can be made and entered");
         let number = |kept: &Kept| identity(kept.user.as_ref().unwrap().as_fd()).unwrap();
         let mut next = || stock.enter(scene.proc.as_fd());
         let (kept, other) = (next(), next());
@@ -125,6 +137,53 @@ fn one_of_users_is_used_again_once_its_session_is_reaped() {
         assert_ne!(number(&stock.enter(scene.proc.as_fd())), own, "a process is still counted there");
         session.wait().unwrap();
         assert_eq!(number(&stock.enter(scene.proc.as_fd())), own);
+    });
+}
+
+#[test]
+fn who_is_stopped_in_one_of_users_is_waited_for_no_longer_than_it_may_take() {
+    play(|scene| {
+        let own = nobody();
+        let sent = user::send(&own, [scene.proc.as_fd()], Duration::from_millis(100), |[proc]| {
+            let _made = user::enter_new(&own, proc)?;
+            nix::sys::signal::raise(Signal::SIGSTOP)
+        });
+        assert!(sent.is_err());
+        assert_eq!(std::fs::read_to_string("/proc/thread-self/children").unwrap(), "", "it is left");
+    });
+}
+
+#[test]
+fn who_is_stopped_in_one_of_users_has_nothing_of_its_launcher_and_does_not_outlive_it() {
+    play(|scene| {
+        let (own, (read, written)) = (nobody(), nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap());
+        let launcher = match clone::clone_child().unwrap() {
+            Side::Parent(launcher) => launcher,
+            Side::Child => {
+                let long = Duration::from_secs(1000);
+                let _ = user::send(&own, [scene.proc.as_fd(), written.as_fd()], long, |[proc, written]| {
+                    let _made = user::enter_new(&own, proc)?;
+                    rustix::io::write(written, b"x").map_err(errno)?;
+                    std::thread::sleep(long);
+                    Ok(())
+                });
+                process::exit(0)
+            }
+        };
+        drop(written);
+        assert_eq!(rustix::io::read(&read, &mut [0; 1]), Ok(1), "it has not come there");
+        let sent = std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
+        let sent = sent.trim_end();
+        let open = std::fs::read_dir(format!("/proc/{sent}/fd")).unwrap().count();
+        assert_eq!(open, 3, "/proc, the pipe, the namespace that it has made");
+        let stop = ["-c", "kill -STOP $0", sent];
+        assert!(Command::new("sh").args(stop).uid(own.uid).gid(own.gid).status().unwrap().success());
+        let pid = rustix::process::Pid::from_raw(sent.parse().unwrap()).unwrap();
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        nix::sys::signal::kill(launcher, Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(launcher, None).unwrap();
+        let mut entries = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut entries, PollTimeout::try_from(100_000).unwrap()), Ok(1), "it is there");
     });
 }
 

@@ -45,13 +45,22 @@ pub fn set_uid(uid: u32, saved: u32) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
-/// setresgid(2) and setresuid(2) of the effective ids alone: no process of that user may signal the caller then.
-pub fn set_effective_ids(uid: u32, gid: u32) -> Result<(), Errno> {
-    const SAME: u32 = u32::MAX;
+/// What setresuid(2) and setresgid(2) leave as it is.
+const SAME: u32 = u32::MAX;
+
+/// setresgid(2) of the effective id alone.
+pub fn set_effective_gid(gid: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    checked(unsafe { libc::syscall(libc::SYS_setresgid, SAME, gid, SAME) })?;
+    let result = unsafe { libc::syscall(libc::SYS_setresgid, SAME, gid, SAME) };
+    checked(result).map(drop)
+}
+
+/// setresuid(2) of the effective id alone: real and saved one say who may signal the caller, as long as it is in no
+/// user namespace that belongs to somebody else.
+pub fn set_effective_uid(uid: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers only.
-    checked(unsafe { libc::syscall(libc::SYS_setresuid, SAME, uid, SAME) }).map(drop)
+    let result = unsafe { libc::syscall(libc::SYS_setresuid, SAME, uid, SAME) };
+    checked(result).map(drop)
 }
 
 /// setfsuid(2). It reports no error; the caller's next file access shows whether it held.

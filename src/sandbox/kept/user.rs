@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! User namespaces for sessions to come: made by the launcher in a process that has the command's user for that, since
 //! the kernel counts what is in one for whoever made it, and that has ended before one is used.
+//!
+//! Who is in one can be stopped, slowed and killed by every process of the host that has this user's id: to it, the
+//! namespace is its own, and it has CAP_KILL there (`kill_ok_by_cred`, kernel/signal.c). So a process that goes there
+//! on an errand is waited for no longer than it may take, holds no descriptor but what it needs, and cannot outlive
+//! its launcher. Its memory, a copy of the launcher's, refuses to be looked into.
 
 use super::{differ, is_current, open};
 use crate::sandbox::line::write_namespace;
@@ -12,41 +17,36 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// This process's own one below /proc.
 const USER: &CStr = c"thread-self/ns/user";
 /// What the ids do not take away, the kernel would: on some hosts only who has a right makes user namespaces.
 const NO_SETUID_FIXUP: u64 = libc::SECBIT_NO_SETUID_FIXUP as u64;
 
+/// How long an errand may take: far more than it needs, also on an emulated machine. The session makes its own then,
+/// and whoever comes next has waited.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Makes one that belongs to the command's user and maps nobody else.
 pub(super) fn make(own: &Own, proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let kind = SocketType::SEQPACKET;
     let (near, far) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).map_err(errno)?;
-    match clone::clone_child()? {
-        Side::Child => {
-            let made = enter_new(own, proc);
-            let sent = made.and_then(|made| socket::send_descriptors(far.as_fd(), &[], &[made.as_fd()]));
-            process::exit(i32::from(sent.is_err()))
-        }
-        Side::Parent(child) => {
-            drop(far);
-            // It is counted in there until it is reaped. Nobody but root may stop it.
-            let whole = ended_well(child);
-            let (_, [made, ..]) = socket::receive_descriptors(near.as_fd(), &mut [0])?;
-            made.filter(|_| whole).ok_or(Errno::ECHILD)
-        }
-    }
+    send(own, [proc, far.as_fd()], PATIENCE, |[proc, far]| {
+        let made = enter_new(own, proc)?;
+        socket::send_descriptors(far, &[], &[made.as_fd()])
+    })?;
+    drop(far);
+    let (_, [made, ..]) = socket::receive_descriptors(near.as_fd(), &mut [0])?;
+    made.ok_or(Errno::ECHILD)
 }
 
-/// Of a process that is made for it. The real and the saved id stay root's.
-fn enter_new(own: &Own, proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+/// On an errand.
+pub(super) fn enter_new(own: &Own, proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let before = open(proc, USER)?;
-    process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0)?;
-    credentials::set_effective_ids(own.uid, own.gid)?;
-    credentials::set_file_uid(0);
     sys::mount::unshare(libc::CLONE_NEWUSER)?;
     write_namespace(proc, own).map_err(|(_, errno)| errno)?;
     let made = open(proc, USER)?;
@@ -56,19 +56,68 @@ fn enter_new(own: &Own, proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 
 /// Whether a process can enter it, and whether the kernel says of one when it is reaped (Linux 6.9 and later,
 /// `pidfd_poll` in fs/pidfs.c): until then it is counted in there.
-pub(super) fn is_usable(namespace: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> bool {
-    match clone::clone_child() {
-        Ok(Side::Child) => {
-            let entered = process::enter_user(namespace).is_ok() && is_current(proc, USER, namespace);
-            process::exit(i32::from(!entered))
+pub(super) fn is_usable(namespace: BorrowedFd<'_>, own: &Own, proc: BorrowedFd<'_>) -> bool {
+    let sent = send(own, [proc, namespace], PATIENCE, |[proc, namespace]| {
+        process::enter_user(namespace)?;
+        if is_current(proc, USER, namespace) { Ok(()) } else { Err(Errno::ENOSYS) }
+    });
+    sent.is_ok_and(|pidfd| is_reaped(&pidfd))
+}
+
+/// Sends a process there with these descriptors, and reaps it; that was it, where it has done all.
+pub(super) fn send<const COUNT: usize>(
+    own: &Own,
+    descriptors: [BorrowedFd<'_>; COUNT],
+    patience: Duration,
+    act: impl FnOnce([BorrowedFd<'_>; COUNT]) -> Result<(), Errno>,
+) -> Result<OwnedFd, Errno> {
+    let launcher = nix::unistd::getpid();
+    match clone::clone_child()? {
+        Side::Child => {
+            let ready = hold_only(descriptors).and_then(|held| become_owner(own, launcher).map(|()| held));
+            process::exit(i32::from(ready.and_then(act).is_err()))
         }
-        Ok(Side::Parent(child)) => {
-            let number = rustix::process::Pid::from_raw(child.as_raw());
-            let pidfd = number.and_then(|number| pidfd_open(number, PidfdFlags::empty()).ok());
-            ended_well(child) && pidfd.is_some_and(|pidfd| is_reaped(&pidfd))
+        Side::Parent(child) => {
+            let number = Pid::from_raw(child.as_raw()).ok_or(Errno::ESRCH)?;
+            let pidfd = pidfd_open(number, PidfdFlags::empty()).map_err(errno);
+            if !pidfd.as_ref().is_ok_and(|pidfd| ends_within(patience, pidfd)) {
+                // It is not reaped, so the number is its own.
+                kill_process(number, Signal::KILL).map_err(errno)?;
+            }
+            if ended_well(child) { pidfd } else { Err(Errno::ECHILD) }
         }
-        Err(_) => false,
     }
+}
+
+/// Puts them at the first numbers and closes all others: none of them is among the first three, which every launcher
+/// has for /dev/null.
+fn hold_only<const COUNT: usize>(descriptors: [BorrowedFd<'_>; COUNT]) -> Result<[BorrowedFd<'static>; COUNT], Errno> {
+    for (number, descriptor) in descriptors.iter().enumerate() {
+        process::duplicate_onto(descriptor.as_raw_fd(), number as RawFd, 0)?;
+    }
+    process::close_from(COUNT as RawFd)?;
+    Ok(std::array::from_fn(|number| process::fixed(number as RawFd)))
+}
+
+/// Has the calling process make and enter namespaces as the command's user. The real and the saved id stay root's, so
+/// that none of that user's reaches it before it is there, and its launcher may signal it afterwards.
+fn become_owner(own: &Own, launcher: nix::unistd::Pid) -> Result<(), Errno> {
+    process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0)?;
+    credentials::set_effective_gid(own.gid)?;
+    credentials::set_effective_uid(own.uid)?;
+    credentials::set_file_uid(0);
+    // After the ids: their change forgets the signal, and opens the memory where `fs.suid_dumpable` is 1. To go where
+    // the effective id owns everything does neither (`cred_cap_issubset`, kernel/cred.c).
+    process::control(libc::PR_SET_DUMPABLE, 0, 0)?;
+    process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0)?;
+    // A launcher that has died before this sends no signal any more.
+    if nix::unistd::getppid() == launcher { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// Where the kernel does not say, it does not.
+fn ends_within(patience: Duration, pidfd: &OwnedFd) -> bool {
+    let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], patience) == Ok(1)
 }
 
 fn is_reaped(pidfd: &OwnedFd) -> bool {
