@@ -104,8 +104,8 @@
 //!   and cannot signal it. Only who has its user on the host, or the kernel for want of memory, could end it before,
 //!   and then nothing ends the others.
 //! * **A spare**, where a policy has sandboxes wait for clients, is a session's child before its client comes, confined
-//!   but for its filter. Who has its user on the host may stop or kill it, and its client gets another; nobody looks
-//!   into it ([`sandbox::spare`]).
+//!   as its command will be, but for a filter that does not allow to take a connection. Who has its user on the host
+//!   may stop or kill it, and its client gets another; nobody looks into it ([`sandbox::spare`]).
 //! * **The tracer**, where a command is traced, is the supervisor's parent, outside the sandbox. It reads the command's
 //!   memory with the command's user id, or with its caller's where each session has its own, and answers by the numbers
 //!   of a call alone: what it misreads is named wrong and never allowed. Where it dies, the sessions end.

@@ -26,7 +26,7 @@ fn sandboxes(server: &Server) -> Vec<Sandbox> {
 }
 
 /// Those that have nothing left to do before their client comes: the mask of signals is emptied in the last step
-/// before.
+/// before, but for the filter.
 fn waiting(server: &Server) -> Vec<Sandbox> {
     let program = stage::program("spawnbox").display().to_string();
     let is_ready = |sandbox: &Sandbox| {
@@ -98,6 +98,22 @@ fn a_client_gets_the_sandbox_that_waited_for_one() {
     assert_eq!(client.finish().rest(), "line: end of file\n");
     let line = server.logs("outcome=exited status=0");
     assert!(line.contains(" session=1 ") && line.contains(" client=127.0.0.1:"), "{line}");
+}
+
+#[test]
+fn what_waits_is_under_all_of_its_commands_filter_where_that_allows_to_take_a_connection() {
+    let filters = |pid: u32| host::status_of(pid, "Seccomp_filters").and_then(|count| count.parse::<u32>().ok());
+    for (scene, more) in [(with_spares(1), 0), (with_spares(1).set("syscalls.deny=[\"recvmsg\"]"), 1)] {
+        let (server, spares) = serving(scene, 1);
+        let client = served(&server);
+        let pid = spares[0].command;
+        assert_eq!(commands(&server), [pid]);
+        let all = filters(pid).expect("Linux 5.9 or later counts them");
+        let next = await_spares(&server, 1);
+        let next = next.iter().find(|spare| spare.command != pid).expect("another waits").command;
+        host::eventually("the next one waits under as many", patience(), || filters(next) == Some(all - more));
+        assert_eq!(client.finish().rest(), "line: end of file\n");
+    }
 }
 
 #[test]

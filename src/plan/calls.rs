@@ -35,7 +35,7 @@ pub use memory::{denies_write_execute, deny_write_execute};
 pub use paths::{Argument, Using, Way, is_of_process, opened, paths, wanted, with_paths};
 pub use remedy::{Aim, missing, said, ways, word};
 pub use watched::{sought, watched};
-pub use words::{allows, describe};
+pub use words::{allows, allows_all, describe};
 
 use super::model::{Condition, Denial, Filter, Verdict};
 use crate::policy::model::{OnDeny, Syscalls};

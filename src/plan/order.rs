@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which steps a plan needs, in the order of the table. A step that would do nothing is not taken.
-//! Never reorders: the table's order is behaviour.
+//! The table's order is behaviour. One step has another place, in sandboxes that wait for their clients.
 
+use super::calls;
 use super::model::{CloneCall, Denials, Namespace, NetworkMode, Plan, Proc, Tree};
 use super::request::Front;
 use super::steps::{Place, Step};
@@ -53,6 +54,31 @@ impl Plan {
             Step::BoundingSet if !self.namespaces.contains(&Namespace::User) => Place::Launcher,
             step => step.place(),
         }
+    }
+
+    /// The steps of a sandbox that waits for its client. To enforce the filter would keep that waiting longer than all
+    /// else that is left to do, so it comes before the connection where it allows what is done with that.
+    pub fn steps_of_spare(&self) -> Vec<Step> {
+        let mut steps = self.steps.clone();
+        let place = |wanted| steps.iter().position(|step| *step == wanted);
+        if let (true, Some(from), Some(to)) = (self.spares_wait_filtered(), place(Step::Seccomp), place(Step::Handover))
+        {
+            let filter = steps.remove(from);
+            steps.insert(to, filter);
+        }
+        steps
+    }
+
+    /// Whether the filter allows every call that a spare makes from its connection to its exec, whatever the arguments:
+    /// it is the command's filter, and opens nothing for this. Each of them says that it took the connection, and ends
+    /// where something fails. Not where somebody is to hear of calls.
+    pub fn spares_wait_filtered(&self) -> bool {
+        let Some(filter) = self.filter.as_ref().filter(|filter| filter.denials == Denials::Silent) else {
+            return false;
+        };
+        let later = self.steps.iter().filter(|step| **step >= Step::Handover && **step != Step::Seccomp);
+        let mut names = later.flat_map(|step| step.calls().split(' ')).chain(["write", "exit_group"]);
+        names.all(|name| calls::allows_all(filter, name))
     }
 
     /// Whether the launcher is under the larger part of its sessions' filter, which they inherit. Not where each has a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The line: the child's steps from the clone to the exec, in the order of the plan.
+//! The line: the child's steps from the clone to the exec, in the order of the plan, which has one for spares.
 //! Nothing here allocates, logs, looks up or decides. A step that fails is reported up the cord, and the child ends.
 
 mod host_proc;
@@ -130,7 +130,7 @@ pub(super) fn run(
 impl Line<'_> {
     /// Takes every step that is left.
     fn go_on(&mut self) -> ! {
-        while let Some(&step) = self.prepared.steps.get(self.next) {
+        while let Some(&step) = self.steps().get(self.next) {
             self.next += 1;
             self.prove_before(step);
             if let Err((index, errno)) = self.take(step) {
@@ -139,6 +139,13 @@ impl Line<'_> {
         }
         // Exec does not return but to say why it failed.
         sys::process::exit(FAILED)
+    }
+
+    fn steps(&self) -> &[Step] {
+        match self.purpose {
+            Purpose::Session | Purpose::SelfTest => &self.prepared.steps,
+            Purpose::Spare => &self.prepared.steps_of_spare,
+        }
     }
 
     fn take(&mut self, step: Step) -> Result<(), Refused> {
@@ -232,7 +239,7 @@ impl Line<'_> {
     }
 
     /// The first filter's listener, if it has one, goes to the reaper, or up the cord to whoever traces: this is the
-    /// last step but exec, which closes it here.
+    /// last step but exec then, which closes it here.
     fn enforce_filters(&self) -> Result<(), Refused> {
         let (programs, hears) = match (&self.prepared.traced, &self.test) {
             (Some(traced), None) => (traced, Some((self.cord, LISTENER))),

@@ -29,6 +29,8 @@ use std::path::PathBuf;
 pub(super) struct Prepared {
     /// The steps after the clone, in order.
     pub(super) steps: Vec<Step>,
+    /// Those of a sandbox that waits for its client.
+    pub(super) steps_of_spare: Vec<Step>,
     /// What makes the first process.
     pub(super) clone: CloneCall,
     /// Flags for it.
@@ -170,7 +172,8 @@ impl Prepared {
         let shown = named.map(|_| Shown::new(plan));
         let traced = plan.filter.as_ref().filter(|filter| filter.denials == Denials::Traced);
         let traced = traced.map(filter::traced).transpose()?;
-        let steps = plan.steps.iter().copied().filter(|&step| plan.place(step) != Place::Launcher).collect();
+        let of_child =
+            |steps: Vec<Step>| steps.into_iter().filter(|&step| plan.place(step) != Place::Launcher).collect();
         let environment = Vector::with_slots(plan.command.environment.clone(), ENVIRONMENT_SLOTS, ENVIRONMENT_BYTES);
         let own = Own::of(
             plan,
@@ -182,7 +185,8 @@ impl Prepared {
         );
         let witness = Witness::new(plan, &proc, host_root, &own.scratch)?;
         Ok(Prepared {
-            steps,
+            steps: of_child(plan.steps.clone()),
+            steps_of_spare: of_child(plan.steps_of_spare()),
             clone: plan.clone,
             namespaces: clone_flags(plan),
             proc,

@@ -28,9 +28,10 @@
 //! cord. The command of another sandbox is no such process: it sees no process outside of its PID namespace, and
 //! Landlock keeps its signals in.
 //!
-//! *What waits is as confined as what runs*, but for the filter, which comes after the connection because receiving it
-//! and attaching it are calls that it need not allow. Nobody speaks to a spare meanwhile: its one descriptor is the
-//! cord.
+//! *What waits is as confined as what runs.* Its filter is the command's, in the same programs, and there before the
+//! connection where it allows to receive that and to attach it, as it does by default
+//! ([`crate::plan::Plan::spares_wait_filtered`]). Where it does not, the filter comes after these calls, and nobody
+//! speaks to a spare meanwhile: its one descriptor is the cord.
 //!
 //! Its reaper sleeps until exec gives the memory back, and does not see the cord's end. The spare does, and one that is
 //! stopped dies with the reaper, whom the end of the supervisor kills.

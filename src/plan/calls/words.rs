@@ -15,6 +15,12 @@ pub fn allows(filter: &Filter, name: &str) -> bool {
     matches!(verdict, Some(Verdict::Allow | Verdict::AllowIf(..)))
 }
 
+/// Whether every call with this name can be made, whatever its arguments.
+pub fn allows_all(filter: &Filter, name: &str) -> bool {
+    let verdict = name.parse().ok().and_then(|call: Sysno| filter.calls.get(&number(call)));
+    matches!(verdict, Some(Verdict::Allow))
+}
+
 /// The filter on one line: how many calls, and the fewest words for them.
 pub fn describe(filter: &Filter) -> String {
     let allowed: Vec<&str> = Sysno::iter().map(|call| call.name()).filter(|name| allows(filter, name)).collect();

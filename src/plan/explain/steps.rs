@@ -137,7 +137,11 @@ fn about(plan: &Plan, step: Step) -> Option<String> {
                 true => ", most of them by the launcher's part of it, which is inherited",
                 false => "",
             };
-            format!("{} calls are allowed{part}", calls::allowed(plan.filter.as_ref()?).count())
+            let earlier = match plan.spares > 0 && plan.spares_wait_filtered() {
+                true => "; what waits for its client takes this step before it has one",
+                false => "",
+            };
+            format!("{} calls are allowed{part}{earlier}", calls::allowed(plan.filter.as_ref()?).count())
         }
         Step::Keyring | Step::Loopback | Step::Proc | Step::Rights | Step::Securebits => return None,
         Step::NoNewPrivileges | Step::WriteExecute | Step::Fork | Step::Session => return None,

@@ -6,7 +6,7 @@ use super::super::model::{CgroupLimits, Ends, Ids, Namespace, NetworkMode, Proc,
 use super::super::{Step, resolve};
 use super::{SH, check, planned};
 use crate::host::facts::{Controller, Facts, Resource};
-use crate::policy::model::{HostName, Layer, User};
+use crate::policy::model::{HostName, Layer, OnDeny, User};
 use crate::policy::{Origin, Policy};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -122,6 +122,37 @@ fn a_launcher_lends_its_memory_to_no_session_that_its_user_could_trace() {
     let facts = Facts { suid_dumpable: true, ..root_on_618() };
     assert!(planned(&listen(SH), &strict(), &root_on_618()).lends_memory());
     assert!(!planned(&listen(SH), &strict(), &facts).lends_memory());
+}
+
+#[test]
+fn a_spare_is_filtered_before_its_connection_where_the_filter_allows_to_take_one() {
+    let steps_with = |deny: &str, on_deny: Option<OnDeny>| {
+        let mut policy = strict();
+        policy.connection.spares = Some(on(5, 4));
+        policy.syscalls.deny.extend(deny.split_whitespace().map(|call| on(6, call.to_string())));
+        policy.syscalls.on_deny = on_deny.map(|answer| on(7, answer));
+        let plan = planned(&listen(SH), &policy, &root_on_618());
+        (plan.steps_of_spare(), plan.steps)
+    };
+    let last = [Step::Signals, Step::Handover, Step::Stdio, Step::Seccomp, Step::Exec];
+    let earlier = [Step::Signals, Step::Seccomp, Step::Handover, Step::Stdio, Step::Exec];
+    let end = |steps: &[Step]| steps[steps.len() - 5..].to_vec();
+    for (deny, on_deny) in [("", None), ("chmod", Some(OnDeny::Kill))] {
+        let (of_spare, all) = steps_with(deny, on_deny);
+        assert_eq!((end(&of_spare), end(&all)), (earlier.to_vec(), last.to_vec()), "{deny}");
+        assert_eq!(of_spare[..of_spare.len() - 5], all[..all.len() - 5]);
+    }
+    let rest = [("recvmsg", None), ("dup2", Some(OnDeny::Kill)), ("", Some(OnDeny::Report))];
+    for (deny, on_deny) in rest {
+        let (of_spare, all) = steps_with(deny, on_deny);
+        assert_eq!((end(&of_spare), &of_spare), (last.to_vec(), &all), "{deny}");
+    }
+    // It shows its connection to the relay by a call that is allowed with some flags only.
+    let mut policy = strict();
+    policy.syscalls.allow.push(on(7, "tcp-client".to_string()));
+    policy.network.forward = vec![on(8, "127.0.0.1:25".parse().unwrap())];
+    let plan = planned(&listen(SH), &policy, &root_on_618());
+    assert!(plan.steps.contains(&Step::Exchange) && plan.steps_of_spare() == plan.steps);
 }
 
 #[test]

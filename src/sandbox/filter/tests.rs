@@ -156,6 +156,28 @@ fn the_launchers_part_and_the_sessions_answer_together_as_the_filter_says() {
 }
 
 #[test]
+fn what_a_spare_calls_under_its_filter_passes_whatever_the_arguments() {
+    let mut policy = strict();
+    policy.connection.spares = Some(Sourced::new(4, Origin::CommandLine));
+    let plan = plan::resolve(&listen(&["sh"]), &policy, &root_on_618()).unwrap();
+    let steps = plan.steps_of_spare();
+    let after = steps.iter().skip_while(|step| **step != Step::Seccomp).skip(1);
+    let names: Vec<&str> = after.flat_map(|step| step.calls().split(' ')).chain(["write", "exit_group"]).collect();
+    assert_eq!(names, ["recvmsg", "dup2", "execve", "write", "exit_group"]);
+    let filter = plan.filter.as_ref().unwrap();
+    let divided = split::divide(filter, split::open(plan.steps.iter().copied())).unwrap();
+    for programs in [divided, compile(filter).unwrap()] {
+        for name in &names {
+            let number = name.parse::<syscalls::Sysno>().unwrap().id() as u32;
+            for argument in [0, 1, 3, u64::from(u32::MAX), 1 << 32, u64::MAX] {
+                let call = Call { number, architecture: ARCHITECTURE, arguments: [argument; 6] };
+                assert!(programs.iter().all(|program| run(program, call).0 == libc::SECCOMP_RET_ALLOW), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn conditions_of_every_shape_are_compiled() {
     let condition = |argument, mask, value, negated, wide| Condition { argument, mask, value, negated, wide };
     let all = u64::from(u32::MAX);
