@@ -188,6 +188,34 @@ fn who_is_stopped_in_one_of_users_has_nothing_of_its_launcher_and_does_not_outli
 }
 
 #[test]
+fn in_one_of_users_its_user_may_have_no_more_processes_than_outside() {
+    play(|scene| {
+        let (own, (soft, hard)) = (nobody(), process::limit(libc::RLIMIT_NPROC).unwrap());
+        let launcher = match clone::clone_child().unwrap() {
+            Side::Parent(launcher) => launcher,
+            Side::Child => {
+                let limit = |most| process::set_limit(libc::RLIMIT_NPROC, most, hard);
+                let made = limit(1).and_then(|()| user::make(&own, scene.proc.as_fd()));
+                let refused = made.and_then(|made| {
+                    limit(soft)?;
+                    user::send(&own, [made.as_fd()], Duration::from_secs(100), |[made]| {
+                        process::enter_user(made)?;
+                        match clone::clone_child() {
+                            Ok(Side::Child) => process::exit(0),
+                            Ok(Side::Parent(_)) => Err(Errno::EEXIST),
+                            Err(Errno::EAGAIN) => Ok(()),
+                            Err(errno) => Err(errno),
+                        }
+                    })
+                });
+                process::exit(i32::from(refused.is_err()))
+            }
+        };
+        assert!(crate::sandbox::loan::ended_well(launcher), "it has a second one");
+    });
+}
+
+#[test]
 fn one_in_which_a_socket_is_left_is_given_up() {
     play(|mut scene| {
         assert!(scene.keeps(|| ()));

@@ -45,24 +45,6 @@ pub fn set_uid(uid: u32, saved: u32) -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
-/// What setresuid(2) and setresgid(2) leave as it is.
-const SAME: u32 = u32::MAX;
-
-/// setresgid(2) of the effective id alone.
-pub fn set_effective_gid(gid: u32) -> Result<(), Errno> {
-    // SAFETY: takes numbers only.
-    let result = unsafe { libc::syscall(libc::SYS_setresgid, SAME, gid, SAME) };
-    checked(result).map(drop)
-}
-
-/// setresuid(2) of the effective id alone: real and saved one say who may signal the caller, as long as it is in no
-/// user namespace that belongs to somebody else.
-pub fn set_effective_uid(uid: u32) -> Result<(), Errno> {
-    // SAFETY: takes numbers only.
-    let result = unsafe { libc::syscall(libc::SYS_setresuid, SAME, uid, SAME) };
-    checked(result).map(drop)
-}
-
 /// setfsuid(2). It reports no error; the caller's next file access shows whether it held.
 pub fn set_file_uid(uid: u32) {
     // SAFETY: takes a number only.

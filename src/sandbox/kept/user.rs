@@ -2,10 +2,10 @@
 //! User namespaces for sessions to come: made by the launcher in a process that has the command's user for that, since
 //! the kernel counts what is in one for whoever made it, and that has ended before one is used.
 //!
-//! Who is in one can be stopped, slowed and killed by every process of the host that has this user's id: to it, the
-//! namespace is its own, and it has CAP_KILL there (`kill_ok_by_cred`, kernel/signal.c). So a process that goes there
-//! on an errand is waited for no longer than it may take, holds no descriptor but what it needs, and cannot outlive
-//! its launcher. Its memory, a copy of the launcher's, refuses to be looked into.
+//! Who has this user's id, or is in a namespace of its, can be stopped, slowed and killed by every process of the host
+//! that has the same (`kill_ok_by_cred`, kernel/signal.c). So a process that goes there on an errand is waited for no
+//! longer than it may take, holds no descriptor but what it needs, and ends with its launcher. Its memory, a copy of
+//! the launcher's, refuses to be looked into.
 
 use super::{differ, is_current, open};
 use crate::sandbox::line::write_namespace;
@@ -99,17 +99,19 @@ fn hold_only<const COUNT: usize>(descriptors: [BorrowedFd<'_>; COUNT]) -> Result
     Ok(std::array::from_fn(|number| process::fixed(number as RawFd)))
 }
 
-/// Has the calling process make and enter namespaces as the command's user. The real and the saved id stay root's, so
-/// that none of that user's reaches it before it is there, and its launcher may signal it afterwards.
+/// Has the calling process make and enter namespaces as the command's user. By the effective id it owns them; with the
+/// real one, what RLIMIT_NPROC lets that user have on the host holds in them too (`enforced_nproc_rlimit`,
+/// kernel/user_namespace.c). The saved one stays root's, so that its launcher may signal it.
 fn become_owner(own: &Own, launcher: nix::unistd::Pid) -> Result<(), Errno> {
     process::control(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0)?;
-    credentials::set_effective_gid(own.gid)?;
-    credentials::set_effective_uid(own.uid)?;
+    credentials::set_gid(own.gid)?;
+    credentials::set_uid(own.uid, 0)?;
     credentials::set_file_uid(0);
     // After the ids: their change forgets the signal, and opens the memory where `fs.suid_dumpable` is 1. To go where
-    // the effective id owns everything does neither (`cred_cap_issubset`, kernel/cred.c).
-    process::control(libc::PR_SET_DUMPABLE, 0, 0)?;
+    // the effective id owns everything does neither (`cred_cap_issubset`, kernel/cred.c). Who is stopped between these
+    // lines may stay, with what it holds.
     process::control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0)?;
+    process::control(libc::PR_SET_DUMPABLE, 0, 0)?;
     // A launcher that has died before this sends no signal any more.
     if nix::unistd::getppid() == launcher { Ok(()) } else { Err(Errno::ESRCH) }
 }
