@@ -219,7 +219,8 @@ impl Supervisor {
         let alone = self.is_before_its_place() || self.services.iter().all(|it| it.admission.is_unproven());
         let patience = if alone { trial::AT_THE_START } else { trial::AMONG_CLIENTS };
         let Some(service) = self.services.get_mut(number) else { return };
-        let renewal = service.hear_coming(&mut self.watch, (self.slice.as_ref(), patience), Instant::now());
+        let with = (self.slice.as_ref(), &mut self.audit, self.rights);
+        let renewal = service.hear_coming(&mut self.watch, with, patience, Instant::now());
         self.renewed(number, renewal);
     }
 
@@ -232,10 +233,6 @@ impl Supervisor {
                 self.discard_spares(number);
                 self.expect_spares(number);
                 self.expect_strays();
-                // What its self-test has heard, it hears from here on.
-                if let Err(error) = self.listen_to_audit(number) {
-                    tracing::error!("{error}; what Landlock denies has no line");
-                }
                 self.succeed(number);
                 self.ask(number);
                 self.set_listening(number);

@@ -7,9 +7,10 @@
 mod heard;
 
 use super::quiet::Quiet;
+use super::rights::Rights;
 use super::stderr::{Voice, quoted};
 use super::supervisor::Supervisor;
-use super::watch::Token;
+use super::watch::{Token, Watch};
 use crate::host::audit::{Access, AuditLog, Object, Taken};
 use crate::host::{HostError, errno_text};
 use crate::plan::blocked::blocked;
@@ -33,20 +34,21 @@ pub(super) struct Audit {
     lost: Quiet,
 }
 
-impl Supervisor {
+impl Audit {
     /// Listens, where this plan asks for it and nobody does yet. The self-test has tried it.
-    pub(super) fn listen_to_audit(&mut self, number: usize) -> Result<(), HostError> {
-        let wanted = self.services.get(number).is_some_and(|service| service.plan.is_audited());
-        if !wanted || self.audit.log.is_some() {
+    pub(super) fn listen(&mut self, plan: &Plan, rights: Rights, watch: &Watch) -> Result<(), HostError> {
+        if !plan.is_audited() || self.log.is_some() {
             return Ok(());
         }
         let failed = |errno| HostError::new("listen to the kernel's audit log", errno);
-        let log = self.rights.whole(AuditLog::open).map_err(failed)?;
-        self.watch.add(&log, Token::Audit).map_err(failed)?;
-        self.audit.log = Some(log);
+        let log = rights.whole(AuditLog::open).map_err(failed)?;
+        watch.add(&log, Token::Audit).map_err(failed)?;
+        self.log = Some(log);
         Ok(())
     }
+}
 
+impl Supervisor {
     /// Listens no longer, where no service asks for it any more.
     pub(super) fn stop_listening_to_audit(&mut self) {
         if self.services.iter().any(|service| service.plan.is_audited()) {
@@ -60,7 +62,7 @@ impl Supervisor {
 
     /// The first process of a session is there: it makes the domain.
     pub(super) fn expect_audit(&mut self, id: u64, pid: Pid) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get(&id).filter(|_| self.audit.log.is_some()) else { return };
         if self.services.get(session.service).is_some_and(|service| service.plan.is_audited()) {
             let (whose, who) = ((session.service, id), (pid.as_raw(), session.runs_as()));
             let news = self.audit.heard.begin(whose, who, Instant::now());

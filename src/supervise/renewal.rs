@@ -3,8 +3,10 @@
 //! Preparing may take long, on a dead file system for ever, so nobody waits for it: until the next launcher is ready
 //! the old one serves, and where there is none the sessions stay in the queue.
 
+use super::audit::Audit;
 use super::files::OpenFiles;
 use super::retry;
+use super::rights::Rights;
 use super::service::Service;
 use super::shown::Shown;
 use super::trial;
@@ -62,7 +64,8 @@ impl Service {
     pub(super) fn hear_coming(
         &mut self,
         watch: &mut Watch,
-        (shared, patience): (Option<&Slice>, Duration),
+        (shared, audit, rights): (Option<&Slice>, &mut Audit, Rights),
+        patience: Duration,
         now: Instant,
     ) -> Renewal {
         let Some(coming) = &mut self.coming else { return Renewal::Kept };
@@ -71,7 +74,9 @@ impl Service {
             Some(Ok(())) => {
                 if self.admission.is_unproven() {
                     let slice = self.slice.as_ref().or(shared);
-                    if let Err(error) = trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut(), patience) {
+                    let proven = trial::run(&self.plan, &coming.launcher, slice, self.users.as_mut(), patience);
+                    // What its self-test has heard, its sessions' records are heard of from here on.
+                    if let Err(error) = proven.and_then(|()| audit.listen(&self.plan, rights, watch)) {
                         return self.lose_coming(watch, error, now);
                     }
                     self.admission.proven();

@@ -181,8 +181,8 @@ impl Supervisor {
             self.watch.add(launcher, Token::Launcher(number)).map_err(watched)?;
         }
         service.set_listening(&self.watch).map_err(watched)?;
+        self.audit.listen(&service.plan, self.rights, &self.watch)?;
         self.services.insert(service);
-        self.listen_to_audit(number)?;
         self.share_files();
         self.expect_spares(number);
         Ok(number)
