@@ -182,7 +182,8 @@ fn indices(plan: &Plan, proof: Proof, control_group: bool) -> Vec<usize> {
         }
         Proof::Outside => once(landlock.is_some_and(|landlock| landlock.files)),
         Proof::Scope => once(landlock.is_some_and(|landlock| landlock.scopes)),
-        // Its scopes have denied something by then.
+        // Its scopes have denied something by then. What is told of is the child's own: that the command is told of
+        // after its exec, as LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON has it, no self-test proves: it executes nothing.
         Proof::Audited => once(plan.is_audited()),
         Proof::Port => match (landlock, foreign_port(plan)) {
             (Some(landlock), Some(_)) => {

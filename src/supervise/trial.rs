@@ -26,8 +26,9 @@ pub(super) const AT_THE_START: Duration = Duration::from_secs(20);
 /// The same while clients of other services wait. A service that is not proven by then is tried again later.
 pub(super) const AMONG_CLIENTS: Duration = Duration::from_secs(2);
 
-/// How long at most is waited for a record of the audit log, which takes milliseconds.
-const A_MOMENT: Duration = Duration::from_secs(3);
+/// The part of the patience that is for a record of the audit log, which takes milliseconds. Where that is silent
+/// all of it is spent, at each attempt.
+const FOR_AUDIT: u32 = 10;
 
 /// What came of each proof; nothing where it succeeded.
 pub type Proofs = BTreeMap<Item, Option<Doubt>>;
@@ -216,9 +217,10 @@ fn hear(
     Ok(())
 }
 
-/// The kernel tells of what Landlock has denied to the child a moment later.
+/// The kernel tells of what Landlock has denied to the child a moment later. That it does so after an exec too is not
+/// seen here, where nothing is executed.
 fn listen(log: Result<AuditLog, Errno>, pid: Pid, proofs: &mut Proofs, deadline: Deadline) {
-    let until = Instant::now() + deadline.left().min(A_MOMENT);
+    let until = Instant::now() + deadline.left().min(deadline.patience / FOR_AUDIT);
     match log.and_then(|log| log.tells_of(pid, until)) {
         Ok(told) => settle(proofs, Proof::Audited, told),
         Err(errno) => drop(proofs.insert(Item { proof: Proof::Audited, index: 0 }, Some(Doubt::Unseen(errno as i32)))),
