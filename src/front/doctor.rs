@@ -15,6 +15,7 @@ use super::output::print;
 use super::terminal::look;
 use crate::host::facts::Names;
 use crate::host::{Causes, Machine, audit};
+use crate::plan::AUDIT_ABI;
 use crate::policy::{InputError, Policy, load};
 use page::Page;
 use std::process::ExitCode;
@@ -84,7 +85,9 @@ pub(super) fn doctor(options: &Doctor) -> Result<ExitCode, Failure> {
     };
     let machine = Machine::observe().map_err(Failure::Host)?;
     let facts = machine.facts(&Names::default(), &[]).map_err(Failure::Host)?;
-    let mut layers = layers::findings(&facts, &Causes::observe(), audit::listen());
+    // It takes a process and up to seconds, for nothing where this Landlock tells of nothing.
+    let hearing = (facts.landlock_abi >= AUDIT_ABI).then(audit::listen);
+    let mut layers = layers::findings(&facts, &Causes::observe(), hearing);
     layers.extend(Units::find(None).iter().flat_map(Units::complaints).map(withheld));
     let verdicts: Vec<Verdict> =
         policies.iter().map(|policy| Verdict::of(policy, &machine)).collect::<Result<_, _>>().map_err(Failure::Host)?;

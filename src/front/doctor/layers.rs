@@ -7,7 +7,6 @@ use crate::host::Causes;
 use crate::host::audit::{Flood, Hearing};
 use crate::host::errno_text;
 use crate::host::facts::{Cgroup, Controller, Facts, Namespace, Trial};
-use crate::plan::AUDIT_ABI;
 use crate::policy::model::Level;
 use crate::policy::words::Word;
 use nix::libc;
@@ -25,7 +24,7 @@ const LANDLOCK: [(u32, &str, Option<&str>); 7] = [
 ];
 
 /// Every layer, in the order in which a sandbox is explained.
-pub(super) fn findings(facts: &Facts, causes: &Causes, hearing: Hearing) -> Vec<Finding> {
+pub(super) fn findings(facts: &Facts, causes: &Causes, hearing: Option<Hearing>) -> Vec<Finding> {
     vec![
         level(facts),
         kernel(facts),
@@ -101,7 +100,7 @@ fn namespaces(facts: &Facts, causes: &Causes) -> Finding {
     finding.fix(ways)
 }
 
-fn landlock(facts: &Facts, causes: &Causes, hearing: Hearing) -> Finding {
+fn landlock(facts: &Facts, causes: &Causes, hearing: Option<Hearing>) -> Finding {
     let abi = facts.landlock_abi;
     if abi == 0 {
         return Finding::new("Landlock", State::Lacking, "this kernel has none, or it cannot be used")
@@ -116,10 +115,7 @@ fn landlock(facts: &Facts, causes: &Causes, hearing: Hearing) -> Finding {
         true => finding,
         false => finding.note(format!("not held: {}", missing.join(", "))),
     };
-    match abi >= AUDIT_ABI {
-        true => heard(hearing).into_iter().fold(finding, Finding::note),
-        false => finding,
-    }
+    hearing.map(heard).into_iter().flatten().fold(finding, Finding::note)
 }
 
 /// Whether what it denies can be named by way of the kernel's audit log, and what that risks.

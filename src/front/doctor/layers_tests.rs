@@ -11,7 +11,7 @@ use nix::libc;
 use std::collections::BTreeMap;
 
 fn of(facts: &Facts, causes: &Causes, name: &str) -> Finding {
-    findings(facts, causes, Hearing::Off).into_iter().find(|finding| finding.name == name).unwrap()
+    findings(facts, causes, Some(Hearing::Off)).into_iter().find(|finding| finding.name == name).unwrap()
 }
 
 fn causes(settings: &[(&'static str, u64)]) -> Causes {
@@ -30,7 +30,7 @@ fn without_user_namespaces(mut facts: Facts, errno: i32) -> Facts {
 fn a_host_with_everything_has_nothing_to_mend() {
     let mut facts = root_on_618();
     facts.cgroup = root_on_debian_12().cgroup;
-    for finding in findings(&facts, &Causes::default(), Hearing::Off) {
+    for finding in findings(&facts, &Causes::default(), Some(Hearing::Off)) {
         assert_eq!((finding.state, &finding.fixes), (State::Good, &Vec::new()), "{finding:?}");
     }
 }
@@ -51,11 +51,11 @@ fn whether_denials_can_be_heard_of_is_said_with_what_mends_it_and_what_it_risks(
         (Hearing::Refused(nix::errno::Errno::EPERM), "the audit log cannot be read: Operation not permitted"),
         (Hearing::Silent, "the audit log does not tell of it here"),
     ] {
-        let notes = notes(&root_on_618(), hearing);
+        let notes = notes(&root_on_618(), Some(hearing));
         assert!(notes.contains(words), "{notes}");
     }
     let older = Facts { landlock_abi: 6, ..root_on_618() };
-    assert!(!notes(&older, Hearing::Off).contains("audit"));
+    assert!(!notes(&older, None).contains("audit"));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn one_way_out_is_said_once() {
 fn the_page_is_aligned_and_painted_only_for_those_who_want_it() {
     let page = |facts: &Facts| Page {
         who: who(facts),
-        layers: findings(facts, &Causes::default(), Hearing::Off),
+        layers: findings(facts, &Causes::default(), Some(Hearing::Off)),
         verdicts: Vec::new(),
     };
     let page = page(&without_user_namespaces(root_on_618(), libc::EPERM));
