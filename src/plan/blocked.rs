@@ -97,7 +97,9 @@ fn errno(blockers: &str) -> i32 {
 
 fn grant(plan: &Plan, blocker: Blocker, object: &Object) -> Result<Vec<Grant>, String> {
     match (blocker, object) {
-        (Blocker::Never(why), _) => Err(why.to_string()),
+        (Blocker::Never(why), Object::Path(_) | Object::Port { .. } | Object::Process { .. } | Object::Untold) => {
+            Err(why.to_string())
+        }
         (Blocker::File(using), Object::Path(path)) => {
             // The directory itself is told where a name in it is made or removed.
             sought::opening(plan, Path::new(OsStr::from_bytes(path)), using)
@@ -109,7 +111,10 @@ fn grant(plan: &Plan, blocker: Blocker, object: &Object) -> Result<Vec<Grant>, S
             let address = SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), *port);
             Ok(calls::ways(plan, Aim { stream, bind, address }))
         }
-        (Blocker::File(_) | Blocker::Port { .. }, _) => Err("the kernel does not tell what it was about".to_string()),
+        (Blocker::File(_), Object::Port { .. } | Object::Process { .. } | Object::Untold)
+        | (Blocker::Port { .. }, Object::Path(_) | Object::Process { .. } | Object::Untold) => {
+            Err("the kernel does not tell what it was about".to_string())
+        }
     }
 }
 
