@@ -76,8 +76,8 @@
 //!   look, one bounded line at a time; where it is told to answer for metrics, whoever can connect there may send one
 //!   bounded request of HTTP, and changes nothing. What a command writes to standard error is a client's, or, where the
 //!   policy says so, quoted in the log and not looked at otherwise; so is the path of a call that was denied. Where a
-//!   policy has the kernel's audit log tell what Landlock denies, it reads those records, which nobody but the kernel
-//!   can send to it. A name in them is a command's: it stands in quotes in a line, and nothing follows from it.
+//!   policy has the kernel's audit log tell what Landlock denies, it reads those records, and nobody's but the
+//!   kernel's. A name in them is a command's: it stands in quotes in a line, and nothing follows from it.
 //! * **The launcher** of a service has those of these rights that its plan takes, and prepared objects: no listener, no
 //!   connection, no other service's descriptor. Where namespaces are kept it has those too, with a pidfd of each
 //!   session that is in one. It is under the part of its sessions' filter that they inherit. It answers requests of its
