@@ -51,7 +51,7 @@ pub(super) fn failure(call: &str) -> Option<Failure> {
         "getxattr" => With(&[EIO, ENOMEM, EACCES]),
         "fstatfs" | "statfs" => With(&[EIO, ENOMEM]),
         "flock" => With(&[EINTR, ENOMEM, EAGAIN]),
-        "bind" => With(&[EACCES, ENOMEM, ENOSPC]),
+        "bind" => With(&[EACCES, EPERM, ENOMEM, ENOSPC]),
         "listen" | "connect" => With(&[ENOMEM, EACCES, EAGAIN]),
         "landlock_create_ruleset" | "landlock_add_rule" => With(&[ENOMEM, EMFILE]),
         "landlock_restrict_self" => With(&[ENOMEM]),
