@@ -3,10 +3,12 @@
 //! them when the service changes. What a spare is and why nobody reaches it: `sandbox::spare`.
 //!
 //! Their number follows the clients: one more for each who finds none, one less for every while in which none does.
-//! A spare is in nobody's way. It is made when the loop has nothing else to do, one at a time; together with the
-//! sessions there are never more than the service may have at once, so that it takes no memory, descriptor or user id
-//! that a session would not; it is no session for the front door, and no reason to stay. One that fails costs its
-//! client a moment, and the service its spares for a while: nobody learns how often clients come by killing them.
+//! A spare is in nobody's way. It is made once no client has come or gone for a moment, one at a time: those who come
+//! without a pause would wait for a processor that makes one, and are served sooner by sandboxes made for them.
+//! Together with the sessions there are never more than the service may have at once, so that it takes no memory,
+//! descriptor or user id that a session would not; it is no session for the front door, and no reason to stay. One that
+//! fails costs its client a moment, and the service its spares for a while: nobody learns how often clients come by
+//! killing them.
 
 use super::outcome::Outcome;
 use super::quiet::Quiet;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How long a spare may take to say that it has its client's connection. It is one receipt away from it; a second is
 /// for hosts that have no processor to spare, and for a spare that was asked for just now.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-/// How long after a client came the next spare is made, at the earliest: clients who came with it are served first.
+/// How long no client of the service has come or gone when the next spare is made.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How old a spare gets. What it holds of the host (a file system that was unmounted since) is let go of.
 const AGE: Duration = Duration::from_secs(60);
@@ -99,6 +101,12 @@ impl Spares {
         Some(id)
     }
 
+    /// They are looked at after a pause that begins now: also the moment that was set before, if one was.
+    fn put_off(&mut self, now: Instant) -> (Option<Instant>, Instant) {
+        let at = now + PAUSE;
+        (self.at.replace(at), at)
+    }
+
     /// When to look again, where nothing happens until then.
     fn later(&self) -> Option<Instant> {
         self.rest.or(self.waiting.front().map(|(_, made)| *made + AGE))
@@ -158,12 +166,12 @@ impl Supervisor {
         }
     }
 
-    /// Looks after a service's spares as soon as there is time for it.
+    /// Looks after a service's spares as soon as there is time for it, which is not before the next pause.
     pub(super) fn expect_spares(&mut self, number: usize) {
         let Some(home) = self.services.get_mut(number).filter(|home| home.plan.spares > 0) else { return };
-        let at = Instant::now() + PAUSE;
-        if home.spares.at.is_none_or(|set| set > at) && !home.admission.is_closed() {
-            self.watch.set(Timer::Spares(number), home.spares.at.replace(at), at);
+        if !home.admission.is_closed() {
+            let (before, at) = home.spares.put_off(Instant::now());
+            self.watch.set(Timer::Spares(number), before, at);
         }
     }
 
@@ -280,6 +288,19 @@ mod tests {
         spares.miss(after(start, 1));
         spares.fade(after(start, 100));
         assert_eq!((spares.wanted, spares.later()), (0, None));
+    }
+
+    #[test]
+    fn they_are_looked_at_when_no_client_has_come_for_a_while() {
+        let start = Instant::now();
+        let mut spares = Spares::new(4, start);
+        let moments = [0, 400, 1300, 1301].map(|micros| spares.put_off(start + Duration::from_micros(micros)));
+        let at = |micros| start + Duration::from_micros(micros) + PAUSE;
+        assert_eq!(
+            moments,
+            [(None, at(0)), (Some(at(0)), at(400)), (Some(at(400)), at(1300)), (Some(at(1300)), at(1301))]
+        );
+        assert_eq!(spares.at, Some(at(1301)));
     }
 
     #[test]
