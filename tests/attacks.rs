@@ -50,6 +50,26 @@ fn no_attack_works_on_what_has_the_same_user_but_what_is_listed() {
 }
 
 #[test]
+fn no_attack_works_where_the_level_is_userns_but_what_is_listed() {
+    needs!(root);
+    setting::at_level(setting::Level::Userns, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn no_attack_works_where_the_level_is_landlock_only_but_what_is_listed() {
+    needs!(root);
+    needs!(landlock 6);
+    setting::at_level(setting::Level::LandlockOnlyOfRoot, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
+fn no_attack_works_where_the_level_is_landlock_only_of_an_ordinary_user_but_what_is_listed() {
+    needs!(root);
+    needs!(landlock 6);
+    setting::at_level(setting::Level::LandlockOnlyOfUser, |setting| as_listed(&attacked(setting)));
+}
+
+#[test]
 fn no_attack_works_where_denied_calls_are_named_but_what_is_listed() {
     needs!(root);
     let named = ["syscalls.on-deny=report"];

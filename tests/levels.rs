@@ -217,7 +217,9 @@ fn what_the_level_does_not_hold_is_said_and_what_it_cannot_have_is_refused() {
     for words in [
         "landlock-only: no namespace and no mount",
         "every file can be seen to be there",
-        "process ids are the host's",
+        "at landlock-only, without what is off below",
+        "which says of itself: an almost empty root",
+        "process ids are the host's, and can be held by a descriptor",
         "nothing holds addresses",
         "nothing counts those of one session",
         "nothing can be written there",

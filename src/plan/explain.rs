@@ -11,7 +11,7 @@ mod steps;
 mod walls;
 
 use super::listen;
-use super::model::{ClientNames, Ends, Ids, Listen, Plan, StandardError, Tree};
+use super::model::{ClientNames, Ends, Ids, Level, Listen, Plan, StandardError, Tree};
 use super::request::{Front, Transport};
 use crate::host::facts::{Cgroup, Facts};
 use crate::policy::{Filled, Origin, Paint, printable};
@@ -93,9 +93,11 @@ pub fn steps(plan: &Plan, look: Look) -> String {
 fn title(plan: &Plan, paint: Paint) -> String {
     // It may be the name of a program that somebody else has chosen.
     let service = paint.name(&printable(&plan.service));
-    match &plan.description {
-        Some(description) => format!("{service}: {description}"),
-        None => service,
+    match (&plan.description, plan.level) {
+        (Some(description), Level::Full | Level::Userns) => format!("{service}: {description}"),
+        // What a policy says of itself, it says of what namespaces hold.
+        (_, Level::LandlockOnly) => format!("{service}: at landlock-only, without what is off below"),
+        (None, Level::Full | Level::Userns) => service,
     }
 }
 
@@ -113,6 +115,9 @@ fn service(plan: &Plan, facts: &Facts, page: &mut Page) {
     // As many digits as log lines show.
     let hash: String = plan.policy_hash.chars().take(12).collect();
     page.row("policy", format!("{}, sha256 {hash}", plan.policy), None);
+    if let (Some(description), Level::LandlockOnly) = (&plan.description, plan.level) {
+        page.row("", format!("which says of itself: {description}"), None);
+    }
     if !plan.read_from.is_empty() {
         page.row("", format!("read from {}", plan.read_from.join(", ")), None);
     }

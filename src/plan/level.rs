@@ -87,7 +87,9 @@ fn open(namespace: Namespace) -> &'static str {
         Namespace::Mount => {
             "every file can be seen to be there, with its size, owner and times; no other can be opened"
         }
-        Namespace::Pid => "process ids are the host's; no signal leaves the Landlock domain",
+        Namespace::Pid => {
+            "process ids are the host's, and can be held by a descriptor; no signal leaves the Landlock domain"
+        }
         Namespace::Network => {
             "the network is the host's; the filter and Landlock hold its ports, nothing holds addresses"
         }

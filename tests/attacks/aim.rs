@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the attacks aim at: `attack targets`, which stands for the host, in the network namespace of whoever starts it.
 
+use crate::scene::host;
 use crate::scene::stage::{Room, program};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -53,6 +54,13 @@ impl Targets {
         let start = format!("{name}=");
         let found = self.facts.split(' ').find_map(|word| word.strip_prefix(&start));
         found.unwrap_or_else(|| panic!("no {name} in {}", self.facts))
+    }
+
+    /// Whether a signal has come to the process of the command's user, which keeps it waiting, see proc_pid_status(5).
+    pub(crate) fn were_signalled(&self) -> bool {
+        let peer = self.fact("peer").parse().expect("a process id");
+        let waiting = host::status_of(peer, "ShdPnd").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+        waiting.expect("it is there for as long as these are") != 0
     }
 
     /// Whether a command has reached the port since this was last asked, or does so within this time.

@@ -186,6 +186,29 @@ fn the_page_has_what_each_kernel_leaves_open_under_strict() {
 }
 
 #[test]
+fn the_page_has_what_each_level_leaves_open() {
+    let rows = rows();
+    let mut above = BTreeSet::new();
+    for (setting, row) in [
+        ("strict/tcp", "| `full` | root |"),
+        ("userns/tcp", "| `userns` | an ordinary user |"),
+        ("landlock-only/root-tcp", "| `landlock-only` | root, as in a container that is granted nothing |"),
+        ("landlock-only/user-tcp", "| `landlock-only` | an ordinary user, as in a restricted pod |"),
+    ] {
+        let listed = rows.iter().filter(|row| row.host == "every" && row.concerns(setting));
+        let open: BTreeSet<&str> = listed.map(|row| row.attack).collect();
+        let start = format!("{row} {} |", open.len());
+        let line = spawnbox::security::PAGE.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("no {start:?} in src/security.md"));
+        // Behind the name of the level.
+        let named: BTreeSet<&str> = line.split('`').skip(3).step_by(2).collect();
+        assert!(above.is_subset(&open), "{setting}");
+        assert_eq!(named, &open - &above, "{line}");
+        above = open;
+    }
+}
+
+#[test]
 fn every_open_attack_has_a_reason_and_a_strict_one_is_never_left_to_the_host() {
     for row in rows() {
         assert!(row.reason.len() > 20, "{}: that is no reason", row.attack);

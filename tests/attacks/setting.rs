@@ -47,10 +47,47 @@ fn few_seconds() -> u64 {
     1 + a_second().as_secs()
 }
 
-/// What a policy must grant and limit for the attacks to run and end. Memory of the whole session is limited where the
-/// host can.
-fn granted(users: Users) -> String {
-    let memory = if needs::controller("memory").is_there() { "memory = \"256M\"\n" } else { "" };
+/// The level of a sandbox, and who starts it, where nothing more is granted to either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// An ordinary user, who has no control groups.
+    Userns,
+    /// Root, from whom control groups are hidden as they are in a container.
+    LandlockOnlyOfRoot,
+    LandlockOnlyOfUser,
+}
+
+impl Level {
+    fn setting(self) -> &'static str {
+        match self {
+            Level::Userns => "userns/tcp",
+            Level::LandlockOnlyOfRoot => "landlock-only/root-tcp",
+            Level::LandlockOnlyOfUser => "landlock-only/user-tcp",
+        }
+    }
+
+    /// The command under `policy`, by a server that was started with a burden.
+    fn burdened(self, policy: &Path) -> Scene {
+        let scene = burdened(policy, Users::One);
+        match self {
+            Level::Userns => scene.set("isolation.level=userns").unprivileged(),
+            Level::LandlockOnlyOfRoot => {
+                let hidden = "mount -t tmpfs none /sys/fs/cgroup && exec \"$@\"";
+                let around = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", hidden, "sh"];
+                scene.set("isolation.level=landlock-only").through(&around)
+            }
+            Level::LandlockOnlyOfUser => scene.set("isolation.level=landlock-only").unprivileged(),
+        }
+    }
+}
+
+/// What counts the memory of a session as a whole, where the host can and the level may.
+fn whole_memory() -> &'static str {
+    if needs::controller("memory").is_there() { "memory = \"256M\"\n" } else { "" }
+}
+
+/// What a policy must grant and limit for the attacks to run and end.
+fn granted(users: Users, memory: &str) -> String {
     let user = match users {
         Users::Each => format!("[command]\nuser = {{ range = \"{RANGE}\" }}\n"),
         Users::One => String::new(),
@@ -81,8 +118,24 @@ pub(super) fn standing_alone(name: &'static str, users: Users, play: impl FnOnce
 
 /// The same with more settings.
 pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], play: impl FnOnce(&Setting<'_>)) {
+    listening(name, &granted(users, whole_memory()), grants, |policy| burdened(policy, users), play);
+}
+
+/// `spawnbox listen` under `strict` at this level, on TCP.
+pub(super) fn at_level(level: Level, play: impl FnOnce(&Setting<'_>)) {
+    listening(level.setting(), &granted(Users::One, ""), &[], |policy| level.burdened(policy), play);
+}
+
+/// A server of such scenes, and one with a time limit, under this policy.
+fn listening(
+    name: &'static str,
+    policy: &str,
+    grants: &[&str],
+    burdened: impl Fn(&Path) -> Scene,
+    play: impl FnOnce(&Setting<'_>),
+) {
     let room = room();
-    let policy = room.file("attack.toml", &granted(users));
+    let policy = room.file("attack.toml", policy);
     let targets = Targets::make(&room);
     let socket = |which: &str| format!("unix:{}", room.path(which).display());
     let start = |scene: Scene, which: &str| match name.ends_with("unix") {
@@ -96,9 +149,8 @@ pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], pla
     // The port that attacks aim at is the host's choice.
     let grants: Vec<String> = grants.iter().map(|grant| grant.replace("{port}", targets.fact("port"))).collect();
     let granted = |scene: Scene| grants.iter().fold(scene, |scene, grant| scene.set(grant));
-    let server = start(granted(burdened(&policy, users)), "socket");
-    let limited =
-        start(granted(burdened(&policy, users)).set(&format!("limits.time=\"{}s\"", few_seconds())), "limited");
+    let server = start(granted(burdened(&policy)), "socket");
+    let limited = start(granted(burdened(&policy)).set(&format!("limits.time=\"{}s\"", few_seconds())), "limited");
     play(&Setting {
         name,
         connect: &|| server.connect(),
@@ -113,7 +165,7 @@ pub(super) fn with_grants(name: &'static str, users: Users, grants: &[&str], pla
 /// Under master(8), over both kinds of its sockets.
 pub(super) fn under_master(spawner: Spawner, policy: Policy, play: impl Fn(&Setting<'_>) + Sync) {
     let room = room();
-    let file = room.file("attack.toml", &granted(Users::Each));
+    let file = room.file("attack.toml", &granted(Users::Each, whole_memory()));
     // One process serves ten at once where the policy says so, else one.
     let (attribute, processes) = match policy {
         Policy::Strict => (format!("policy={}", file.display()), 1),

@@ -51,9 +51,8 @@ pub(crate) const ALL: &[Attempt] = &[
     together("process: set another's processors", |world| {
         call(libc::SYS_sched_setaffinity, &[world.number("peer"), 8, at(&1_u64)]).into()
     }),
-    together("process: send a signal by a socket's owner", |world| {
-        call(libc::SYS_fcntl, &[0, libc::F_SETOWN as u64, world.number("peer")]).into()
-    }),
+    // That the signal is allowed is seen by its judge: what comes of it is not told to who has caused it.
+    together("process: send a signal by a descriptor's owner", by_owner),
     together("process: lower the supervisor's standing when memory ends", |world| {
         fs::write(format!("/proc/{}/oom_score_adj", world.number("server")), "1000").into()
     }),
@@ -65,6 +64,21 @@ fn signal(world: &World, whom: &str) -> Verdict {
 
 fn seize(pid: u64) -> Verdict {
     call(libc::SYS_ptrace, &[libc::PTRACE_SEIZE as u64, pid, 0, 0]).into()
+}
+
+/// Makes the peer the owner of a pipe, and has the kernel tell it of a byte there, by the signal which that process
+/// keeps waiting.
+fn by_owner(world: &World) -> Verdict {
+    let mut pipe = [0_i32; 2];
+    let asked = call(libc::SYS_pipe2, &[into(&mut pipe), 0]).and_then(|_| {
+        let [read, write] = pipe.map(|descriptor| descriptor as u64);
+        call(libc::SYS_fcntl, &[read, libc::F_SETOWN as u64, world.number("peer")])?;
+        // F_SETSIG of fcntl(2), for which libc has no name.
+        call(libc::SYS_fcntl, &[read, 10, libc::SIGUSR2 as u64])?;
+        call(libc::SYS_fcntl, &[read, libc::F_SETFL as u64, libc::O_ASYNC as u64])?;
+        call(libc::SYS_write, &[write, at(b"x"), 1])
+    });
+    asked.into()
 }
 
 /// A word of a child's, which has a copy of it at the same address.

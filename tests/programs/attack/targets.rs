@@ -6,7 +6,7 @@
 use crate::behave::name_of_left;
 use crate::kernel::{Child, at, call};
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Gid, Pid, Uid, chown, setgroups, setresgid, setresuid};
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read};
@@ -99,6 +99,9 @@ fn become_user() {
     setresuid(uid, uid, uid).expect("root may");
     // What a change of ids takes away, and exec would give back: its files below /proc are its own again.
     call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1]).expect("a process may");
+    // What is sent to it waits, so that it can be seen that it came.
+    let kept = SigSet::from(Signal::SIGUSR2);
+    kept.thread_block().expect("a process may");
     File::open("/dev/null").map(std::mem::forget).expect("there is a null device");
 }
 
