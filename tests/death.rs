@@ -325,7 +325,7 @@ fn ends_before_its_exec(stopped: bool) {
     let stuck = server.connect();
     hanging.wait_for_victim();
     // Not a launcher that has moved from memory it has lent.
-    let session: Vec<u32> = host::tree(server.pid()).into_iter().filter(|&pid| host::is_inside(pid)).collect();
+    let session = host::inside(server.pid());
     assert_eq!(session.len(), 2, "a reaper and its command");
     for pid in session.iter().filter(|_| stopped) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid as i32), Signal::SIGSTOP).expect("root may");
@@ -362,7 +362,7 @@ fn a_stopped_session_dies_with_its_limit_though_its_supervisor_has_neither_contr
     let mut client = server.connect();
     assert_eq!(client.line(), "ready");
     // Not a launcher that has moved from memory it has lent.
-    let session: Vec<u32> = host::tree(server.pid()).into_iter().filter(|&pid| host::is_inside(pid)).collect();
+    let session = host::inside(server.pid());
     assert!(session.len() >= 2, "reaper and command: {session:?}");
     for pid in &session {
         assert!(host::cgroup_of(*pid).is_none_or(|path| !path.display().to_string().contains("spawnbox-")));

@@ -18,10 +18,9 @@ fn command(settings: &[&str], script: &str) -> Server {
 #[test]
 fn a_connection_that_is_not_held_ends_when_the_command_lets_go_of_it() {
     let server = command(&["connection.hold=false"], &format!("{LETS_GO} 1000"));
-    let idle = host::tree(server.pid()).len();
     assert_eq!(server.connect().rest(), "");
     // Its end is not the session's.
-    assert!(host::tree(server.pid()).len() > idle && !server.log().contains("session="), "{}", server.log());
+    assert!(!host::inside(server.pid()).is_empty() && !server.log().contains("session="), "{}", server.log());
 }
 
 #[test]
@@ -35,12 +34,11 @@ fn a_connection_that_is_held_ends_with_the_command() {
 #[test]
 fn a_session_that_ends_with_its_command_leaves_nobody_behind() {
     let server = command(&["connection.ends=command"], LEAVES);
-    let idle = host::tree(server.pid()).len();
     let mut client = server.connect();
     assert_eq!(client.line(), "left");
     assert_eq!(client.rest(), "");
     server.logs("outcome=exited status=0");
-    host::eventually("all are gone", patience(), || host::tree(server.pid()).len() == idle);
+    host::eventually("all are gone", patience(), || host::inside(server.pid()).is_empty());
 }
 
 #[test]
@@ -62,8 +60,7 @@ fn a_session_that_ends_with_its_last_process_takes_the_place_of_another_until_th
 #[test]
 fn what_a_command_leaves_behind_meets_its_time_limit() {
     let server = command(&["connection.ends=tree", "limits.time=1s"], "(trap '' TERM; exec setsid sleep 60) & exit 3");
-    let idle = host::tree(server.pid()).len();
     assert_eq!(server.connect().rest(), "");
     server.logs("outcome=time-limit limit=1s");
-    host::eventually("all are gone", patience(), || host::tree(server.pid()).len() == idle);
+    host::eventually("all are gone", patience(), || host::inside(server.pid()).is_empty());
 }

@@ -2,7 +2,7 @@
 //! The self-test: where something answers a system call without doing it, every step succeeds and nothing is in force.
 //! Each layer is made so in turn, from outside, and no client is accepted and no command run.
 
-use crate::scene::{Scene, host, patience, scene};
+use crate::scene::{Scene, host, scene};
 
 /// Both fronts refuse, and say what is true instead of what should be.
 fn caught(scene: &Scene, lie: &str, words: &str) {
@@ -92,10 +92,12 @@ fn rights_that_stay_are_caught_by_the_step_itself() {
 fn a_session_has_no_new_privileges_whatever_is_answered_to_its_own_step() {
     needs!(root);
     // The supervisor has given them up before the first launcher, and whatever it makes inherits that.
-    let server = scene("strict").failing("session:prctl@0:38=done").shell("read line; echo $line").listen();
-    let client = server.connect();
-    host::eventually("the session has a process", patience(), || host::tree(server.pid()).len() > 3);
-    for pid in host::tree(server.pid()) {
+    let server = scene("strict").failing("session:prctl@0:38=done").shell("echo ready; read line; echo $line").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let session = host::inside(server.pid());
+    assert_eq!(session.len(), 2, "a reaper and its command");
+    for pid in [server.pid(), host::launcher_of(server.pid())].into_iter().chain(session) {
         assert_eq!(host::status_of(pid, "NoNewPrivs").as_deref(), Some("1"), "{}", host::command_line(pid));
     }
     assert_eq!(client.send(b"served\n").rest(), "served\n");

@@ -50,11 +50,11 @@ fn signal(pid: u32, signal: Signal) {
 #[test]
 fn one_service_reads_its_policy_again_too() {
     let services = Services::new();
-    services.write("x", "read line; echo one");
+    services.write("x", "echo ready; read line; echo one");
     let file = services.room.path("x.toml").display().to_string();
     let server = arguments(&["listen", "--print-port", "--policy", &file]).listen_on(&services.socket("x"));
-    let running = server.connect();
-    host::eventually("it is being served", patience(), || host::tree(server.pid()).len() > 2);
+    let mut running = server.connect();
+    assert_eq!(running.line(), "ready");
     services.write("x", "read line; echo two");
     server.signal(Signal::SIGHUP);
     server.logs("x: its new policy is in force");
@@ -180,10 +180,10 @@ fn a_client_that_waits_for_the_launcher_keeps_the_policy_that_it_came_under() {
 #[test]
 fn clients_in_the_kernels_queue_are_served_under_the_new_policy() {
     let services = Services::new();
-    services.write("x", "read line; echo one");
+    services.write("x", "echo ready; read line; echo one");
     let server = services.serve(&["--max-sessions", "1"]);
-    let running = Client::connect(&services.socket("x"));
-    host::eventually("it is being served", patience(), || host::tree(server.pid()).len() > 2);
+    let mut running = Client::connect(&services.socket("x"));
+    assert_eq!(running.line(), "ready");
     let queued = [(); 3].map(|()| Client::connect(&services.socket("x")).send(b"\n"));
     services.write("x", "read line; echo two");
     server.signal(Signal::SIGHUP);

@@ -106,7 +106,7 @@ fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     let inodes = || [&socket, Path::new(&control), Path::new(&metrics)].map(|it| it.metadata().expect("there").ino());
     let before = inodes();
     let running = [Client::connect(&services.socket("unix")), Client::connect(&port)];
-    host::eventually("both are being served", patience(), || host::tree(server.pid()).len() == 7);
+    host::eventually("both are being served", patience(), || host::inside(server.pid()).len() == 4);
     let crowds = [Crowd::at(&services.socket("unix")), Crowd::at(&port), Crowd::at(&port)];
 
     installed.replace(&stage::program("spawnbox"));

@@ -181,10 +181,15 @@ impl Log {
 
     /// Waits so long for a line that is so, and returns it if it came.
     pub(crate) fn find(&self, limit: Duration, so: impl Fn(&str) -> bool) -> Option<String> {
+        self.find_after(0, limit, so)
+    }
+
+    /// The same of the lines after the first so many.
+    pub(crate) fn find_after(&self, count: usize, limit: Duration, so: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + limit;
         let mut lines = self.kept.lines.lock().expect("no holder panics");
         loop {
-            if let Some(line) = lines.iter().find(|line| so(line)) {
+            if let Some(line) = lines.iter().skip(count).find(|line| so(line)) {
                 return Some(line.clone());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -203,9 +208,19 @@ impl Log {
         scene();
     }
 
+    /// How many lines there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.lines.lock().expect("no holder panics").len()
+    }
+
     /// Everything so far.
     pub(crate) fn text(&self) -> String {
-        self.kept.lines.lock().expect("no holder panics").join("\n")
+        self.text_after(0)
+    }
+
+    /// Everything after the first so many lines.
+    pub(crate) fn text_after(&self, count: usize) -> String {
+        self.kept.lines.lock().expect("no holder panics")[count..].join("\n")
     }
 }
 

@@ -57,8 +57,20 @@ pub(crate) fn catches(pid: u32, signal: Signal) -> bool {
     caught.is_some_and(|mask| mask & 1 << (signal as u32 - 1) != 0)
 }
 
-/// The children of a process, its own threads' included.
+/// The children of a process, its own threads' included. Read until the list is the same twice, or ten times: a child
+/// that ends meanwhile can keep another one out of it, see proc_tid_children(5).
 pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let mut all = children_once(pid);
+    for _ in 1..10 {
+        let before = std::mem::replace(&mut all, children_once(pid));
+        if all == before {
+            break;
+        }
+    }
+    all
+}
+
+fn children_once(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let files = threads.filter_map(|thread| Some(thread.ok()?.path().join("children")));
     let text: String = files.map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
@@ -68,6 +80,12 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
 /// Whether a process is in a PID namespace of its own, as those of sandboxes are.
 pub(crate) fn is_inside(pid: u32) -> bool {
     status_of(pid, "NSpid").is_some_and(|pids| pids.split_whitespace().count() > 1)
+}
+
+/// The processes below a supervisor that are in sandboxes. Its launchers are not counted: one that is replaced, or has
+/// namespaces made ahead, is more than one process for a while.
+pub(crate) fn inside(supervisor: u32) -> Vec<u32> {
+    tree(supervisor).into_iter().filter(|pid| is_inside(*pid)).collect()
 }
 
 /// The child of a supervisor that is in no sandbox.
