@@ -10,6 +10,7 @@ use crate::supervise::control::DEFAULT;
 use crate::supervise::control::words::VERSION;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -26,6 +27,13 @@ const LONGEST: u64 = 1 << 20;
 pub(super) struct Asking {
     stream: BufReader<UnixStream>,
     path: PathBuf,
+}
+
+/// What is looked at of every answer.
+#[derive(Deserialize)]
+struct Beginning {
+    version: Option<u64>,
+    refused: Option<String>,
 }
 
 impl Seeing {
@@ -68,15 +76,10 @@ impl Asking {
     /// Asks, and reads the answer.
     pub(super) fn ask<T: DeserializeOwned>(&mut self, mut request: Value) -> Result<T, Failure> {
         request["version"] = VERSION.into();
-        let answer = self.exchange(&request).map_err(|why| Failure::Host(failed(&self.path, why)))?;
-        match answer["refused"].as_str() {
-            Some(why) => Err(Failure::Host(failed(&self.path, why.to_string()))),
-            None => serde_json::from_value(answer)
-                .map_err(|error| Failure::Host(failed(&self.path, format!("its answer makes no sense: {error}")))),
-        }
+        self.exchange(&request).map_err(|why| Failure::Host(failed(&self.path, why)))
     }
 
-    fn exchange(&mut self, request: &Value) -> Result<Value, String> {
+    fn exchange<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, String> {
         // Whoever refuses us may have closed the connection before it has heard us; why is there to be read.
         let sent = self.stream.get_mut().write_all(format!("{request}\n").as_bytes());
         let mut line = Vec::new();
@@ -87,12 +90,14 @@ impl Asking {
             Err(error) => return Err(error.to_string()),
             Ok(()) => return Err("it has ended".to_string()),
         }
-        let answer: Value =
-            serde_json::from_slice(&line).map_err(|error| format!("its answer makes no sense: {error}"))?;
-        match answer["version"].as_u64() {
-            Some(VERSION) => Ok(answer),
-            Some(other) => Err(format!("it speaks version {other} of the protocol, and this program {VERSION}")),
-            None => Err("its answer makes no sense: it has no version".to_string()),
+        let senseless = |error: serde_json::Error| format!("its answer makes no sense: {error}");
+        // First: what comes in another version may have any form.
+        let answer: Beginning = serde_json::from_slice(&line).map_err(senseless)?;
+        match (answer.version, answer.refused) {
+            (Some(VERSION), None) => serde_json::from_slice(&line).map_err(senseless),
+            (Some(VERSION), Some(why)) => Err(why),
+            (Some(other), _) => Err(format!("it speaks version {other} of the protocol, and this program {VERSION}")),
+            (None, _) => Err("its answer makes no sense: it has no version".to_string()),
         }
     }
 }

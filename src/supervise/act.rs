@@ -23,8 +23,6 @@ const COMPLAIN: Duration = Duration::from_secs(5);
 const CLEAR: Duration = Duration::from_millis(1);
 /// A signal's code where the kernel itself sent it, see sigaction(2).
 const SI_KERNEL: i32 = 0x80;
-/// How long stopping may take before the loop is left all the same.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     /// Turns every event that has come, and what follows from it.
@@ -77,6 +75,7 @@ impl Supervisor {
             Action::Complain => {
                 tracing::error!("{}", session.complaint());
                 self.set_alarm(id, COMPLAIN);
+                self.stop_without(id);
             }
             Action::Clear => self.clear(id),
             Action::ClearLater(attempts) => self.set_alarm(id, CLEAR * 2_u32.pow(attempts.into())),
@@ -119,6 +118,7 @@ impl Supervisor {
         self.watch.cancel(Timer::Limit(id), session.limit.take());
         self.watch.cancel(Timer::Alarm(id), session.alarm.take());
         self.watch.cancel(Timer::Idleness(id), session.idle.take().map(|idle| idle.at));
+        self.has_stopped(id);
         let Some(service) = self.services.get_mut(session.service) else { return };
         let user = session.uid();
         if let (Some(users), Some(claim)) = (&mut service.users, session.take_user()) {
@@ -251,12 +251,6 @@ impl Supervisor {
         // From the kernel it says that the terminal is gone, and that whoever started us wants an end.
         let hung_up = number == libc::SIGHUP && signal.ssi_code == SI_KERNEL;
         Some(if hung_up { libc::SIGTERM } else { number })
-    }
-
-    pub(super) fn stop(&mut self) {
-        self.phase = Phase::Stopping;
-        self.events.extend(self.sessions.keys().map(|id| (*id, Event::Stop)));
-        self.watch.set(Timer::Patience, None, Instant::now() + PATIENCE);
     }
 
     /// Whether somebody is served, or comes by way of another. A spare is nobody.

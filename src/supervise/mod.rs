@@ -11,6 +11,7 @@ mod line;
 mod arrive;
 mod pass;
 mod act;
+mod stop;
 mod part;
 pub mod turn;
 pub mod outcome;

@@ -17,6 +17,7 @@ use super::services::Services;
 use super::session::{Offer, Session};
 use super::slices;
 use super::stderr::{Pace, Voice};
+use super::stop::Stopping;
 use super::strays::Strays;
 use super::systemd::{Stirred, Systemd};
 use super::turn::Event;
@@ -97,6 +98,8 @@ pub struct Supervisor {
     pub(super) drain_limit: Option<Duration>,
     /// Until when it does, once it drains.
     pub(super) drain_until: Option<Instant>,
+    /// Which sessions are told to end, once all are to.
+    pub(super) stopping: Stopping,
     /// Since when there is one.
     pub(super) began: Instant,
     /// What is executed to take this process's place.
@@ -157,6 +160,7 @@ impl Supervisor {
             systemd: None,
             drain_limit: None,
             drain_until: None,
+            stopping: Stopping::default(),
             began: Instant::now(),
             program: upgrade::program(),
             upgrade: None,
@@ -239,7 +243,8 @@ impl Supervisor {
         match self.phase {
             Phase::Serving | Phase::Draining => {}
             // Its client came before all were told to end.
-            Phase::Stopping | Phase::GivenUp => self.events.push_back((id, Event::Stop)),
+            Phase::Stopping => self.stop_more(),
+            Phase::GivenUp => self.events.push_back((id, Event::Stop)),
         }
         self.ask(service);
     }

@@ -5,6 +5,8 @@
 use crate::scene::{Client, Server, arguments, host, patience, scene, stage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,10 @@ const MEMORY_KIB: u64 = 40 * 1024;
 const BASE_KIB: u64 = 8 * 1024;
 /// How long it may take to answer.
 const PROMISED: Duration = Duration::from_millis(50);
+/// How long all of them may take to end, which the kernel does one after the other.
+const ENDING: Duration = Duration::from_secs(600);
+/// Between two looks while they do.
+const BETWEEN: Duration = Duration::from_millis(20);
 /// How often it is asked.
 const ASKED: usize = 11;
 
@@ -29,13 +35,32 @@ fn tiny(room: &stage::Room) -> String {
 
 /// How long this takes, at the median.
 fn median(act: impl Fn()) -> Duration {
-    let mut all = [(); ASKED].map(|()| {
+    let one = |_| {
         let begin = Instant::now();
         act();
         begin.elapsed()
-    });
+    };
+    middle((0..ASKED).map(one).collect())
+}
+
+fn middle(mut all: Vec<Duration>) -> Duration {
     all.sort();
-    all[ASKED / 2]
+    all[all.len() / 2]
+}
+
+/// How long the supervisor takes to answer what `status` asks, without the start of a program.
+fn look(control: &str) -> std::io::Result<Duration> {
+    let begin = Instant::now();
+    let mut stream = BufReader::new(UnixStream::connect(control)?);
+    for what in ["services", "sessions"] {
+        stream.get_mut().write_all(format!("{{\"version\":1,\"ask\":\"{what}\"}}\n").as_bytes())?;
+        let mut answer = String::new();
+        if stream.read_line(&mut answer)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        assert!(answer.contains(what) && answer.ends_with('\n'), "{answer}");
+    }
+    Ok(begin.elapsed())
 }
 
 /// Its own memory and page tables.
@@ -68,7 +93,7 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
     drop(enter());
     host::eventually("the first session has ended", patience(), || host::tree(server.pid()).len() == 2);
     let (descriptors, base, begin) = (host::descriptors(server.pid()), taken_kib(&server), Instant::now());
-    let clients: Vec<Client> = (0..count).map(|_| enter()).collect();
+    let mut clients: Vec<Client> = (0..count).map(|_| enter()).collect();
     let opened = begin.elapsed();
     let each = (host::descriptors(server.pid()) - descriptors) as f64 / count as f64;
     let memory = taken_kib(&server);
@@ -82,19 +107,37 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
     );
     assert!(each <= 2.0, "{each} descriptors each");
     assert!(memory <= BASE_KIB + count * (MEMORY_KIB - BASE_KIB) / 10_000, "{memory} KiB for {count} sessions");
+    let asked = (0..ASKED).map(|_| look(&control).expect("it answers")).collect();
+    let answered = middle(asked);
+    println!("the supervisor alone answers in {answered:?}");
+
+    let shown = || ask(&["status"]).exits(0).stdout.lines().next().expect("a line").to_string();
+    let (half, begin) = (count as usize / 2, Instant::now());
+    server.signal(Signal::SIGTERM);
+    drop(clients.split_off(half));
+    host::eventually("half of them have left", ENDING, || shown().ends_with(&format!("waits for sessions: {half}")));
+    let left = begin.elapsed();
     let begin = Instant::now();
-    if told.is_some() {
-        // One after the other they would take minutes on a busy machine: they end with their supervisor, all at once.
-        drop(server);
-    } else {
-        drop(clients);
-        host::eventually("its launcher alone is left", patience(), || host::tree(server.pid()).len() == 2);
-        host::eventually("no descriptor is left", patience(), || host::descriptors(server.pid()) <= descriptors);
-        assert!(server.stop().0.success());
+    server.signal(Signal::SIGTERM);
+    let mut looks = Vec::new();
+    while let Ok(took) = look(&control) {
+        looks.push(took);
+        assert!(begin.elapsed() < ENDING, "{}", shown());
+        std::thread::sleep(BETWEEN);
     }
-    host::eventually("no command is left", 3 * patience(), || host::processes(&program).is_empty());
-    println!("they ended in {:?}", begin.elapsed());
-    assert!(told.is_none() || text <= PROMISED, "status is answered after {text:?}");
+    let (status, log) = server.end();
+    let (ended, longest) = (begin.elapsed(), looks.iter().max().copied().unwrap_or_default());
+    let meanwhile = if looks.is_empty() { Duration::ZERO } else { middle(looks) };
+    println!(
+        "{half} of them left in {left:?} while it drained; the others were ended in {ended:?}, while it answered in \
+         {meanwhile:?}, {longest:?} at the longest"
+    );
+    assert!(status.success(), "{status}: {log}");
+    assert!(!log.contains("cannot end session"), "{log}");
+    assert_eq!(log.matches("outcome=stopped").count(), half);
+    drop(clients);
+    assert_eq!(host::processes(&program), Vec::<u32>::new(), "a command is left");
+    assert!(told.is_none() || answered.max(meanwhile) <= PROMISED, "answered after {answered:?} and {meanwhile:?}");
 }
 
 /// The process of the session that has just begun.
