@@ -4,6 +4,7 @@
 
 mod idle;
 mod fleet;
+mod drought;
 mod storm;
 
 use crate::scene::left::Left;

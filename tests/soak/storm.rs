@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients without end, while whatever can go wrong does: commands, reapers and launchers are killed, clients leave,
-//! policies change for better and worse, the disk of the log is full, and the supervisor is restarted, replaced by
-//! another program or killed itself.
+//! policies change for better and worse, the disk of the log is full, there is no memory, and the supervisor is
+//! restarted, replaced by another program or killed itself.
 //! Nobody is refused, nobody is lost whose own process was not killed, and nothing is left.
 //! `SPAWNBOX_STORM=3600` says for how many seconds; the seed that is printed is taken from `SPAWNBOX_SEED` again.
 
+use super::drought::Drought;
 use super::fleet::{Dice, Fleet};
 use crate::postfix::private::{attach, hide_mounts};
 use crate::scene::{host, outcome, patience, stage};
@@ -28,13 +29,16 @@ const SECONDS: u64 = 8;
 /// How many clients are served after each blow before the next one falls.
 const BETWEEN: usize = 8;
 /// Blows of which each kind comes once, before chance chooses.
-const FIRST: usize = 11;
+const FIRST: usize = 12;
+/// How often somebody is killed for want of memory before there is some again.
+const STARVED: u64 = 3;
 /// A file of a tmpfs takes no less.
 const PAGE: usize = 4096;
 /// What a session's line says where one of its processes was killed, or the launcher that it waited for.
 const KILLED: [&str; 3] = ["outcome=signaled signal=SIGKILL", "outcome=lost", "outcome=not-launched"];
 /// Its standard input and output are the sockets of the services, as a service manager has them.
-const PASS: &str = "LISTEN_PID=$$ exec \"$@\" 3<&0 4<&1 0</dev/null 1>/dev/null";
+const PASS: &str =
+    "[ -z \"$ENTER\" ] || echo $$ >\"$ENTER\"; LISTEN_PID=$$ exec \"$@\" 3<&0 4<&1 0</dev/null 1>/dev/null";
 
 /// What is served, and by whom at the moment.
 struct Storm {
@@ -48,6 +52,9 @@ struct Storm {
     all: Vec<u32>,
     version: usize,
     kills: usize,
+    /// Where its memory is, where the host can take it away.
+    drought: Option<Drought>,
+    starved: u64,
 }
 
 impl Storm {
@@ -63,9 +70,11 @@ impl Storm {
         stage::mode(&room.path("unix.sock"), 0o666);
         room.directory("policies");
         Storm::write(&room, 0);
-        let server = Storm::start(&room, (&tcp, &unix));
+        let drought = Drought::find();
+        let server = Storm::start(&room, (&tcp, &unix), drought.as_ref());
         let now = server.id();
-        Storm { room, sockets: (tcp, unix), now, started: Some(server), all: vec![now], version: 0, kills: 0 }
+        let (sockets, started, all) = ((tcp, unix), Some(server), vec![now]);
+        Storm { room, sockets, now, started, all, version: 0, kills: 0, drought, starved: 0 }
     }
 
     /// Policies that do the same by another script each time.
@@ -80,13 +89,14 @@ impl Storm {
         }
     }
 
-    fn start(room: &stage::Room, (tcp, unix): (&TcpListener, &UnixListener)) -> Child {
+    fn start(room: &stage::Room, (tcp, unix): (&TcpListener, &UnixListener), drought: Option<&Drought>) -> Child {
         let log = File::options().append(true).create(true).open(room.path("disk/log")).expect("the disk has room");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", PASS, "sh"]).arg(stage::program("spawnbox"));
         command.args(["serve", "--drain-limit", "60s", "--control"]).arg(room.path("control"));
         command.arg(room.path("policies")).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
         command.envs([("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "tcp:unix")]);
+        command.envs(drought.map(|drought| ("ENTER", drought.entrance())));
         let held = |fd: OwnedFd| Stdio::from(fd);
         command.stdin(held(tcp.try_clone().expect("a descriptor is left").into()));
         command.stdout(held(unix.try_clone().expect("a descriptor is left").into()));
@@ -159,6 +169,17 @@ impl Storm {
         self.logs(lost, before);
     }
 
+    /// There is no memory for what everybody does, while somebody takes it who is killed for it.
+    fn starve(&mut self, fleet: &Fleet) {
+        let Some(drought) = &self.drought else { return };
+        let before = drought.kills();
+        let hog = drought.begin();
+        fleet.goes_on(BETWEEN);
+        host::eventually("somebody was killed", patience(), || drought.kills() >= before + STARVED);
+        drop(hog);
+        self.starved += drought.kills() - before;
+    }
+
     /// In order: who is served is served to the end, and who comes meanwhile waits for the next supervisor.
     fn restart(&mut self) {
         self.signal(Signal::SIGTERM);
@@ -198,7 +219,7 @@ impl Storm {
     }
 
     fn begin(&mut self) {
-        let server = Storm::start(&self.room, (&self.sockets.0, &self.sockets.1));
+        let server = Storm::start(&self.room, (&self.sockets.0, &self.sockets.1), self.drought.as_ref());
         self.now = server.id();
         self.started = Some(server);
         self.all.push(self.now);
@@ -249,6 +270,7 @@ fn storm() {
             7 => storm.fill_the_disk(&fleet),
             8 => storm.restart(),
             9 => storm.upgrade(),
+            10 => storm.starve(&fleet),
             _ => storm.crash(&fleet),
         }
         blows += 1;
@@ -261,7 +283,12 @@ fn storm() {
     storm.reload_what_is_wrong();
     let log = storm.log();
     let (kills, restarts) = (storm.kills, storm.all.len() - 1);
+    let starved = match &storm.drought {
+        Some(_) => storm.starved.to_string(),
+        None => "nobody: this host has no control groups of version 1 for memory".to_string(),
+    };
     println!("blows {blows}, kills {kills}, restarts {restarts}, served {served}, lost {}", lost.len());
+    println!("killed for want of memory: {starved}");
     let killed: Vec<&str> = log.lines().filter(|line| KILLED.iter().any(|outcome| line.contains(outcome))).collect();
     for client in lost.iter().filter(|client| client.starts_with("127.0.0.1:")) {
         let own = format!("client={client} ");
