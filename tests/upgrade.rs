@@ -107,6 +107,14 @@ fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     let before = inodes();
     let running = [Client::connect(&services.socket("unix")), Client::connect(&port)];
     host::eventually("both are being served", patience(), || host::inside(server.pid()).len() == 4);
+    let sessions = || {
+        let status = arguments(&["status", "--json", "--control", &control]).run().exits(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("it is JSON");
+        let all = status["sessions"].as_array().expect("a list").iter();
+        all.map(|session| session["session"].as_u64().expect("a number")).collect::<Vec<u64>>()
+    };
+    let numbers = sessions();
+    assert_eq!(numbers.len(), 2);
     let crowds = [Crowd::at(&services.socket("unix")), Crowd::at(&port), Crowd::at(&port)];
 
     installed.replace(&stage::program("spawnbox"));
@@ -122,6 +130,15 @@ fn another_program_takes_over_while_clients_come_and_none_is_refused_or_lost() {
     assert!(status.to_string().contains(&heir.pid.to_string()), "{status}");
     let scraped = Client::connect(&format!("unix:{metrics}")).send(b"GET /readyz HTTP/1.1\r\n\r\n").rest();
     assert!(scraped.contains("200 OK"), "{scraped}");
+    // Nobody else has their numbers, however many clients come.
+    let newcomer = Client::connect(&port);
+    host::eventually("it is being served", patience(), || !sessions().is_empty());
+    assert!(sessions().iter().all(|number| *number > 1_000_000 + numbers[1]), "{:?}", sessions());
+    for number in numbers {
+        let killed = arguments(&["kill", &number.to_string(), "--control", &control]).run();
+        killed.says(&format!("there is no session {number}"));
+    }
+    assert_eq!(newcomer.send(b"\n").rest(), "tcp\n");
     // They are served to their end by the program that they came to, which ends with them.
     server.signal(Signal::SIGUSR2);
     server.logs("this program is about to end: no other one is started");

@@ -28,7 +28,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The variable that says that behind the sockets is a descriptor to which the next program says that it serves.
+/// The variable that says that behind the sockets is a descriptor to which the next program says that it serves; its
+/// value is the number of this one's next session.
 const READY: &str = "SPAWNBOX_READY";
 /// The number of the first listening socket, see sd_listen_fds(3).
 const FIRST: RawFd = 3;
@@ -40,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(1);
 /// For how long, until the next program has this one's place without that.
 const TELLING: Duration = Duration::from_secs(60);
+/// Between the sessions of two programs, so that the number of one is never that of another: more than begin while the
+/// next program starts.
+const APART: u64 = 1_000_000;
 /// What this one is told by a byte: that the next one serves, or that it could not be executed, and then why.
 const SERVES: u8 = b'1';
 const NOT_EXECUTED: u8 = b'0';
@@ -70,6 +74,8 @@ pub struct Predecessor {
     ready: OwnedFd,
     /// It was told that this one serves.
     told: bool,
+    /// The number that its next session had.
+    next: u64,
 }
 
 impl Predecessor {
@@ -78,15 +84,17 @@ impl Predecessor {
     pub fn take() -> Result<Option<Predecessor>, HostError> {
         let failed = |why: String| HostError { doing: "answer the program before this one".into(), why };
         let variable = |name: &str| std::env::var(name).ok();
+        let Some(next) = variable(READY) else { return Ok(None) };
         // Those of another process, which has passed its environment on.
-        if variable(READY).is_none() || variable("LISTEN_PID") != Some(std::process::id().to_string()) {
+        if variable("LISTEN_PID") != Some(std::process::id().to_string()) {
             return Ok(None);
         }
+        let next = next.parse().map_err(|_| failed(format!("{READY} is no number")))?;
         let count = variable("LISTEN_FDS").and_then(|text| text.parse().ok());
         let number = count.and_then(|count: RawFd| count.checked_add(FIRST).filter(|number| *number >= FIRST));
         let number = number.ok_or_else(|| failed("LISTEN_FDS is no number".into()))?;
         let ready = inherit::adopt(number).map_err(|errno| failed(errno_text(errno)))?;
-        Ok(Some(Predecessor { ready, told: false }))
+        Ok(Some(Predecessor { ready, told: false, next }))
     }
 }
 
@@ -172,7 +180,7 @@ impl Supervisor {
                 let own = std::process::id().to_string();
                 let names: Vec<&str> = sockets.iter().map(|(name, _)| name.as_str()).collect();
                 let mut command = Command::new(&self.program);
-                command.args(std::env::args_os().skip(1)).env(READY, "1");
+                command.args(std::env::args_os().skip(1)).env(READY, self.next.to_string());
                 command.env("LISTEN_FDS", sockets.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
                 command.env("LISTEN_PID", &own);
                 if std::env::var_os(WATCHDOG).is_some() {
@@ -329,10 +337,12 @@ impl Supervisor {
 
     /// Takes the place of the program before, as soon as every service is proven; accepts nobody until then.
     pub fn take_place_of(&mut self, predecessor: Option<Predecessor>) {
-        self.predecessor = predecessor;
-        if self.predecessor.is_some() {
+        if let Some(Predecessor { next, .. }) = predecessor {
+            // Whoever has seen a number there and orders its end here, by the same socket, ends nobody else.
+            self.next = (next / APART + 2).saturating_mul(APART) + 1;
             self.each_admission(Admission::hold);
         }
+        self.predecessor = predecessor;
     }
 
     /// Says to the program before this one that it can go, once it can. An error where it must stay: then this one
