@@ -17,9 +17,14 @@ struct Measured {
 
 impl Measured {
     fn new(script: &str) -> Measured {
+        Measured::with(&[], script)
+    }
+
+    fn with(options: &[&str], script: &str) -> Measured {
         let room = stage::room();
         let metrics = format!("unix:{}", room.path("metrics").display());
-        let server = scene("strict").option("--metrics").option(&metrics).shell(script).listen();
+        let scene = scene("strict").option("--metrics").option(&metrics);
+        let server = options.iter().fold(scene, |scene, word| scene.option(word)).shell(script).listen();
         Measured { room, server }
     }
 
@@ -162,6 +167,44 @@ fn who_asks_whether_it_lives_and_is_ready_is_answered_in_words() {
     assert_eq!(measured.get("/readyz").1, "draining: it accepts nobody more\n");
     assert_eq!(measured.samples()["spawnbox_draining"], 1.0);
     drop(client);
+}
+
+#[test]
+fn who_was_told_to_end_is_not_ready_first_and_accepts_until_it_drains() {
+    let measured = Measured::with(&["--drain-delay", "600s"], "echo ready; read line");
+    let mut before = measured.server.connect();
+    assert_eq!(before.line(), "ready");
+    measured.server.signal(nix::sys::signal::Signal::SIGTERM);
+    measured.server.logs("leaving: not ready any more, accepts for 600 s yet; another signal has it drain now");
+    let (head, body) = measured.get("/readyz");
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(body, "leaving: it was told to end, and accepts for a moment yet\n");
+    assert!(measured.get("/livez").0.starts_with("HTTP/1.1 200 "));
+    assert_eq!(measured.samples()["spawnbox_draining"], 0.0);
+    let mut late = measured.server.connect();
+    assert_eq!(late.line(), "ready", "who comes before it is known is served");
+    measured.server.signal(nix::sys::signal::Signal::SIGTERM);
+    measured.server.logs("draining: sessions left: 2");
+    assert_eq!(measured.samples()["spawnbox_draining"], 1.0);
+    for client in [before, late] {
+        assert_eq!(client.send(b"end\n").rest(), "");
+    }
+    let (status, log) = measured.server.end();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn who_was_told_to_end_drains_when_its_delay_is_over() {
+    let measured = Measured::with(&["--drain-delay", "1s", "--drain-limit", "1s"], "echo ready; exec sleep 600");
+    let mut client = measured.server.connect();
+    assert_eq!(client.line(), "ready");
+    measured.server.signal(nix::sys::signal::Signal::SIGTERM);
+    let (status, log) = measured.server.end();
+    assert!(status.success(), "{log}");
+    let steps =
+        ["leaving: not ready any more, accepts for 1 s yet", "draining: sessions left: 1", "draining took too long"];
+    let places = steps.map(|step| log.find(step).unwrap_or_else(|| panic!("no {step:?} in {log}")));
+    assert!(places.is_sorted(), "{log}");
 }
 
 #[test]

@@ -90,6 +90,7 @@ pub(super) fn serve(
     let mut supervisor =
         Supervisor::new(on_signal, &facts.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
+    supervisor.delay_drain(options.drain_delay);
     supervisor.inherit(if predecessor.is_some() { sockets.lent() } else { sockets });
     options.seeing.open(&mut supervisor, None)?;
     supervisor.report_to(systemd);

@@ -83,6 +83,7 @@ pub(super) fn serve(options: &Serve) -> Result<(), Failure> {
     let mut supervisor =
         Supervisor::new(OnSignal::Serve, &place.cgroup, Capabilities::of_any_plan()).map_err(Failure::Host)?;
     supervisor.limit_drain(options.drain_limit);
+    supervisor.delay_drain(options.drain_delay);
     supervisor.inherit(if predecessor.is_some() { sockets.lent() } else { sockets });
     options.seeing.open(&mut supervisor, Some(Path::new(DEFAULT)))?;
     supervisor.report_to(Systemd::find());

@@ -106,6 +106,7 @@ fn supervise(
                 max_sessions: None,
                 seeing: Seeing::default(),
                 drain_limit: None,
+                drain_delay: None,
                 what: options.what.clone(),
             };
             listen::serve(vec![plan], facts, &like, (listen::Before::default(), OnSignal::Drain, &mut door))?;

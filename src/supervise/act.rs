@@ -186,13 +186,13 @@ impl Supervisor {
             }
             self.discard_spares(number);
         }
-        if self.phase == Phase::Serving {
+        if self.phase.accepts() {
             self.phase = Phase::Draining;
         }
     }
 
-    /// Takes a signal: the first drains, the next one ends every session. SIGHUP and SIGUSR2, where they are taken, do
-    /// neither.
+    /// Takes a signal: the first drains, the next one ends every session; where draining is delayed, the first begins
+    /// that delay, and the next one ends it. SIGHUP and SIGUSR2, where they are taken, do neither.
     pub(super) fn take_signal(&mut self, door: &mut dyn Door) {
         while let Some(number) = self.next_signal() {
             match number {
@@ -208,18 +208,35 @@ impl Supervisor {
             }
             door.signaled(number);
             match self.phase {
-                Phase::Serving => {
-                    self.drain();
-                    self.tell_what_is_left();
-                    if let Some(limit) = self.drain_limit {
-                        let until = Instant::now() + limit;
-                        self.drain_until = Some(until);
-                        self.watch.set(Timer::Drain, None, until);
-                    }
-                }
+                Phase::Serving => match self.drain_delay {
+                    // One that is to take another's place serves nobody yet.
+                    Some(delay) if self.predecessor.is_none() => self.depart(delay),
+                    Some(_) | None => self.drain_as_told(),
+                },
+                Phase::Leaving => self.drain_as_told(),
                 Phase::Draining => self.stop(),
                 Phase::Stopping | Phase::GivenUp => {}
             }
+        }
+    }
+
+    /// Says that it is not ready, and accepts for this long yet.
+    fn depart(&mut self, delay: Duration) {
+        self.give_up_upgrade("this one is to end");
+        self.phase = Phase::Leaving;
+        self.watch.set(Timer::Leave, None, Instant::now() + delay);
+        let seconds = delay.as_secs();
+        tracing::info!("leaving: not ready any more, accepts for {seconds} s yet; another signal has it drain now");
+    }
+
+    /// Drains because it was told to end, within the limit that there is for that.
+    pub(super) fn drain_as_told(&mut self) {
+        self.drain();
+        self.tell_what_is_left();
+        if let Some(limit) = self.drain_limit {
+            let until = Instant::now() + limit;
+            self.drain_until = Some(until);
+            self.watch.set(Timer::Drain, None, until);
         }
     }
 

@@ -69,6 +69,7 @@ impl Supervisor {
     pub(super) fn unready(&self) -> Option<String> {
         match self.phase {
             Phase::Serving => {}
+            Phase::Leaving => return Some("leaving: it was told to end, and accepts for a moment yet".to_string()),
             Phase::Draining => return Some("draining: it accepts nobody more".to_string()),
             Phase::Stopping | Phase::GivenUp => return Some("stopping".to_string()),
         }

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::quiet::Quiet;
 use super::service::Service;
 use super::session::{Offer, Session};
-use super::supervisor::{Phase, Supervisor};
+use super::supervisor::Supervisor;
 use super::turn::Event;
 use super::watch::Timer;
 use crate::host::errno_text;
@@ -184,7 +184,7 @@ impl Supervisor {
         while let Some(id) = home.spares.outdated(now) {
             self.events.push_back((id, Event::Stop));
         }
-        if self.phase != Phase::Serving || home.admission.is_closed() {
+        if !self.phase.accepts() || home.admission.is_closed() {
             return self.discard_spares(number);
         }
         if home.wants_spare() {

@@ -20,6 +20,7 @@ impl Supervisor {
     pub(super) fn sentence(&self) -> String {
         match self.phase {
             Phase::Serving => self.what_is_served(),
+            Phase::Leaving => format!("leaving, {}", self.what_is_served()),
             Phase::Draining => format!("draining: {}", self.what_is_left()),
             Phase::Stopping | Phase::GivenUp => format!("ending sessions: {}", self.what_is_left()),
         }

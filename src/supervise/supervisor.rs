@@ -56,12 +56,23 @@ pub enum OnSignal {
 pub(super) enum Phase {
     /// It accepts.
     Serving,
+    /// It accepts, and says that it is not ready: who sends clients here is to see that before they find nobody.
+    Leaving,
     /// It waits for the sessions that there are.
     Draining,
     /// It ends them.
     Stopping,
     /// It has waited long enough.
     GivenUp,
+}
+
+impl Phase {
+    pub(super) fn accepts(self) -> bool {
+        match self {
+            Phase::Serving | Phase::Leaving => true,
+            Phase::Draining | Phase::Stopping | Phase::GivenUp => false,
+        }
+    }
 }
 
 /// All services and sessions of this process.
@@ -96,6 +107,8 @@ pub struct Supervisor {
     pub(super) systemd: Option<Systemd>,
     /// How long it waits for sessions after the first signal.
     pub(super) drain_limit: Option<Duration>,
+    /// How long it accepts after it was told to end.
+    pub(super) drain_delay: Option<Duration>,
     /// Until when it does, once it drains.
     pub(super) drain_until: Option<Instant>,
     /// Which sessions are told to end, once all are to.
@@ -159,6 +172,7 @@ impl Supervisor {
             audit: Audit::default(),
             systemd: None,
             drain_limit: None,
+            drain_delay: None,
             drain_until: None,
             stopping: Stopping::default(),
             began: Instant::now(),
@@ -207,6 +221,11 @@ impl Supervisor {
         self.drain_limit = limit;
     }
 
+    /// Accepts for so long after the first signal, and only then drains.
+    pub fn delay_drain(&mut self, delay: Option<Duration>) {
+        self.drain_delay = delay;
+    }
+
     /// Begins a session with these descriptors as its connection: one, or three.
     pub fn begin(&mut self, service: usize, connection: Vec<OwnedFd>, client: Client) {
         let Some(home) = self.services.get_mut(service) else { return };
@@ -241,7 +260,7 @@ impl Supervisor {
         session.set_limits(&mut self.watch);
         self.sessions.insert(id, session);
         match self.phase {
-            Phase::Serving | Phase::Draining => {}
+            Phase::Serving | Phase::Leaving | Phase::Draining => {}
             // Its client came before all were told to end.
             Phase::Stopping => self.stop_more(),
             Phase::GivenUp => self.events.push_back((id, Event::Stop)),
@@ -291,7 +310,7 @@ impl Supervisor {
 
     fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Serving => false,
+            Phase::Serving | Phase::Leaving => false,
             Phase::Draining | Phase::Stopping => {
                 self.sessions.is_empty() && self.passing.is_empty() && self.heralds.is_empty()
             }
@@ -445,6 +464,11 @@ impl Supervisor {
             Timer::Systemd => self.report_is_due(),
             Timer::Strays => self.look_for_strays(now),
             Timer::Upgrade => self.upgrade_is_due(),
+            Timer::Leave => {
+                if self.phase == Phase::Leaving {
+                    self.drain_as_told();
+                }
+            }
             Timer::Drain => {
                 if self.phase == Phase::Draining {
                     tracing::warn!(

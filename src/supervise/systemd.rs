@@ -146,13 +146,13 @@ impl Systemd {
                     self.ready = true;
                 }
             }
-            Phase::Draining | Phase::Stopping | Phase::GivenUp => {
+            Phase::Leaving | Phase::Draining | Phase::Stopping | Phase::GivenUp => {
                 if !self.stopping {
                     self.say("STOPPING=1\n", supervisor, now)?;
                     self.stopping = true;
                 }
                 // Without a limit of ours the service manager's own holds.
-                if supervisor.drain_limit.is_some()
+                if (supervisor.drain_limit.is_some() || supervisor.phase == Phase::Leaving)
                     && self.extended.is_none_or(|extended| extended + EXTEND_EVERY <= now)
                 {
                     self.send(&format!("EXTEND_TIMEOUT_USEC={}", EXTEND_BY.as_micros()), None)?;

@@ -109,7 +109,7 @@ impl Supervisor {
             (Phase::Serving, None, Some(_)) => {
                 return tracing::warn!("this program does not serve yet: no other one is started");
             }
-            (Phase::Draining | Phase::Stopping | Phase::GivenUp, _, _) => {
+            (Phase::Leaving | Phase::Draining | Phase::Stopping | Phase::GivenUp, _, _) => {
                 return tracing::warn!("this program is about to end: no other one is started");
             }
         }

@@ -85,6 +85,8 @@ pub(super) enum Timer {
     Strays,
     /// The program that is to take this one's place should serve.
     Upgrade,
+    /// It has accepted for long enough after it was told to end.
+    Leave,
     /// Draining takes too long.
     Drain,
     /// Stopping takes too long.

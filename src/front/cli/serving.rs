@@ -42,6 +42,11 @@ pub(in crate::front) struct Listen {
     /// Example: spawnbox listen --drain-limit 30s 127.0.0.1:7000 -- cat
     #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
     pub(in crate::front) drain_limit: Option<Duration>,
+    /// How long after SIGTERM it accepts, while /readyz says that it is not ready, before it drains [default: 0]
+    ///
+    /// Example: spawnbox listen --metrics 0.0.0.0:9090 --drain-delay 5s 127.0.0.1:7000 -- cat
+    #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
+    pub(in crate::front) drain_delay: Option<Duration>,
     #[command(flatten)]
     pub(in crate::front) seeing: Seeing,
     #[command(flatten)]
@@ -71,6 +76,11 @@ pub(in crate::front) struct Serve {
     /// Example: spawnbox serve --drain-limit 30s
     #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
     pub(in crate::front) drain_limit: Option<Duration>,
+    /// How long after SIGTERM it accepts, while /readyz says that it is not ready, before it drains [default: 0]
+    ///
+    /// Example: spawnbox serve --metrics 0.0.0.0:9090 --drain-delay 5s
+    #[arg(long, help_heading = LISTENING, value_name = "TIME", value_parser = time)]
+    pub(in crate::front) drain_delay: Option<Duration>,
     #[command(flatten)]
     pub(in crate::front) seeing: Seeing,
 }

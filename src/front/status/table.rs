@@ -76,6 +76,7 @@ fn headline(seen: &Seen, width: usize) -> String {
     let left = it.drain_left_s.map(|left| format!(", which are ended in {}", short(left))).unwrap_or_default();
     let text = match (it.state.as_str(), it.sessions) {
         ("draining", count) => format!("draining: waits for sessions: {count}{left}"),
+        ("leaving", count) => format!("leaving: not ready any more, and drains soon; sessions: {count}"),
         (state, count) => format!("{state} for {}, sessions: {count}", short(it.age_s)),
     };
     cut(&format!("spawnbox {} (pid {}) {text}", it.program, it.pid), width)

@@ -37,6 +37,7 @@ impl Supervisor {
         let now = Instant::now();
         let state = match self.phase {
             Phase::Serving => "serving",
+            Phase::Leaving => "leaving",
             Phase::Draining => "draining",
             Phase::Stopping | Phase::GivenUp => "stopping",
         };

@@ -30,7 +30,7 @@ pub struct Supervising {
     pub pid: u32,
     /// The program's version.
     pub program: String,
-    /// `serving`, `draining` or `stopping`.
+    /// `serving`, `leaving`, `draining` or `stopping`.
     pub state: String,
     /// For how long it has run.
     pub age_s: f64,

@@ -4,7 +4,7 @@
 //! another version, or count behind locks.
 
 use super::super::counts::{Counts, Histogram};
-use super::super::supervisor::{Phase, Supervisor};
+use super::super::supervisor::Supervisor;
 use super::names::{self, Metric};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -32,7 +32,7 @@ impl Supervisor {
         let started = started.saturating_sub(self.began.elapsed()).as_secs_f64();
         page.single(names::BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.single(names::STARTED, &[], format_args!("{started:.3}"));
-        page.single(names::DRAINING, &[], u8::from(self.phase != Phase::Serving));
+        page.single(names::DRAINING, &[], u8::from(!self.phase.accepts()));
         page.single(names::LOG_LOST, &[], crate::log::lost());
         page.services(&self.told());
         page.0
