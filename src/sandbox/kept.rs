@@ -51,6 +51,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// How many are known at most, free or in use; five descriptors each. With more sessions at once, the oldest take
 /// theirs with them when they end.
 const MOST: usize = 32;
+/// A session that has seen so many others begin does the same: for each of those its process would be asked after, and
+/// its descriptors copied and closed.
+const LONG: u64 = 64;
 /// One that has not been needed for so many sessions is let go of.
 const LATELY: u64 = 1024;
 
@@ -88,8 +91,9 @@ pub(super) struct Stock {
     kinds: Kinds,
     /// Empty ones, each with the number of the session that it was seen to be empty for; the one last used is last.
     free: VecDeque<(u64, Kept)>,
-    /// Those of sessions whose first process may be there, by its pidfd.
-    lent: VecDeque<(OwnedFd, Kept)>,
+    /// Those of sessions whose first process may be there, each with the session's number and that process's pidfd; the
+    /// oldest is first.
+    lent: VecDeque<(u64, OwnedFd, Kept)>,
     /// How many sessions there were.
     sessions: u64,
 }
@@ -155,10 +159,11 @@ impl Stock {
 
     /// Notes that a session has them, by the pidfd of its first process.
     pub(super) fn lend(&mut self, kept: Kept, pidfd: OwnedFd) {
+        self.lent.retain(|(number, ..)| self.sessions - number < LONG);
         if self.free.len() + self.lent.len() >= MOST {
             self.lent.pop_front();
         }
-        self.lent.push_back((pidfd, kept));
+        self.lent.push_back((self.sessions, pidfd, kept));
     }
 
     /// Lets go of what is not in use.
@@ -170,17 +175,17 @@ impl Stock {
     /// Takes back those of sessions that are over; lets go of each that is not empty.
     fn take_back(&mut self) {
         let mut entries: Vec<_> =
-            self.lent.iter().map(|(pidfd, _)| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)).collect();
+            self.lent.iter().map(|(_, pidfd, _)| PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)).collect();
         // Where the kernel does not say, all of them are alive.
         if entries.is_empty() || !poll(&mut entries, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
             return;
         }
         let events = entries.iter().map(|entry| entry.revents().unwrap_or(PollFlags::empty()));
-        let over = events.zip(&self.lent).map(|(events, (_, kept))| events.contains(kept.told_by()));
+        let over = events.zip(&self.lent).map(|(events, (.., kept))| events.contains(kept.told_by()));
         let over: Vec<bool> = over.collect();
-        for (over, (pidfd, kept)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
+        for (over, (number, pidfd, kept)) in over.into_iter().zip(std::mem::take(&mut self.lent)) {
             match over {
-                false => self.lent.push_back((pidfd, kept)),
+                false => self.lent.push_back((number, pidfd, kept)),
                 true if kept.is_empty() => self.free.push_back((self.sessions, kept)),
                 true => {}
             }

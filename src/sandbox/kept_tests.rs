@@ -94,6 +94,27 @@ fn one_is_used_again_once_its_session_is_dead() {
 }
 
 #[test]
+fn one_of_a_session_that_has_seen_many_others_is_let_go_of() {
+    play(|mut scene| {
+        let ((), mut long, own) = scene.session(|| ());
+        let mut others = Vec::new();
+        for _ in 0..LONG {
+            let ((), mut child, other) = scene.session(|| ());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            others.push(other);
+        }
+        assert_eq!(scene.stock.lent.len(), 1, "it is asked after");
+        long.kill().unwrap();
+        long.wait().unwrap();
+        let ((), mut next, then) = scene.session(|| ());
+        next.kill().unwrap();
+        next.wait().unwrap();
+        assert!(others.contains(&then) && !others.contains(&own));
+    });
+}
+
+#[test]
 fn one_of_ipc_is_entered_with_its_network_and_used_again() {
     play(|mut scene| {
         let own = |scene: &Scene| identity(open(scene.proc.as_fd(), IPC).unwrap().as_fd()).unwrap();
