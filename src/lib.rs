@@ -85,7 +85,9 @@
 //!   remade, nobody waits; a session that it has not told of yet ends with it. It lends a session its memory until that
 //!   has executed its programs, and waits meanwhile: our own code runs there and nothing else, nobody else looks into
 //!   it (it is not dumpable), and of other sessions nothing is in it but what it was told of their ids and clients.
-//!   Where somebody keeps it, the launcher goes on as a copy (`sandbox/loan.rs`).
+//!   Where somebody keeps it, the launcher goes on as a copy (`sandbox/loan.rs`). While several clients come at once
+//!   there are two of it, a copy with a socket and namespaces of its own, and either goes on without the other
+//!   (`supervise/twin.rs`).
 //! * **The reaper** is PID 1 of a sandbox: a page of machine code of ours with a stack ([`sys::first`]), which has
 //!   nothing of the launcher's but the cord. It has the command's user, no right, and a filter that allows it to wait,
 //!   to write a record and to end. Where it has more to do, where sandboxes wait for clients, and with a supervisor of

@@ -62,6 +62,7 @@ mod levels;
 mod death;
 mod confined;
 mod lent;
+mod crowd;
 mod postfix;
 mod compat;
 mod install;

@@ -172,6 +172,11 @@ impl Stock {
         self.free.clear();
     }
 
+    /// Forgets all of them, which another launcher keeps.
+    pub(super) fn leave(&mut self) {
+        (self.free, self.lent) = (VecDeque::new(), VecDeque::new());
+    }
+
     /// Takes back those of sessions that are over; lets go of each that is not empty.
     fn take_back(&mut self) {
         let mut entries: Vec<_> =

@@ -118,11 +118,16 @@ fn stock(plan: &Plan, prepared: &Prepared) -> Option<Stock> {
     let (room, _) = process::limit(libc::RLIMIT_NOFILE).ok()?;
     let stock = if room >= ROOM { Stock::new(Kinds::of(plan), prepared.proc.as_fd()) } else { None };
     if stock.is_some() {
-        // Where this is refused, they stay for as long as this process.
-        let requests = process::fixed(REQUESTS);
-        let _ = rustix::net::sockopt::set_socket_timeout(requests, rustix::net::sockopt::Timeout::Recv, Some(REST));
+        expect_rest();
     }
     stock
+}
+
+/// Has the socket say that nobody has asked for long.
+fn expect_rest() {
+    // Where this is refused, what is kept stays for as long as this process.
+    let requests = process::fixed(REQUESTS);
+    let _ = rustix::net::sockopt::set_socket_timeout(requests, rustix::net::sockopt::Timeout::Recv, Some(REST));
 }
 
 /// Nothing below executes a program before it has given up its rights, so nothing misses them.
@@ -176,6 +181,9 @@ fn serve(plan: &Plan, prepared: &mut Prepared, lender: &mut Lender, stock: &mut 
     loop {
         let mut bytes = [0; wire::REQUEST_LENGTH];
         match socket::receive_descriptors(process::fixed(REQUESTS), &mut bytes) {
+            Ok((wire::REQUEST_LENGTH, [Some(requests), None, None])) if bytes == wire::TWIN => {
+                double(prepared, &requests, stock);
+            }
             Ok((wire::REQUEST_LENGTH, [Some(cord), cgroup, _])) => {
                 let (session, user, purpose) = wire::decode_request(bytes);
                 if prepared.launchers_part == LaunchersPart::Wanted && purpose != Purpose::SelfTest {
@@ -203,6 +211,30 @@ fn serve(plan: &Plan, prepared: &mut Prepared, lender: &mut Lender, stock: &mut 
             // End of file, or something that no supervisor of ours sends.
             Ok(_) | Err(_) => process::exit(0),
         }
+    }
+}
+
+/// Makes another launcher with all that is prepared here, which serves this socket. Where it cannot be made, the
+/// supervisor reads the end of file there.
+fn double(prepared: &Prepared, requests: &OwnedFd, stock: &mut Option<Stock>) {
+    let made = match prepared.clone {
+        CloneCall::Clone3 => clone::clone_sibling(0, None),
+        CloneCall::Clone => clone::clone_sibling_as_before(0),
+    };
+    match made {
+        Ok(Side::Child) => {
+            if process::duplicate_onto(requests.as_raw_fd(), REQUESTS, libc::O_CLOEXEC).is_err() {
+                process::exit(1);
+            }
+            if let Some(stock) = stock {
+                // Each is for one session at a time, and two launchers do not tell each other. It stays in those that
+                // were entered last, in which none of its sessions ever is.
+                stock.leave();
+                expect_rest();
+            }
+            take_over();
+        }
+        Ok(Side::Parent(_)) | Err(_) => {}
     }
 }
 

@@ -27,7 +27,8 @@ pub const SELF_TEST: u64 = 0;
 #[derive(Debug)]
 pub struct Launcher {
     socket: OwnedFd,
-    pid: Pid,
+    /// Not known of a twin that has not yet said it.
+    pid: Option<Pid>,
 }
 
 /// What a launcher answers, in the order of the requests.
@@ -56,8 +57,8 @@ pub enum Reply {
         /// Why; the step is [`crate::plan::Step::Clone`].
         error: SetupError,
     },
-    /// The launcher has left its memory to a session that did not give it back, and goes on as another process, a child
-    /// of the supervisor too. What it was has ended.
+    /// The launcher is this process, a child of the supervisor: a twin that is there now, or one that has left its
+    /// memory to a session that did not give it back, and goes on as another process. What it was has ended.
     Moved {
         /// Its process id.
         pid: Pid,
@@ -83,14 +84,19 @@ impl Launcher {
     /// Makes a launcher for `plan` and waits for nothing: [`Launcher::prepared`] says when it can be asked.
     /// Must be called while the process has one thread.
     pub fn begin(plan: &Plan, open_files: Rlimit) -> Result<Launcher, HostError> {
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
-        nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
-            .map_err(|e| HostError::new("make the launcher's socket non-blocking", e))?;
+        let (ours, theirs) = pair().map_err(|e| HostError::new("make a socket pair for the launcher", e))?;
         match clone::fork().map_err(|e| HostError::new("make the launcher", e))? {
             Side::Child => launch::run(plan, theirs, open_files),
-            Side::Parent(pid) => Ok(Launcher { socket: ours, pid }),
+            Side::Parent(pid) => Ok(Launcher { socket: ours, pid: Some(pid) }),
         }
+    }
+
+    /// Asks for a twin: a copy of this launcher with all that it has prepared. It can be asked once it has said
+    /// [`Reply::Moved`]; where it cannot be made it is [`Reply::Closed`]. EAGAIN as for [`Launcher::request`].
+    pub fn twin(&self) -> Result<Launcher, Errno> {
+        let (ours, theirs) = pair()?;
+        socket::send_descriptors(self.socket.as_fd(), &wire::TWIN, &[theirs.as_fd()])?;
+        Ok(Launcher { socket: ours, pid: None })
     }
 
     /// Whether everything is prepared, or why it never will be; `None` while it is still being prepared.
@@ -116,10 +122,11 @@ impl Launcher {
     /// Kills a launcher that is of no use and reaps it. One that cannot be killed is not waited for: it reads end of
     /// file, and is a stray.
     pub fn end(self) {
+        let Some(pid) = self.pid else { return };
         // It is our own child and not yet reaped, so the number is still its own, and it dies of this.
-        match nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL) {
-            Ok(()) => drop(nix::sys::wait::waitpid(self.pid, None)),
-            Err(errno) => tracing::warn!("cannot kill launcher {}: {}", self.pid, errno_text(errno)),
+        match nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL) {
+            Ok(()) => drop(nix::sys::wait::waitpid(pid, None)),
+            Err(errno) => tracing::warn!("cannot kill launcher {pid}: {}", errno_text(errno)),
         }
     }
 
@@ -153,14 +160,21 @@ impl Launcher {
     }
 
     /// It goes on as this process. The one that it was comes back: it ends, and is still to be reaped.
-    pub fn moved(&mut self, pid: Pid) -> Pid {
-        std::mem::replace(&mut self.pid, pid)
+    pub fn moved(&mut self, pid: Pid) -> Option<Pid> {
+        self.pid.replace(pid)
     }
 
-    /// The launcher's process id: a child of the supervisor, which reaps it.
-    pub fn pid(&self) -> Pid {
+    /// The launcher's process id: a child of the supervisor, which reaps it. None of a twin that is not there yet.
+    pub fn pid(&self) -> Option<Pid> {
         self.pid
     }
+}
+
+/// A socket for requests, the first one ours, which does not wait.
+fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    nix::fcntl::fcntl(&ours, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    Ok((ours, theirs))
 }
 
 impl AsFd for Launcher {

@@ -19,6 +19,8 @@ pub(super) const REQUEST_LENGTH: usize = 13;
 const NO_USER: u32 = u32::MAX;
 /// In the place of a session's number, which begins at one.
 const MOVED: u64 = u64::MAX;
+/// In the place of a request for a session: for another launcher, which serves the socket that travels beside it.
+pub(super) const TWIN: [u8; REQUEST_LENGTH] = [u8::MAX; REQUEST_LENGTH];
 /// Session number, process id, errno.
 pub(super) const REPLY_LENGTH: usize = 16;
 
@@ -135,6 +137,7 @@ mod tests {
             [(7, None, Purpose::Session), (u64::MAX, Some(61184), Purpose::Spare), (0, None, Purpose::SelfTest)]
         {
             assert_eq!(decode_request(encode_request(request.0, request.1, request.2)), request);
+            assert_ne!(encode_request(request.0, request.1, request.2), TWIN);
         }
     }
 

@@ -50,7 +50,11 @@ impl Supervisor {
                 }
             }
             Action::Cut => session.cut(&self.watch),
-            Action::KillLauncher => self.lose_launcher(number),
+            Action::KillLauncher => {
+                let Some(service) = self.services.get(number) else { return };
+                let which = service.twins.whose(id);
+                self.lose_launcher(number, which);
+            }
             Action::Await => self.set_alarm(id, TAKING),
             Action::Recall => self.kill_tree(id),
             Action::ServeAnew => {

@@ -13,6 +13,7 @@ use super::strays::Strays;
 use super::supervisor::Supervisor;
 use super::trial;
 use super::turn::Event;
+use super::twin::{Known, Which};
 use super::upgrade::Upgrade;
 use super::watch::{Output, Timer};
 use crate::host::{HostError, errno_text};
@@ -141,21 +142,30 @@ impl Supervisor {
         }
     }
 
-    /// Asks a service's launcher for every session that waits to be asked for.
+    /// Asks a service's launchers for every session that waits to be asked for.
     pub(super) fn ask(&mut self, number: usize) {
         let Some(service) = self.services.get_mut(number) else { return };
         if service.hands_over() {
             return;
         }
-        while let (Some(launcher), Some(id)) = (&service.launcher, service.queue.front().copied()) {
+        let now = Instant::now();
+        while let (Some((which, launcher)), Some(id)) = (service.next_launcher(now), service.queue.front().copied()) {
             let waiting = self.sessions.get_mut(&id).filter(|session| session.is_queued());
             match waiting.map(|session| session.ask(launcher)) {
                 Some(Ok(())) => {
-                    service.asked(id);
+                    service.asked(which, id, now);
                     self.events.push_back((id, Event::Asked));
                 }
-                Some(Err(Errno::EAGAIN)) => return service.set_output(&self.watch, Output::Wanted),
-                Some(Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN)) => return self.lose_launcher(number),
+                Some(Err(Errno::EAGAIN)) => {
+                    // The other one has answers to give, or it would take a request; the next is asked for then.
+                    if which == Which::First {
+                        service.set_output(&self.watch, Output::Wanted);
+                    }
+                    return;
+                }
+                Some(Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN)) => {
+                    return self.lose_launcher(number, which);
+                }
                 // Too many descriptors in flight, or no memory: this one is lost, the launcher is not.
                 Some(Err(errno)) => {
                     service.queue.pop_front();
@@ -167,45 +177,53 @@ impl Supervisor {
             }
         }
         service.set_output(&self.watch, Output::Unwanted);
+        service.expect_twin(&mut self.watch, now);
     }
 
-    /// Takes what a service's launcher has answered, then asks it for more.
-    pub(super) fn hear_launcher(&mut self, number: usize) {
+    /// Takes what one of a service's launchers has answered, then asks for more.
+    pub(super) fn hear_launcher(&mut self, number: usize, which: Which) {
         loop {
             let Some(service) = self.services.get_mut(number) else { return };
-            let Some(launcher) = &service.launcher else { return };
+            let Some(launcher) = service.launcher_mut(which) else { return };
             match launcher.reply() {
                 Ok(None) => break,
                 Ok(Some(Reply::Launched { session, pid, pidfd })) => {
-                    let asked = service.answered(session, Instant::now());
+                    let asked = service.answered(which, session, Instant::now());
                     self.launched(session, asked, (pid, pidfd));
                 }
                 Ok(Some(Reply::OutOfReach { session, pid })) => {
-                    service.answered(session, Instant::now());
+                    service.answered(which, session, Instant::now());
                     let error = SetupError { step: Step::Clone, index: 0, errno: Errno::EMFILE };
                     self.events.push_back((session, Event::Failed(error)));
                     self.kill_unheld(pid);
                 }
                 Ok(Some(Reply::Failed { session, error })) => {
-                    service.answered(session, Instant::now());
+                    service.answered(which, session, Instant::now());
                     self.events.push_back((session, Event::Failed(error)));
                 }
                 Ok(Some(Reply::Moved { pid })) => {
-                    self.strays.leave(service.launcher_moved(pid));
-                    self.expect_strays();
+                    if let Some(former) = launcher.moved(pid) {
+                        self.strays.leave(former);
+                        self.expect_strays();
+                    }
                     continue;
                 }
-                Ok(Some(Reply::Closed)) => return self.lose_launcher(number),
+                Ok(Some(Reply::Closed)) => return self.lose_launcher(number, which),
                 Err(errno) => {
                     crate::log::panic(format_args!("a launcher's answer makes no sense: {}", errno_text(errno)));
-                    return self.lose_launcher(number);
+                    return self.lose_launcher(number, which);
                 }
             }
             // It says nothing unasked; its end is an event of its own.
-            if self.services.get(number).is_none_or(|service| service.unanswered.is_empty()) {
+            if self.services.get(number).is_none_or(|service| !service.owes(which)) {
                 break;
             }
         }
+        self.go_on(number);
+    }
+
+    /// Asks a service's launchers, or the next one in their place, for more.
+    fn go_on(&mut self, number: usize) {
         let now = Instant::now();
         let renewal = self.services.get_mut(number).map(|service| service.take_over(&mut self.watch, now));
         self.renewed(number, renewal.unwrap_or(Renewal::Kept));
@@ -297,9 +315,14 @@ impl Supervisor {
     }
 
     /// A service's launcher is gone, or has to go: whoever waited for it has waited in vain, all others go on.
-    pub(super) fn lose_launcher(&mut self, number: usize) {
+    pub(super) fn lose_launcher(&mut self, number: usize, which: Which) {
         let Some(service) = self.services.get_mut(number) else { return };
-        let lost = service.lose_launcher(&self.watch);
+        let (lost, then) = match service.lose_one(&self.watch, which, Instant::now()) {
+            // Nobody has been asked to wait for it.
+            Some((_, Known::No)) => return self.expect_strays(),
+            Some((lost, Known::Yes)) => (lost, "another one goes on"),
+            None => (service.lose_launcher(&self.watch), "making a new one"),
+        };
         let name = &service.plan.service;
         let clients = |id: &&u64| self.sessions.get(id).is_some_and(|session| session.client.is_some());
         // Each session that is lost has a line of its own.
@@ -309,13 +332,15 @@ impl Supervisor {
                 1 => ", and a session that waited for it".to_string(),
                 count => format!(", and {count} sessions that waited for it"),
             };
-            tracing::warn!("{name}: the launcher is gone{with}; making a new one{untold}");
+            tracing::warn!("{name}: the launcher is gone{with}; {then}{untold}");
         }
         self.events.extend(lost.into_iter().map(|id| (id, Event::LauncherGone)));
-        // After a pause, so that a launcher which dies at once does not keep us busy.
-        service.pause(&mut self.watch, Instant::now());
-        self.discard_spares(number);
-        self.set_listening(number);
+        if service.launcher.is_none() {
+            // After a pause, so that a launcher which dies at once does not keep us busy.
+            service.pause(&mut self.watch, Instant::now());
+            self.discard_spares(number);
+        }
+        self.go_on(number);
         self.expect_strays();
     }
 
@@ -330,7 +355,7 @@ impl Supervisor {
     /// nobody's books yet and dead already, whose status its session would miss.
     pub(super) fn look_for_strays(&mut self, now: Instant) {
         self.strays.reap_former();
-        let pause = match self.services.iter().any(|service| service.waiting().is_some()) {
+        let pause = match self.services.iter().any(|service| service.waits()) {
             true => Some(Strays::POSTPONED),
             false => {
                 let sessions = self.sessions.values().filter_map(|session| session.pid());

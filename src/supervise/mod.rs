@@ -24,6 +24,7 @@ mod prove;
 mod files;
 mod rights;
 mod renewal;
+mod twin;
 mod retry;
 mod shown;
 mod session;

@@ -105,7 +105,7 @@ impl Service {
     /// Puts a ready launcher in the place of one that owes no answer.
     pub(super) fn take_over(&mut self, watch: &mut Watch, now: Instant) -> Renewal {
         let ready = self.coming.as_ref().is_some_and(|coming| coming.state == Preparation::Done);
-        if !ready || !self.unanswered.is_empty() {
+        if !ready || !self.unanswered.is_empty() || self.twins.owed() > 0 {
             return Renewal::Kept;
         }
         let Some(Coming { launcher, .. }) = self.coming.take() else { return Renewal::Kept };
@@ -118,6 +118,8 @@ impl Service {
         }
         self.output = Output::Unwanted;
         self.trouble = None;
+        // It shows what the one before shows.
+        self.end_twin(watch, now);
         if let Some(old) = self.launcher.replace(launcher) {
             // Nobody misses it: it reads the end of file and ends.
             watch.remove(&old);

@@ -16,6 +16,7 @@ use super::spares::Spares;
 use super::stderr::Rate;
 use super::trial;
 use super::turn::Rules;
+use super::twin::{Twins, Which};
 use super::watch::{Output, Timer, Token, Watch};
 use crate::plan::Plan;
 use crate::plan::model::Ids;
@@ -45,6 +46,8 @@ pub(super) struct Service {
     pub(super) shown: Shown,
     /// The next launcher, until it can take the place of the one that there is.
     pub(super) coming: Option<Coming>,
+    /// Its second launcher, while there is use for one.
+    pub(super) twins: Twins,
     /// The service whose place it takes once it is proven.
     pub(super) succeeds: Option<usize>,
     pub(super) listeners: Vec<Listener>,
@@ -55,7 +58,7 @@ pub(super) struct Service {
     /// Sessions that it was asked for and has not answered.
     pub(super) unanswered: BTreeSet<u64>,
     /// When the launcher last said something, or was first asked after it owed nothing.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// When the moment to look at its silence is set.
     silence: Option<Instant>,
     /// Whether the launcher's socket is watched for room to write.
@@ -127,6 +130,7 @@ impl Service {
             users,
             shown,
             coming: None,
+            twins: Twins::default(),
             succeeds: None,
             listeners,
             listening: false,
@@ -148,12 +152,7 @@ impl Service {
     /// The processes of its launchers.
     pub(super) fn launcher_pids(&self) -> impl Iterator<Item = Pid> {
         let coming = self.coming.as_ref().map(|coming| &coming.launcher);
-        self.launcher.iter().chain(coming).map(Launcher::pid)
-    }
-
-    /// Its launcher goes on as another process. What it was comes back.
-    pub(super) fn launcher_moved(&mut self, pid: Pid) -> Option<Pid> {
-        self.launcher.as_mut().map(|launcher| launcher.moved(pid))
+        self.launcher.iter().chain(coming).chain(self.twins.launcher()).filter_map(Launcher::pid)
     }
 
     /// Whether the next session can have an id of its own, where it needs one. If not, the service pauses: they are in
@@ -172,7 +171,7 @@ impl Service {
 
     /// Puts the listeners into the watch or takes them out, as the admission says.
     pub(super) fn set_listening(&mut self, watch: &Watch) -> Result<(), Errno> {
-        self.admission.wait(self.queue.len() + self.unanswered.len());
+        self.admission.wait(self.queue.len() + self.unanswered.len() + self.twins.owed());
         let wanted = self.admission.is_open();
         if wanted == self.listening {
             return Ok(());
@@ -235,34 +234,54 @@ impl Service {
         self.set_silence(watch);
     }
 
-    /// The launcher took the request at the head of the queue.
-    pub(super) fn asked(&mut self, session: u64) {
+    /// A launcher took the request at the head of the queue.
+    pub(super) fn asked(&mut self, which: Which, session: u64, now: Instant) {
         self.queue.pop_front();
-        self.unanswered.insert(session);
+        match which {
+            Which::First => {
+                if self.unanswered.is_empty() {
+                    self.heard = now;
+                }
+                self.unanswered.insert(session);
+            }
+            Which::Twin => self.twins.asked(session, now),
+        }
     }
 
-    /// The launcher answered. False: nobody had asked for that session, or it was answered before.
-    pub(super) fn answered(&mut self, session: u64, now: Instant) -> bool {
-        self.heard = now;
-        self.unanswered.remove(&session)
+    /// A launcher answered. False: nobody had asked it for that session, or it was answered before.
+    pub(super) fn answered(&mut self, which: Which, session: u64, now: Instant) -> bool {
+        match which {
+            Which::First => {
+                self.heard = now;
+                self.unanswered.remove(&session)
+            }
+            Which::Twin => self.twins.answered(session, now),
+        }
     }
 
-    /// Sessions that wait for a word of the launcher.
-    pub(super) fn waiting(&self) -> Option<u64> {
-        self.unanswered.first().or_else(|| self.queue.front()).copied()
+    /// Sessions that wait for a word of a launcher, one for each, and since when it has said none.
+    fn waiting(&self) -> impl Iterator<Item = (Instant, u64)> {
+        let first = self.unanswered.first().or_else(|| self.queue.front()).copied();
+        first.map(|session| (self.heard, session)).into_iter().chain(self.twins.waiting())
     }
 
-    /// The moment has come to look at its silence: whether it has lasted too long.
-    pub(super) fn is_silent(&mut self, watch: &mut Watch, now: Instant) -> bool {
+    /// Whether a session waits for a word of a launcher.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting().next().is_some()
+    }
+
+    /// The moment has come to look at their silence: a session that waits for one whose has lasted too long.
+    pub(super) fn silent(&mut self, watch: &mut Watch, now: Instant) -> Option<u64> {
         self.silence = None;
-        let silent = self.waiting().is_some() && now.saturating_duration_since(self.heard) >= SILENCE;
+        let silent = self.waiting().find(|(heard, _)| now.saturating_duration_since(*heard) >= SILENCE);
         self.set_silence(watch);
-        silent
+        silent.map(|(_, session)| session)
     }
 
     fn set_silence(&mut self, watch: &mut Watch) {
-        if self.waiting().is_some() && self.silence.is_none() {
-            let at = (self.heard + SILENCE).max(Instant::now() + Duration::from_millis(1));
+        let heard = self.waiting().map(|(heard, _)| heard).min();
+        if let (Some(heard), None) = (heard, self.silence) {
+            let at = (heard + SILENCE).max(Instant::now() + Duration::from_millis(1));
             watch.set(Timer::Launcher(self.number), None, at);
             self.silence = Some(at);
         }
@@ -277,17 +296,23 @@ impl Service {
         }
     }
 
-    /// Lets go of the launcher, and of the next one, and kills them. Whoever waited for it is returned.
+    /// Lets go of all launchers, also of the next one, and kills them. Whoever waited for them is returned.
     pub(super) fn lose_launcher(&mut self, watch: &Watch) -> Vec<u64> {
         self.output = Output::Unwanted;
         let coming = self.coming.take().map(|coming| coming.launcher);
-        for launcher in self.launcher.take().into_iter().chain(coming) {
-            watch.remove(&launcher);
-            // Not reaped yet, so the number is its own; one that is dead takes the signal too. Reaped as a stray.
-            let _ = nix::sys::signal::kill(launcher.pid(), nix::sys::signal::Signal::SIGKILL);
-        }
-        let asked = std::mem::take(&mut self.unanswered);
-        asked.into_iter().chain(std::mem::take(&mut self.queue)).collect()
+        self.launcher.take().into_iter().chain(coming).for_each(|launcher| kill(launcher, watch));
+        let of_twin = self.end_twin(watch, Instant::now());
+        let asked = std::mem::take(&mut self.unanswered).into_iter().chain(of_twin);
+        asked.chain(std::mem::take(&mut self.queue)).collect()
+    }
+}
+
+/// Lets go of a launcher and kills it.
+pub(super) fn kill(launcher: Launcher, watch: &Watch) {
+    watch.remove(&launcher);
+    if let Some(pid) = launcher.pid() {
+        // Not reaped yet, so the number is its own; one that is dead takes the signal too. Reaped as a stray.
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
     }
 }
 

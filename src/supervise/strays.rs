@@ -31,8 +31,8 @@ impl Strays {
     }
 
     /// A launcher has moved, and was this process.
-    pub(super) fn leave(&mut self, former: Option<Pid>) {
-        self.former.extend(former);
+    pub(super) fn leave(&mut self, former: Pid) {
+        self.former.insert(former);
     }
 
     /// Reaps what launchers were. At any time: nobody is told of their end, and however busy a service is, who stops

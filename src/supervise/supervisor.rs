@@ -21,6 +21,7 @@ use super::stop::Stopping;
 use super::strays::Strays;
 use super::systemd::{Stirred, Systemd};
 use super::turn::Event;
+use super::twin::Which;
 use super::upgrade::{self, Predecessor, Upgrade};
 use super::visits::Visits;
 use super::watch::{Timer, Token, Watch};
@@ -347,7 +348,8 @@ impl Supervisor {
                 }
                 self.heed(advice);
             }
-            Token::Launcher(service) => self.hear_launcher(service),
+            Token::Launcher(service) => self.hear_launcher(service, Which::First),
+            Token::Twin(service) => self.hear_launcher(service, Which::Twin),
             Token::Coming(service) => self.hear_coming(service),
             Token::Listener(service, listener) => self.accept(service, listener, door),
             Token::Passer(id) => self.hear_passer(id, door),
@@ -433,11 +435,10 @@ impl Supervisor {
             Timer::Stderr(id) => self.resume_stderr(id),
             Timer::Launcher(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
-                if service.is_silent(&mut self.watch, now) {
-                    let first = service.waiting();
-                    self.events.extend(first.map(|id| (id, Event::LauncherSilent)));
-                }
+                let waits = service.silent(&mut self.watch, now);
+                self.events.extend(waits.map(|id| (id, Event::LauncherSilent)));
             }
+            Timer::Twin(number) => self.twin_is_due(number, now),
             Timer::Resume(number) => {
                 let Some(service) = self.services.get_mut(number) else { return };
                 service.admission.resume();

@@ -22,6 +22,8 @@ pub(super) enum Token {
     Launcher(usize),
     /// A service's next launcher.
     Coming(usize),
+    /// A service's second launcher.
+    Twin(usize),
     /// A listener of a service.
     Listener(usize, usize),
     /// A session's cord.
@@ -61,6 +63,8 @@ pub(super) enum Timer {
     Stderr(u64),
     /// A service's launcher should have answered by now.
     Launcher(usize),
+    /// A service may need its second launcher no longer.
+    Twin(usize),
     /// A service may accept again, or have a launcher again.
     Resume(usize),
     /// A service may want another spare, or one less.
@@ -218,6 +222,7 @@ impl Token {
             Token::Upgrade => (13, 0),
             Token::Predecessor => (14, 0),
             Token::Audit => (15, 0),
+            Token::Twin(service) => (16, service as u64),
         };
         kind << 56 | rest
     }
@@ -241,6 +246,7 @@ impl Token {
             13 => Some(Token::Upgrade),
             14 => Some(Token::Predecessor),
             15 => Some(Token::Audit),
+            16 => Some(Token::Twin(rest as usize)),
             _ => None,
         }
     }
@@ -269,6 +275,7 @@ mod tests {
             Token::Upgrade,
             Token::Predecessor,
             Token::Audit,
+            Token::Twin(14),
         ];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));

@@ -47,8 +47,9 @@ fn one_supervisor_serves_as_many_policy_connections_as_spawn_has_daemons() {
         });
         assert_eq!((theirs.own.processes, theirs.commands.processes), (count, count));
         for ours in [compatible, strict] {
-            // The supervisor, its launcher, and the first process of each sandbox.
-            assert_eq!((ours.own.processes, ours.commands.processes), (2 + count, count));
+            // The supervisor, its launcher, a second one while they come at once, and each sandbox's first process.
+            let own = ours.own.processes - count;
+            assert!((2..=3).contains(&own) && ours.commands.processes == count, "{own} beside {:?}", ours.commands);
             assert!(ours.own.memory_kib < theirs.own.memory_kib, "{:?} and {:?}", ours.own, theirs.own);
         }
         assert!(!log.text().contains("warning"), "{}", log.text());

@@ -9,12 +9,13 @@ use std::path::Path;
 
 /// Ends a test early where the host lacks something: `needs!(root)`, `needs!(program "strace")`, `needs!(landlock 4)`,
 /// `needs!(kernel 6, 3)`, `needs!(cgroup)`, `needs!(controller "memory")`, `needs!(clock)`,
-/// `needs!(audit)`.
+/// `needs!(audit)`, `needs!(processors 2)`.
 macro_rules! needs {
     (root) => { needs!(@ $crate::scene::needs::root()) };
     (clock) => { needs!(@ $crate::scene::needs::clock()) };
     (audit) => { needs!(@ $crate::scene::needs::audit()) };
     (cgroup) => { needs!(@ $crate::scene::needs::cgroup()) };
+    (processors $count:literal) => { needs!(@ $crate::scene::needs::processors($count)) };
     (program $name:literal) => { needs!(@ $crate::scene::needs::program($name)) };
     (landlock $abi:literal) => { needs!(@ $crate::scene::needs::landlock($abi)) };
     (kernel $major:literal, $minor:literal) => { needs!(@ $crate::scene::needs::kernel($major, $minor)) };
@@ -57,6 +58,12 @@ pub(crate) fn root() -> Need {
 pub(crate) fn program(name: &str) -> Need {
     let places = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
     Need { what: name.to_string(), there: places.iter().any(|place| Path::new(place).join(name).exists()) }
+}
+
+/// Those that this process may run on.
+pub(crate) fn processors(count: usize) -> Need {
+    let there = std::thread::available_parallelism().is_ok_and(|ours| ours.get() >= count);
+    Need { what: format!("processors {count}"), there }
 }
 
 pub(crate) fn landlock(abi: u32) -> Need {
