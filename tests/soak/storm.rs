@@ -52,6 +52,8 @@ struct Storm {
     all: Vec<u32>,
     version: usize,
     kills: usize,
+    /// What was logged before, and is not on the disk any more.
+    taken: String,
     /// Where its memory is, where the host can take it away.
     drought: Option<Drought>,
     starved: u64,
@@ -74,7 +76,7 @@ impl Storm {
         let server = Storm::start(&room, (&tcp, &unix), drought.as_ref());
         let now = server.id();
         let (sockets, started, all) = ((tcp, unix), Some(server), vec![now]);
-        Storm { room, sockets, now, started, all, version: 0, kills: 0, drought, starved: 0 }
+        Storm { room, sockets, now, started, all, version: 0, kills: 0, taken: String::new(), drought, starved: 0 }
     }
 
     /// Policies that do the same by another script each time.
@@ -103,8 +105,20 @@ impl Storm {
         command.stderr(log).spawn().expect("the program starts")
     }
 
+    /// All that was logged.
     fn log(&self) -> String {
+        format!("{}{}", self.taken, self.on_disk())
+    }
+
+    fn on_disk(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.room.path("disk/log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Takes the log off the disk, which a long storm would fill. Nobody writes to it meanwhile.
+    fn take_log(&mut self) {
+        self.taken = self.log();
+        let log = File::options().write(true).open(self.room.path("disk/log")).expect("it is there");
+        log.set_len(0).expect("it can be cut");
     }
 
     fn signal(&self, signal: Signal) {
@@ -150,6 +164,7 @@ impl Storm {
         let resting = fleet.rest();
         let now = self.now;
         host::eventually("launchers alone are left", patience(), || host::tree(now).len() <= 3);
+        self.take_log();
         self.reload();
         drop(resting);
         let path = self.room.path("disk/filler");
@@ -157,7 +172,7 @@ impl Storm {
         while filler.write_all(&[0; 4096]).is_ok() {}
         while filler.write_all(&[0]).is_ok() {}
         // What is left of the last page of the log is filled by the lines of clients.
-        host::eventually("the log takes nothing more", patience(), || self.log().len().is_multiple_of(PAGE));
+        host::eventually("the log takes nothing more", patience(), || self.on_disk().len().is_multiple_of(PAGE));
         let size = self.log().len();
         fleet.goes_on(BETWEEN);
         assert_eq!(self.log().len(), size, "the disk was not full");
