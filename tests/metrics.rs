@@ -183,6 +183,8 @@ fn who_was_told_to_end_is_not_ready_first_and_accepts_until_it_drains() {
     assert_eq!(measured.samples()["spawnbox_draining"], 0.0);
     let mut late = measured.server.connect();
     assert_eq!(late.line(), "ready", "who comes before it is known is served");
+    measured.server.signal(nix::sys::signal::Signal::SIGHUP);
+    measured.server.logs("nothing is changed: this program is about to end");
     measured.server.signal(nix::sys::signal::Signal::SIGTERM);
     measured.server.logs("draining: sessions left: 2");
     assert_eq!(measured.samples()["spawnbox_draining"], 1.0);

@@ -252,7 +252,7 @@ impl Supervisor {
     /// Asks the door what is to be served from here on.
     fn reload(&mut self, door: &mut dyn Door) {
         if self.phase != Phase::Serving {
-            return;
+            return tracing::warn!("nothing is changed: this program is about to end");
         }
         if self.upgrade.is_some() || self.predecessor.is_some() {
             return tracing::warn!(
