@@ -338,7 +338,8 @@ impl Supervisor {
     /// Takes the place of the program before, as soon as every service is proven; accepts nobody until then.
     pub fn take_place_of(&mut self, predecessor: Option<Predecessor>) {
         if let Some(Predecessor { next, .. }) = predecessor {
-            // Whoever has seen a number there and orders its end here, by the same socket, ends nobody else.
+            // Whoever has seen a number there and orders its end here, by the same socket, ends nobody else. It is the
+            // second round number above, since the first may be near.
             self.next = (next / APART + 2).saturating_mul(APART) + 1;
             self.each_admission(Admission::hold);
         }
