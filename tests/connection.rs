@@ -187,15 +187,13 @@ fn a_launcher_that_prepares_slowly_holds_nobody_up() {
         .listen();
     assert_eq!(server.connect().rest(), "before\n");
     std::fs::rename(room.file("resolv.conf.new", "after\n"), &resolvers).unwrap();
-    host::eventually("a session sees the new file", scene::patience(), || server.connect().rest() == "after\n");
-    // A session that waited for the launcher would take as long as it does: more than ten times 0.2 s.
-    let slowest = server.log().lines().filter_map(time_of).fold(0.0, f64::max);
-    let limit = 2.0 * scene::a_second().as_secs_f64();
-    assert!(slowest < limit, "a session waited for the launcher: {}", server.log());
-}
-
-/// The seconds in a session's line.
-fn time_of(line: &str) -> Option<f64> {
-    let (_, rest) = line.split_once(" time=")?;
-    rest.split_once('s')?.0.parse().ok()
+    let mut served_before = 0;
+    host::eventually("a session sees the new file", scene::patience(), || {
+        let seen = server.connect().rest();
+        served_before += usize::from(seen == "before\n");
+        seen == "after\n"
+    });
+    // The first one finds that the file is another. One that waited for the launcher, which takes more than ten times
+    // 0.2 s, would see the new one.
+    assert!(served_before > 1, "every session waited for the launcher: {}", server.log());
 }
