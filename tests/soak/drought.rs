@@ -22,7 +22,7 @@ pub(super) struct Drought {
 pub(super) struct Hog(Child);
 
 impl Drought {
-    /// Nothing where the host has no such groups.
+    /// Nothing where the host has no such groups, or lets none be made.
     pub(super) fn find() -> Option<Drought> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("the tests need /proc");
         let root = mounts.lines().find_map(|line| {

@@ -163,7 +163,7 @@ impl Storm {
         // The lines of those before are needed.
         let resting = fleet.rest();
         let now = self.now;
-        host::eventually("launchers alone are left", patience(), || host::tree(now).len() <= 3);
+        host::eventually("no session is left", patience(), || host::inside(now).is_empty());
         self.take_log();
         self.reload();
         drop(resting);
@@ -293,6 +293,7 @@ fn storm() {
     }
     let (served, lost) = fleet.end();
     let now = storm.now;
+    // The second ones of crowds go after seconds without use.
     host::eventually("launchers alone are left", patience(), || host::tree(now).len() == 3);
     // The lines of those that were killed last come before this.
     storm.reload_what_is_wrong();
@@ -300,7 +301,7 @@ fn storm() {
     let (kills, restarts) = (storm.kills, storm.all.len() - 1);
     let starved = match &storm.drought {
         Some(_) => storm.starved.to_string(),
-        None => "nobody: this host has no control groups of version 1 for memory".to_string(),
+        None => "nobody: this host has no control group of version 1 for memory, or lets none be made".to_string(),
     };
     println!("blows {blows}, kills {kills}, restarts {restarts}, served {served}, lost {}", lost.len());
     println!("killed for want of memory: {starved}");
