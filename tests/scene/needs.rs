@@ -4,6 +4,8 @@
 //! have. What that list names and the machine has after all fails too, so that the list cannot grow stale.
 
 use super::{host, stage};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 use std::io::Write;
 use std::path::Path;
 
@@ -60,10 +62,11 @@ pub(crate) fn program(name: &str) -> Need {
     Need { what: name.to_string(), there: places.iter().any(|place| Path::new(place).join(name).exists()) }
 }
 
-/// Those that this process may run on.
+/// Those that this process may run on, as the supervisor counts them: a quota is none of them less.
 pub(crate) fn processors(count: usize) -> Need {
-    let there = std::thread::available_parallelism().is_ok_and(|ours| ours.get() >= count);
-    Need { what: format!("processors {count}"), there }
+    let ours = sched_getaffinity(Pid::from_raw(0)).expect("a process may ask for its own");
+    let number = (0..CpuSet::count()).filter(|processor| ours.is_set(*processor) == Ok(true)).count();
+    Need { what: format!("processors {count}"), there: number >= count }
 }
 
 pub(crate) fn landlock(abi: u32) -> Need {
