@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The launcher, seen from the supervisor: a small process per service that holds the prepared objects and makes
+//! The launcher, seen from the supervisor: a small process of one service that holds the prepared objects and makes
 //! the children. It may be stopped or killed; the supervisor never waits for it once it is ready.
 
 use super::launch;
