@@ -82,12 +82,50 @@ impl Services {
     }
 
     /// The same by a command that the program and its words are added to.
-    fn serve_by(&self, mut command: Command, options: &[&str]) -> Server {
-        let directory = self.room.whole().display().to_string();
-        command.arg("serve").args(options).arg(directory).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Server::start_silent(command)
+    fn serve_by(&self, command: Command, options: &[&str]) -> Server {
+        serve_directory(command, options, &self.room.whole().display().to_string())
     }
+}
+
+/// `spawnbox serve` of a directory, by what this command says before that.
+fn serve_directory(mut command: Command, options: &[&str], directory: &str) -> Server {
+    command.arg("serve").args(options).arg(directory).current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Server::start_silent(command)
+}
+
+/// What the kubelet makes of a ConfigMap: the files of each version in a directory of their own, of which a link is
+/// swapped, in a directory that anybody may write to and that its pod has read-only.
+#[test]
+fn a_directory_of_policies_whose_link_is_swapped_is_read_anew() {
+    needs!(root);
+    let services = Services::new();
+    let volume = services.room.directory("volume");
+    let mounted = services.room.directory("mounted").display().to_string();
+    let version = |name: &str, script: &str| {
+        services.room.directory(&format!("volume/{name}"));
+        let text = policy(&format!("addresses = [\"{},mode=0666\"]", services.socket("a")), script);
+        services.room.file(&format!("volume/{name}/a.toml"), &text);
+        let link = volume.join("..data_tmp");
+        std::os::unix::fs::symlink(name, &link).expect("the stage can be written");
+        std::fs::rename(link, volume.join("..data")).expect("the stage can be written");
+    };
+    version("..2026_01", "echo one");
+    std::os::unix::fs::symlink("..data/a.toml", volume.join("a.toml")).expect("the stage can be written");
+    stage::mode(&volume, 0o777);
+    let volume_path = volume.display();
+    let script = format!("mount --bind {volume_path} {mounted} && mount -o remount,bind,ro {mounted} && exec \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", &script, "sh"]);
+    command.arg(stage::program("spawnbox"));
+    let server = serve_directory(command, &["--control", "none"], &mounted);
+    server.logs("services: unchanged 0, changed 0, new 1, gone 0");
+    assert_eq!(Client::connect(&services.socket("a")).rest(), "one\n");
+    version("..2026_02", "echo two");
+    std::fs::remove_dir_all(volume.join("..2026_01")).expect("the stage can be written");
+    server.signal(Signal::SIGHUP);
+    server.logs("a: its new policy is in force");
+    assert_eq!(Client::connect(&services.socket("a")).rest(), "two\n");
 }
 
 #[test]
