@@ -95,7 +95,10 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
     let (descriptors, base, begin) = (host::descriptors(server.pid()), taken_kib(&server), Instant::now());
     let mut clients: Vec<Client> = (0..count).map(|_| enter()).collect();
     let opened = begin.elapsed();
-    let each = (host::descriptors(server.pid()) - descriptors) as f64 / count as f64;
+    let taken = || host::descriptors(server.pid()).saturating_sub(descriptors);
+    // The last one's command may speak before its launcher has told of it, and until then it has more.
+    host::eventually("each has two descriptors at most", patience(), || taken() <= 2 * count as usize);
+    let each = taken() as f64 / count as f64;
     let memory = taken_kib(&server);
     let ask = |words: &[&str]| arguments(&[words, &["--control", &control]].concat()).run();
     let text = median(|| drop(ask(&["status"]).exits(0)));
@@ -105,7 +108,6 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
         "{count} idle sessions, opened in {opened:?}: descriptors {each:.2} each, supervisor {memory} KiB ({base} without \
          them), status {text:?}, all of it as JSON {json:?}, a new client {newcomer:?}"
     );
-    assert!(each <= 2.0, "{each} descriptors each");
     assert!(memory <= BASE_KIB + count * (MEMORY_KIB - BASE_KIB) / 10_000, "{memory} KiB for {count} sessions");
     let asked = (0..ASKED).map(|_| look(&control).expect("it answers")).collect();
     let answered = middle(asked);
@@ -136,7 +138,8 @@ fn idle_sessions_take_little_of_the_supervisor_which_answers_as_before() {
     assert!(!log.contains("cannot end session"), "{log}");
     assert_eq!(log.matches("outcome=stopped").count(), half);
     drop(clients);
-    assert_eq!(host::processes(&program), Vec::<u32>::new(), "a command is left");
+    // Its launcher, which has the command's words too, ends by itself once nobody can ask it.
+    host::eventually("no command is left", patience(), || host::processes(&program).is_empty());
     assert!(told.is_none() || answered.max(meanwhile) <= PROMISED, "answered after {answered:?} and {meanwhile:?}");
 }
 
