@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 
 /// What a supervisor, its launchers and a few sessions have together: three times what they take.
 const LIMIT: &str = "96M";
-/// One after the other takes memory until it is killed, as the first to be chosen. Who starts them is not in the group.
-const HOG: &str = "while :; do /bin/sh -c \"$0\" sh \"$1\"; done";
+/// One after the other takes memory until it is killed, as the first to be chosen. Who starts them is not in the group,
+/// and does so for as long as the tests live.
+const HOG: &str = "while kill -0 \"$2\"; do /bin/sh -c \"$0\" sh \"$1\"; done";
 const ONE: &str = "echo 1000 >/proc/self/oom_score_adj; echo $$ >\"$1\"; exec tail /dev/zero";
 
 /// The group. Dropping it removes it, once it is empty.
@@ -52,7 +53,7 @@ impl Drought {
     /// Begins to take all of it.
     pub(super) fn begin(&self) -> Hog {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", HOG, ONE]).arg(self.entrance());
+        command.args(["-c", HOG, ONE]).arg(self.entrance()).arg(std::process::id().to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Hog(command.process_group(0).spawn().expect("sh is there"))
     }
