@@ -21,8 +21,8 @@ mod tests {
     #[test]
     fn the_pages_figures_are_near_those_that_the_readme_has() {
         for (words, figure, row, cell, unit) in [
-            ("1500 over TCP under `strict`", 1500.0, "| spawnbox | strict |", 4, ""),
-            ("720 over a UNIX socket", 720.0, "| spawnbox, UNIX | strict |", 4, ""),
+            ("2400 over TCP under `strict`", 2400.0, "| spawnbox | strict |", 4, ""),
+            ("1150 over a UNIX socket", 1150.0, "| spawnbox, UNIX | strict |", 4, ""),
             ("30 KiB are of a process of ours", 30.0, "| spawnbox | ", 4, " KiB"),
             ("250 KiB the kernel's", 250.0, "| spawnbox | ", 5, " KiB"),
         ] {
