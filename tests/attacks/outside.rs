@@ -6,6 +6,7 @@ use super::setting::Setting;
 use super::tried::{Found, found, until};
 use crate::scene::{Client, a_second, host, patience, soon, stage};
 use std::fs;
+use std::path::Path;
 
 /// Every attack that is judged from outside.
 pub(super) fn everything(setting: &Setting<'_>) -> Vec<Found> {
@@ -24,6 +25,13 @@ fn doing(connect: &dyn Fn() -> Client, facts: &str, manner: &str) -> Client {
     let line = client.line();
     assert!(line == "holding" || line.starts_with("left"), "the command says {line:?}");
     client
+}
+
+/// Whether somebody of this PID namespace is in a cgroup, or anybody in one below it.
+fn is_left(cgroup: &Path, namespace: &Path) -> bool {
+    let here = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    let theirs = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|its| its == namespace);
+    here.lines().any(theirs) || host::cgroups_below(cgroup).iter().any(|below| !host::is_unpopulated(below))
 }
 
 /// The attacking processes below these servers.
@@ -184,7 +192,11 @@ fn left(setting: &Setting<'_>) -> Vec<Found> {
     let client = doing(setting.connect, &setting.facts(), "leave");
     let servers = (setting.servers)();
     let session = host::watch(&commands(&servers));
-    let cgroup = commands(&servers).first().and_then(|pid| host::cgroup_of(*pid)).expect("a session has a cgroup");
+    let one = commands(&servers)[0];
+    let cgroup = host::cgroup_of(one).expect("a session has a cgroup");
+    let namespace = host::namespace(one, "pid");
+    // Its number is nobody else's while it is open.
+    let _open = fs::File::open(format!("/proc/{one}/ns/pid")).expect("the command is there until its client leaves");
     let servers_own = servers.iter().any(|server| host::cgroup_of(*server).as_ref() == Some(&cgroup));
     drop(client);
     let ended = session.end_within(soon());
@@ -203,8 +215,8 @@ fn left(setting: &Setting<'_>) -> Vec<Found> {
     let memory = fs::read_to_string("/proc/sysvipc/shm").expect("the tests need /proc").contains(&key);
     let mut all = vec![
         found("left: processes", !ended, "what has run away ends with its session"),
-        // An empty one may be kept, for another session; where none was made, it is the server's, who lives.
-        found("left: cgroups", !servers_own && !host::is_unpopulated(&cgroup), cgroup.display().to_string()),
+        // An empty one may be kept, and be another session's by now; where none was made, it is the server's.
+        found("left: cgroups", !servers_own && is_left(&cgroup, &namespace), cgroup.display().to_string()),
         found("left: files on the host", !files.is_empty(), files.join(" ")),
         found("left: System V memory", memory, "by /proc/sysvipc/shm"),
     ];
