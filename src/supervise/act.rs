@@ -213,7 +213,7 @@ impl Supervisor {
             door.signaled(number);
             match self.phase {
                 Phase::Serving => match self.drain_delay {
-                    // One that is to take another's place serves nobody yet.
+                    // Where this one has not taken the place of the one before, that one accepts.
                     Some(delay) if self.predecessor.is_none() => self.depart(delay),
                     Some(_) | None => self.drain_as_told(),
                 },
