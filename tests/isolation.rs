@@ -237,10 +237,7 @@ fn sessions_inherit_the_larger_part_of_their_filter_from_a_launcher_that_is_unde
         let filters = |pid: &u32| host::status_of(*pid, "Seccomp_filters").expect("the process lives");
         let command =
             tree.iter().find(|pid| host::command_line(**pid).starts_with(&probe)).expect("the command is there");
-        // One that went on as a copy has left a child that is dead.
-        let lives = |pid: &u32| host::status_of(*pid, "State").is_some_and(|state| !state.starts_with('Z'));
-        let children = host::children(server.pid());
-        let launchers = children.iter().filter(|pid| lives(pid) && !host::is_inside(**pid)).map(filters).collect();
+        let launchers = host::launchers_of(server.pid()).iter().map(filters).collect();
         (launchers, filters(command))
     };
     for spares in [0, 1] {

@@ -88,10 +88,22 @@ pub(crate) fn inside(supervisor: u32) -> Vec<u32> {
     tree(supervisor).into_iter().filter(|pid| is_inside(*pid)).collect()
 }
 
-/// The child of a supervisor that is in no sandbox.
+/// The launchers of a supervisor: its children that live and are in no sandbox.
+pub(crate) fn launchers_of(supervisor: u32) -> Vec<u32> {
+    children(supervisor).into_iter().filter(|pid| lives_outside(*pid)).collect()
+}
+
+/// The launcher of a supervisor of one service.
 pub(crate) fn launcher_of(supervisor: u32) -> u32 {
-    let outside = |pid: &u32| status_of(*pid, "NSpid").is_some() && !is_inside(*pid);
-    children(supervisor).into_iter().find(outside).expect("a service has a launcher")
+    *launchers_of(supervisor).first().expect("a service has a launcher")
+}
+
+/// Whether a process is in no PID namespace of its own, and has not ended: by one look, for it may end between two.
+fn lives_outside(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let lives = value("State:").is_some_and(|state| !state.starts_with(['Z', 'X']));
+    lives && value("NSpid:").is_some_and(|pids| !pids.contains(char::is_whitespace))
 }
 
 /// A limit of a process, the soft one, as proc_pid_limits(5) names it.
