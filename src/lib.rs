@@ -68,7 +68,8 @@
 //! # Security: who is trusted with what
 //!
 //! * **The policy's author** decides what a command gets. The file and every directory on its way must belong to root
-//!   or the caller and be writable by no one else; it is opened once.
+//!   or the caller and be writable by no one else; it is opened once. So must the directory of a root image, from which
+//!   a sandbox is made in place of the host's files; what is in that one is trusted with nothing.
 //! * **The supervisor** keeps of root's rights those that it uses ([`plan::capabilities`]), because it makes cgroups,
 //!   kills sessions and accepts connections. It parses no byte of a client or of a command, but the header of a proxy
 //!   that the policy trusts: records of a fixed form come up a cord, and one that no child of ours writes is logged and

@@ -45,6 +45,7 @@ mod profiles;
 mod shipped;
 mod forward;
 mod isolation;
+mod images;
 mod landlock;
 mod audit;
 mod order;

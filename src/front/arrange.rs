@@ -5,7 +5,7 @@
 use super::check::mistake_of;
 use super::cli::What;
 use crate::host::facts::{Kernel, Names};
-use crate::host::{Facts, HostError, Machine, observe};
+use crate::host::{Facts, HostError, Machine};
 use crate::plan::listen::transport;
 use crate::plan::request::{Front, Transport};
 use crate::plan::{Plan, Refusal, Request, resolve};
@@ -88,14 +88,14 @@ impl Arrangement {
 
     /// Looks at the host for what the policy names.
     pub(super) fn observe(&self) -> Result<Facts, Failure> {
-        let facts = observe(&self.names(), &self.policy.paths()).map_err(Failure::Host)?;
+        let facts = self.facts(&Machine::observe().map_err(Failure::Host)?)?;
         say_untested(&facts.kernel);
         Ok(facts)
     }
 
     /// What is known of this machine for what the policy names.
     pub(super) fn facts(&self, machine: &Machine) -> Result<Facts, Failure> {
-        machine.facts(&self.names(), &self.policy.paths()).map_err(Failure::Host)
+        self.policy.facts(machine, &self.names()).map_err(Failure::Host)
     }
 
     fn names(&self) -> Names {

@@ -167,7 +167,7 @@ pub(super) fn policy(
         Err(error) => return Ok(Err(vec![error])),
     };
     let supposed = Supposed::of(&policy, &service, named.is_some());
-    let facts = machine.facts(&policy.names(), &policy.paths())?;
+    let facts = policy.facts(machine, &policy.names())?;
     say_untested(&facts.kernel);
     let own = policy.command.argv.is_some();
     let (mut reports, mut doubts) = (Vec::new(), Vec::new());

@@ -56,7 +56,7 @@ pub(super) fn diff(options: &Diff) -> Result<ExitCode, Failure> {
     let service = options.service.clone().unwrap_or_else(|| new.name().to_string());
     let of = |written: Written| -> Result<Plan, Failure> {
         let policy = written.fill(looked_at(&service)).map_err(Failure::Input)?;
-        let facts = machine.facts(&policy.names(), &policy.paths()).map_err(Failure::Host)?;
+        let facts = policy.facts(&machine, &policy.names()).map_err(Failure::Host)?;
         let plan = resolve(&asked(options, &policy), &policy, &facts);
         plan.map_err(|refusal| failure(refusal, &policy))
     };

@@ -108,7 +108,7 @@ fn subject(options: &Learn, machine: &Machine) -> Result<(Target, Policy, Subjec
     let found = |policy: &Policy| -> Result<Subject, Failure> {
         let mut names = policy.names();
         names.users.extend(options.user.clone());
-        let facts = machine.facts(&names, &policy.paths()).map_err(Failure::Host)?;
+        let facts = policy.facts(machine, &names).map_err(Failure::Host)?;
         let (command, identity) =
             bare(&request, policy, &facts).map_err(|refusal| super::arrange::failure(refusal, policy))?;
         let ids = ids(&identity);
@@ -118,6 +118,11 @@ fn subject(options: &Learn, machine: &Machine) -> Result<(Target, Policy, Subjec
         (_, Some(path)) => {
             let target = Target::merge(path)?;
             let policy = target.load()?;
+            if let Some(image) = policy.image() {
+                let why =
+                    format!("it would be of the host's files, and those of the policy are of {}", image.display());
+                return Err(Failure::Host(HostError { doing: "learn".into(), why }));
+            }
             let subject = found(&policy)?;
             Ok((target, policy, subject))
         }

@@ -6,7 +6,7 @@ use super::super::cli::Cli;
 use super::*;
 use crate::plan::{calls, capabilities};
 use crate::policy::model::{
-    ClientNames, Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, Layer, Namespace, NetworkMode, OnDeny, Proc, RootWord, StandardError,
 };
 use crate::policy::words::Word;
 use crate::policy::{keys, load};
@@ -129,7 +129,7 @@ fn every_word_of_a_policy_is_in_the_manual() {
             assert!(POLICY.contains(&format!("Cm \\(dq{word}\\(dq")), "the manual has no value \"{word}\"");
         }
     }
-    check::<Root>();
+    check::<RootWord>();
     check::<Proc>();
     check::<NetworkMode>();
     check::<OnDeny>();

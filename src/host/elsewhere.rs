@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// A file of accounts is not read beyond this.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// A root directory has some twenty names; of one with more than this the others are not shown.
+const MOST_NAMES: usize = 1024;
+
 /// Another root directory.
 #[derive(Debug)]
 pub struct Elsewhere {
@@ -49,6 +52,19 @@ impl Elsewhere {
             })
         };
         paths.iter().map(|path| Ok((path.clone(), fact(path)?))).collect()
+    }
+
+    /// What it has at the top, as absolute paths there.
+    pub(super) fn top(&self) -> Result<Vec<PathBuf>, HostError> {
+        let refused = |error| HostError::new(format!("list {}", self.path.display()), errno(error));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = openat(&self.directory, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+        let names = listed.map_err(refused)?.take(MOST_NAMES).map(|entry| {
+            let name = entry.map_err(refused)?.file_name().to_bytes().to_vec();
+            Ok(Path::new("/").join(std::ffi::OsString::from_vec(name)))
+        });
+        let names: Vec<PathBuf> = names.collect::<Result<_, _>>()?;
+        Ok(names.into_iter().filter(|path| path.file_name().is_some() && !path.ends_with(".")).collect())
     }
 
     fn found(&self, path: &Path) -> rustix::io::Result<PathFact> {

@@ -59,8 +59,10 @@ pub struct Facts {
     pub hard_limits: BTreeMap<Resource, u64>,
     /// The name servers that libc asks, see resolv.conf(5).
     pub resolvers: Vec<IpAddr>,
-    /// What each path of the policy is on this host.
+    /// What each path of the policy is on this host, or in the root image.
     pub paths: BTreeMap<PathBuf, PathFact>,
+    /// The root image that the policy names, where it names one.
+    pub image: Option<Image>,
     /// The accounts that were looked up.
     pub accounts: Accounts,
 }
@@ -141,6 +143,25 @@ pub enum Resource {
     Tasks,
     Nice,
     RealtimePriority,
+}
+
+/// A directory that sandboxes are to be made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// It is there, and nobody but root and the caller can have put it there.
+    Found {
+        /// Its path on this host, without symbolic links.
+        path: PathBuf,
+        /// What is in it, by its name below `/`.
+        top: BTreeMap<PathBuf, PathFact>,
+    },
+    /// It cannot be used.
+    Unfit {
+        /// Why.
+        why: String,
+        /// What the operator can do about it.
+        way_out: String,
+    },
 }
 
 /// What a path is on this host.

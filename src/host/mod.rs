@@ -26,7 +26,7 @@ pub(crate) use cgroup::UNIT as SESSIONS_UNIT;
 pub use elsewhere::Elsewhere;
 pub use error::{HostError, errno_text};
 pub use facts::Facts;
-pub use observe::{Machine, observe};
+pub use observe::Machine;
 
 /// Whether a unit test has what it needs; says so where not, and fails where every test must run. The same two
 /// variables as for the integration tests: `SPAWNBOX_LACKS` names what this machine is known not to have.

@@ -3,7 +3,7 @@
 //! Tries in throw-away children, changes nothing that outlives them, decides nothing.
 
 use super::error::is_passing;
-use super::facts::{Accounts, Facts, Kernel, Names, Resource, Trial};
+use super::facts::{Accounts, Facts, Image, Kernel, Names, Resource, Trial};
 use super::trial::attempt;
 use super::{Elsewhere, HostError, accounts, cgroup, errno_text, namespaces, paths, ranges, resolvers};
 use crate::sys::clone::Side;
@@ -59,6 +59,7 @@ impl Machine {
             hard_limits: hard_limits()?,
             resolvers: resolvers::observe(),
             paths: BTreeMap::new(),
+            image: None,
             accounts: Accounts::default(),
             kernel,
         }))
@@ -78,11 +79,17 @@ impl Machine {
         let accounts = Accounts { occupied, ..place.accounts(&names.users, &names.groups) };
         Ok(Facts { accounts, paths: place.look_at(paths)?, ..self.0.clone() })
     }
-}
 
-/// Observes the machine for one service.
-pub fn observe(names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
-    Machine::observe()?.facts(names, paths)
+    /// The user that looks.
+    pub fn uid(&self) -> u32 {
+        self.0.uid
+    }
+
+    /// The facts for a service whose paths are those of a root image. Names are the host's.
+    pub fn facts_of_image(&self, image: &Elsewhere, names: &Names, paths: &[PathBuf]) -> Result<Facts, HostError> {
+        let found = Image::Found { path: image.path().to_path_buf(), top: image.look_at(&image.top()?)? };
+        Ok(Facts { paths: image.look_at(paths)?, image: Some(found), ..self.facts(names, &[])? })
+    }
 }
 
 fn kernel() -> Result<Kernel, HostError> {

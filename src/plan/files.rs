@@ -5,7 +5,7 @@
 use super::model::{Access, Bind, Command, Off, PROC, Proc, Root, SCRATCH, Scratch};
 use super::refuse::{BadCommand, Lack, Refusal, Slip};
 use super::view::View;
-use crate::host::facts::{Facts, PathFact};
+use crate::host::facts::{Facts, Image, PathFact};
 use crate::policy::model::Level;
 use crate::policy::model::{Device, Entry, Files, Root as Wanted};
 use crate::policy::{Origin, Policy, Sourced};
@@ -17,8 +17,12 @@ use std::path::{Path, PathBuf};
 /// Where the file systems that are a session's own are mounted in an empty root.
 const RESERVED: [&str; 2] = [SCRATCH, PROC];
 
+/// What a sandbox has of its own, or not at all, whatever an image has there.
+const OWN: [&str; 3] = ["/dev", "/proc", "/sys"];
+
 /// Root, scratch file systems and /proc of a plan.
 pub(super) struct Sight {
+    pub(super) image: Option<PathBuf>,
     pub(super) root: Root,
     pub(super) scratch: Vec<Scratch>,
     pub(super) proc: Proc,
@@ -39,15 +43,19 @@ pub(super) fn resolve(
     facts: &Facts,
 ) -> Result<Sight, Refusal> {
     let proc = files.proc.as_ref().map_or(Proc::None, |proc| proc.value);
-    match files.root.as_ref().map_or(Wanted::Empty, |root| root.value) {
+    match files.root.as_ref().map_or(&Wanted::Empty, |root| &root.value) {
         Wanted::Host => {
             host_root(files, proc, off)?;
             match chroot {
-                None => Ok(Sight { root: Root::Host, scratch: on_the_host(files, facts)?, proc }),
+                None => Ok(Sight { image: None, root: Root::Host, scratch: on_the_host(files, facts)?, proc }),
                 Some(_) => below_the_chroot(files, proc, facts),
             }
         }
-        Wanted::Empty => {
+        wanted @ (Wanted::Empty | Wanted::Image(_)) => {
+            let image = match wanted {
+                Wanted::Image(written) => Some(image(written, chroot, files, facts)?),
+                Wanted::Empty | Wanted::Host => None,
+            };
             let granted = granted(files, facts)?;
             let scratch = in_the_empty_root(files, &granted)?;
             let binds = merge(granted.iter().map(|granted| granted.bind.clone()).collect())?;
@@ -58,9 +66,9 @@ pub(super) fn resolve(
                     let why = "a scratch file system is a mount; nothing can be written there";
                     Off::new(scratch.path.display().to_string(), why)
                 }));
-                return Ok(Sight { root: Root::Held { binds, links, devices }, scratch: Vec::new(), proc });
+                return Ok(Sight { image, root: Root::Held { binds, links, devices }, scratch: Vec::new(), proc });
             }
-            Ok(Sight { root: Root::Empty { binds, links, devices }, scratch, proc })
+            Ok(Sight { image, root: Root::Empty { binds, links, devices }, scratch, proc })
         }
     }
 }
@@ -115,12 +123,37 @@ fn host_root(files: &Files, proc: Proc, off: &mut Vec<Off>) -> Result<(), Refusa
     Ok(())
 }
 
+/// The directory of a root image. What it lists is looked up there, by the kernel and in that root.
+fn image(written: &Path, chroot: Option<&Path>, files: &Files, facts: &Facts) -> Result<PathBuf, Refusal> {
+    let origin = files.root.as_ref().map_or(&Origin::Default, |root| &root.origin);
+    if chroot.is_some() {
+        let key = "a directory as files.root";
+        return Err(Refusal::new(Slip::Excludes { key, other: "y in the chroot column" }, origin));
+    }
+    let path = written.to_path_buf();
+    match &facts.image {
+        Some(Image::Found { path, .. }) => Ok(path.clone()),
+        Some(Image::Unfit { why, way_out }) => {
+            Err(Refusal::new(Lack::Image { path, why: why.clone(), way_out: way_out.clone() }, origin))
+        }
+        None => {
+            let (why, way_out) = ("it was not looked at".to_string(), "correct it".to_string());
+            Err(Refusal::new(Lack::Image { path, why, way_out }, origin))
+        }
+    }
+}
+
 fn granted(files: &Files, facts: &Facts) -> Result<Vec<Granted>, Refusal> {
     let lists = [(&files.read, Access::Read), (&files.execute, Access::Execute), (&files.write, Access::Write)];
     let mut granted = Vec::new();
     for (entries, access) in lists {
         for entry in entries {
-            granted.extend(grant(entry, access, facts)?);
+            match &facts.image {
+                Some(Image::Found { top, .. }) if entry.value.path == Path::new("/") => {
+                    granted.extend(whole(top, (access, &entry.origin), files));
+                }
+                Some(_) | None => granted.extend(grant(entry, access, facts)?),
+            }
         }
     }
     Ok(granted)
@@ -147,10 +180,31 @@ fn grant(entry: &Sourced<Entry>, access: Access, facts: &Facts) -> Result<Option
     if *optional { Ok(None) } else { Err(Refusal::new(Lack::Path { path: path.clone(), errno }, origin)) }
 }
 
+/// All of an image, without what the sandbox has of its own: each name at its top is a part. Where the policy has a
+/// scratch file system in the place of one, that one is not shown.
+fn whole<'a>(
+    top: &'a BTreeMap<PathBuf, PathFact>,
+    (access, origin): (Access, &'a Origin),
+    files: &'a Files,
+) -> impl Iterator<Item = Granted> + 'a {
+    let own = move |path: &Path| {
+        OWN.iter().any(|own| path.starts_with(own)) || files.scratch.iter().any(|scratch| scratch.value.path == path)
+    };
+    top.iter().filter_map(move |(name, fact)| match fact {
+        PathFact::Found { resolved, directory, link } => {
+            let shown = !own(name) && !own(resolved) && grantable(resolved, origin).is_ok();
+            let bind = Bind { path: resolved.clone(), directory: *directory, access, origin: origin.clone() };
+            shown.then(|| Granted { written: name.clone(), link: link.clone(), bind })
+        }
+        // A link that leads nowhere is one that nobody can use.
+        PathFact::Missing | PathFact::Unreadable(_) => None,
+    })
+}
+
 /// Some paths have a key of their own, which says more exactly what is shown of them.
 fn grantable(path: &Path, origin: &Origin) -> Result<(), Refusal> {
     let instead = if path == Path::new("/") {
-        "say files.root = \"host\""
+        "list what the command needs, or say files.root = \"host\""
     } else if path.starts_with("/proc") {
         "say files.proc = \"subset\": a fresh /proc of this sandbox alone"
     } else if path == Path::new("/dev") {
@@ -268,7 +322,7 @@ fn below_the_chroot(files: &Files, proc: Proc, facts: &Facts) -> Result<Sight, R
     let scratch = files.scratch.iter().filter(|scratch| is_there(&scratch.value.path)).cloned().collect();
     let scratch = on_the_host(&Files { scratch, ..files.clone() }, facts)?;
     let proc = if is_there(Path::new("/proc")) { proc } else { Proc::None };
-    Ok(Sight { root: Root::Host, scratch, proc })
+    Ok(Sight { image: None, root: Root::Host, scratch, proc })
 }
 
 fn apart(scratches: &[Scratch], others: &[PathBuf]) -> Result<(), Refusal> {

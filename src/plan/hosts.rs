@@ -53,6 +53,7 @@ pub(crate) fn root_on_618() -> Facts {
         ]),
         resolvers: vec!["127.0.0.53".parse().expect("it is an address")],
         paths: paths(),
+        image: None,
         accounts: accounts(),
     }
 }

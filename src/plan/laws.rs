@@ -8,7 +8,7 @@ use super::request::Transport;
 use super::{Request, resolve};
 use crate::fuzz::{hash, thoroughly};
 use crate::host::Facts;
-use crate::host::facts::{Cgroup, Controller, PathFact, Trial};
+use crate::host::facts::{Cgroup, Controller, Image, PathFact, Trial};
 use crate::policy::{Mistake, Policy};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -95,6 +95,13 @@ fn host(seed: u64, policy: &Policy) -> Facts {
     for path in policy.paths() {
         facts.paths.entry(path.clone()).or_insert_with(|| found(&path));
     }
+    facts.image = policy.image().map(|path| match bit(seed, 25) {
+        true => Image::Unfit { why: "it does not exist".into(), way_out: "make it".into() },
+        false => {
+            let names = ["/bin", "/dev", "/etc", "/srv", "/tmp", "/usr"].map(PathBuf::from);
+            Image::Found { path: path.into(), top: names.map(|name| (name.clone(), found(&name))).into() }
+        }
+    });
     facts
 }
 

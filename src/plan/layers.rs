@@ -134,6 +134,9 @@ pub(super) fn mounts(
             return needs("y in the chroot column", mount, written);
         }
         match sight.root {
+            Root::Empty { .. } if sight.image.is_some() => {
+                return needs("a directory as files.root", mount, root_origin);
+            }
             Root::Empty { .. } => return needs("files.root = \"empty\"", mount, root_origin),
             Root::Host | Root::Held { .. } => {}
         }

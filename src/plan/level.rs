@@ -107,8 +107,10 @@ pub(super) fn without(policy: &Policy, off: &mut Vec<Off>) -> Result<BTreeSet<Na
     if let Some(mode) = policy.network.mode.as_ref().filter(|mode| mode.value == NetworkMode::Loopback) {
         return excluded("network.mode = \"loopback\"", &mode.origin);
     }
-    if let Some(root) = policy.files.root.as_ref().filter(|root| root.value == Root::Host) {
-        return excluded("files.root = \"host\"", &root.origin);
+    match policy.files.root.as_ref().map(|root| (&root.value, &root.origin)) {
+        Some((Root::Host, origin)) => return excluded("files.root = \"host\"", origin),
+        Some((Root::Image(_), origin)) => return excluded("a directory as files.root", origin),
+        Some((Root::Empty, _)) | None => {}
     }
     if let Some(user) = policy.command.user.as_ref().filter(|user| matches!(user.value, User::Range(_))) {
         return excluded("a range in command.user", &user.origin);

@@ -16,7 +16,7 @@ use crate::policy::{Filled, Origin};
 pub use filter::{Condition, Denial, Denials, Filter, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that is decided about a service before its first connection.
@@ -58,6 +58,8 @@ pub struct Plan {
     pub relay: Option<Relay>,
     /// The directory of the host that is the root of everything below, where that is not the host's own.
     pub chroot: Option<PathBuf>,
+    /// The directory of the host that the paths in `root` are paths of: a root image.
+    pub image: Option<PathBuf>,
     /// What it sees.
     pub root: Root,
     /// Private temporary file systems, in the order in which they are mounted.
@@ -212,6 +214,12 @@ pub struct Relay {
 }
 
 impl Plan {
+    /// The directory of the host below which its paths are, where they are not the host's: the same names are other
+    /// files then.
+    pub fn elsewhere(&self) -> Option<&Path> {
+        self.chroot.as_deref().or(self.image.as_deref())
+    }
+
     /// Processes of ours that the kernel counts with the command's.
     pub(super) fn own_tasks(&self) -> u64 {
         u64::from(self.init) + u64::from(self.relay.is_some())

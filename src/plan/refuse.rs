@@ -86,6 +86,7 @@ impl Refusal {
                 | Lack::Setting { .. }
                 | Lack::Controller { .. }
                 | Lack::Tasks { .. }
+                | Lack::Image { .. }
                 | Lack::Tree { .. },
             ) => false,
         }

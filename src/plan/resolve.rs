@@ -56,6 +56,11 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
     identity::check_range(&chosen, &namespaces, &sight, &mut off)?;
     let command = files::check(command, &sight, policy, &origins::argv(request, policy))?;
     let mut filter = filter(policy, facts, first, &mut off)?;
+    let elsewhere = request.chroot.is_some() || sight.image.is_some();
+    if elsewhere && filter.as_ref().is_some_and(|filter| filter.denials == Denials::Named) {
+        let why = "in a chroot directory or an image the same names are other files; what is hidden there is not named";
+        off.push(Off::new("names of paths", why));
+    }
     if level == Level::LandlockOnly {
         filter.iter_mut().for_each(calls::hold_to_itself);
         level::connects(isolation, filter.as_ref(), abi)?;
@@ -101,6 +106,7 @@ fn decide(request: &Request, policy: &Policy, facts: &Facts) -> Result<Plan, Ref
         network: grants.mode,
         relay,
         chroot: request.chroot.clone(),
+        image: sight.image,
         root: sight.root,
         scratch: sight.scratch,
         proc: sight.proc,

@@ -73,6 +73,9 @@ fn part(wall: &'static str, points: u32, most: u32, why: impl Into<String>) -> P
 fn files(plan: &Plan) -> Part {
     const MOST: u32 = 16;
     let (most, root) = match (&plan.root, plan.namespaces.contains(&Namespace::Mount)) {
+        (Root::Empty { .. }, _) if plan.image.is_some() => {
+            (MOST, "an empty root with what the policy shows of an image")
+        }
         (Root::Empty { .. }, _) => (MOST, "an empty root with what the policy shows"),
         (Root::Held { .. }, _) => (10, "the host's names, of which Landlock opens what the policy lists"),
         (Root::Host, true) => (4, "the host's files, with mounts of its own"),

@@ -44,8 +44,8 @@ pub struct Shown {
 impl Shown {
     /// Of this plan.
     pub fn new(plan: &Plan) -> Shown {
-        // In a chroot directory the same names are other files.
-        let (Root::Empty { binds, links, devices }, None) = (&plan.root, &plan.chroot) else {
+        // In a chroot directory or an image the same names are other files.
+        let (Root::Empty { binds, links, devices }, None) = (&plan.root, plan.elsewhere()) else {
             return Shown { trees: None };
         };
         let own = binds.iter().map(|bind| (bind.path.clone(), bind.access));
@@ -84,7 +84,7 @@ impl Shown {
 /// How it ends to use an absolute path so, where the plan alone says so, and what would allow it. A file that the host
 /// has not either is not told from one that is hidden.
 pub fn path(plan: &Plan, written: &Path, using: Using) -> Option<(End, Result<Vec<Grant>, String>)> {
-    if plan.chroot.is_some() || !written.is_absolute() {
+    if plan.elsewhere().is_some() || !written.is_absolute() {
         return None;
     }
     let written = climbed(written);

@@ -3,14 +3,34 @@
 //! No meaning here beyond the choice itself: `plan` decides what follows from it.
 
 pub use crate::host::facts::Namespace;
+use std::path::PathBuf;
 
 /// What the root directory of the command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Root {
     /// An empty file system with only what the policy lists.
     Empty,
     /// The host's own tree, as the user's rights allow.
     Host,
+    /// An empty one with what the policy lists of this directory of the host: an image that was unpacked there.
+    Image(PathBuf),
+}
+
+/// Of these the ones that have a word; an image has a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RootWord {
+    Empty,
+    Host,
+}
+
+impl From<RootWord> for Root {
+    fn from(word: RootWord) -> Root {
+        match word {
+            RootWord::Empty => Root::Empty,
+            RootWord::Host => Root::Host,
+        }
+    }
 }
 
 /// A node of /dev that can do no harm.

@@ -18,6 +18,7 @@ pub mod load;
 mod search;
 mod shipped;
 mod trust;
+mod image;
 mod file;
 pub(crate) mod keys;
 #[cfg(test)]

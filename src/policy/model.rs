@@ -5,7 +5,8 @@
 use super::address::Address;
 pub use super::clients::{Clients, Frequency, Who};
 pub use super::kinds::{
-    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, RootWord,
+    StandardError,
 };
 use super::origin::{Origin, Sourced};
 use super::source::Source;
@@ -85,7 +86,7 @@ pub enum User {
 /// `[files]`: what the command can see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files {
-    /// What the root directory is.
+    /// What the root directory is, and where the paths below are.
     pub root: Option<Sourced<Root>>,
     /// Files and trees that may be read.
     pub read: Vec<Sourced<Entry>>,

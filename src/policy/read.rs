@@ -9,8 +9,8 @@ use super::extend::{self, Layer};
 use super::file::{self, File, List};
 use super::listen;
 use super::model::{
-    ClientNames, Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Scratch, Syscalls,
-    User,
+    ClientNames, Command, Connection, Entry, Files, IdRange, Isolation, Limits, Network, Policy, Root, RootWord,
+    Scratch, Syscalls, User,
 };
 use super::origin::Sourced;
 use super::peers;
@@ -167,17 +167,32 @@ fn environment(
 
 fn files(check: &mut Check<'_>, written: file::Files) -> Files {
     Files {
-        root: check.word("root", written.root),
-        read: entries(check, "read", written.read),
-        execute: entries(check, "execute", written.execute),
-        write: entries(check, "write", written.write),
+        root: root(check, written.root),
+        // All of an image, which another file may name: where it is all of the host, the plan refuses it.
+        read: entries(check, ("read", RootPath::Allowed), written.read),
+        execute: entries(check, ("execute", RootPath::Allowed), written.execute),
+        write: entries(check, ("write", RootPath::Refused), written.write),
         scratch: scratch(check, written.scratch.unwrap_or_default()),
         devices: check.words("devices", written.devices.unwrap_or_default()),
         proc: check.word("proc", written.proc),
     }
 }
 
-fn entries(check: &mut Check<'_>, key: &str, written: Option<List<file::Entry>>) -> Vec<Sourced<Entry>> {
+fn root(check: &mut Check<'_>, written: Option<Spanned<String>>) -> Option<Sourced<Root>> {
+    let written = written?;
+    if !written.get_ref().contains('/') {
+        let word = check.word::<RootWord>("root", Some(written))?;
+        return Some(Sourced::new(word.value.into(), word.origin));
+    }
+    let path = check.path("root", written.get_ref(), written.span(), RootPath::Refused)?;
+    Some(Sourced::new(Root::Image(path.value), path.origin))
+}
+
+fn entries(
+    check: &mut Check<'_>,
+    (key, root): (&str, RootPath),
+    written: Option<List<file::Entry>>,
+) -> Vec<Sourced<Entry>> {
     let mut entries = Vec::new();
     for entry in written.unwrap_or_default() {
         let span = entry.span();
@@ -185,7 +200,7 @@ fn entries(check: &mut Check<'_>, key: &str, written: Option<List<file::Entry>>)
             file::Entry::Path(path) => file::EntryTable { path: Spanned::new(span, path), why: None, optional: None },
             file::Entry::Table(table) => *table,
         };
-        let path = check.path(key, table.path.get_ref(), table.path.span(), RootPath::Refused);
+        let path = check.path(key, table.path.get_ref(), table.path.span(), root);
         let why = check.line("why", table.why).map(|why| why.value);
         let optional = table.optional.unwrap_or(false);
         entries.extend(path.map(|path| Sourced::new(Entry { path: path.value, optional, why }, path.origin)));

@@ -119,8 +119,8 @@ fn an_impossible_path_is_refused() {
         ("files.read = [\"/a\\u0000\"]", "1:15: impossible path in `read`: no file can have this name"),
         (&long, "1:15: impossible path in `read`: no file can have this name"),
         (
-            "files.read = [\"//\"]",
-            "1:15: the root directory in `read`: this is the whole host \
+            "files.write = [\"//\"]",
+            "1:16: the root directory in `write`: this is the whole host \
                  (list what the command needs, or say `root = \"host\"`)",
         ),
         ("command.directory = \"x\"", "1:21: relative path in `directory`: a path starts with `/`"),

@@ -8,7 +8,7 @@ use super::file::{
     User,
 };
 use super::model::{
-    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, RootWord, StandardError,
 };
 use super::words::Word;
 use serde_json::{Map, Value, json};
@@ -162,7 +162,7 @@ fn schema() -> Value {
     let one = |schema: &mut Value, keys: [&str; 2], words: Vec<&str>| {
         schema["properties"][keys[0]]["properties"][keys[1]] = json!({ "enum": words });
     };
-    one(&mut schema, ["files", "root"], words::<Root>());
+    schema["properties"]["files"]["properties"]["root"] = json!({ "anyOf": [{ "enum": words::<RootWord>() }, path()] });
     one(&mut schema, ["files", "proc"], words::<Proc>());
     one(&mut schema, ["network", "mode"], words::<NetworkMode>());
     one(&mut schema, ["syscalls", "on-deny"], words::<OnDeny>());
@@ -180,7 +180,7 @@ fn schema() -> Value {
     many(&mut schema, ["command", "ignore-signals"], words::<nix::sys::signal::Signal>());
     for keys in ["command/user", "command/group", "command/argv", "command/directory", "command/environment"]
         .into_iter()
-        .chain(["files/read", "files/execute", "files/write", "files/scratch", "listen/addresses"])
+        .chain(["files/root", "files/read", "files/execute", "files/write", "files/scratch", "listen/addresses"])
     {
         let place = format!("/properties/{}", keys.replace('/', "/properties/"));
         schema.pointer_mut(&place).expect("the key is there")["description"] = json!(super::variables::SUMMARY);
@@ -280,6 +280,7 @@ mod tests {
             "version = 1\nlimits.time = true",
             "version = 1\nlimits.memory = \"M\"",
             "version = 1\nfiles.root = \"none\"",
+            "version = 1\nfiles.root = \"srv/image\"",
             "version = 1\nfiles.read = [\"relative\"]",
             "version = 1\nfiles.read = [{ why = \"x\" }]",
             "version = 1\nnetwork.connect = [25]",

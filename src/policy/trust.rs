@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opens a policy file that no one but root and the caller could have written.
+//! Opens a policy file that no one but root and the caller could have written, and finds a directory of which the same
+//! is true.
 //! Follows every symbolic link itself, component by component, and looks at each directory on the way; never asks
 //! the kernel for a path a second time, so what was looked at is what is read.
 
@@ -95,6 +96,18 @@ pub(super) fn open(path: &Path, caller: u32) -> Result<File, Fault> {
         }
     }
     Err(fault(walk.here(), Reason::NotAFile))
+}
+
+/// The directory at `path`, which is absolute, without links: nobody but root and the user `caller` can have put it
+/// there, or can put another in its place.
+pub(super) fn directory(path: &Path, caller: u32) -> Result<PathBuf, Fault> {
+    let mut walk = Walk::start(path, caller)?;
+    while let Some(name) = walk.ahead.pop_front() {
+        if walk.enter(&name)?.is_some() {
+            return Err(fault(&walk.here().join(&name.text), Reason::NotADirectory));
+        }
+    }
+    Ok(walk.here().to_path_buf())
 }
 
 impl Walk {

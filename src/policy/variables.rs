@@ -5,7 +5,7 @@
 use super::address::{Address, LONGEST_PATH, UnixAddress};
 use super::check::{RootPath, path};
 use super::diagnose::{InputError, Mistake};
-use super::model::{Entry, Policy, Scratch, User};
+use super::model::{Entry, Policy, Root, Scratch, User};
 use super::origin::{Origin, Sourced};
 use super::{listen, read};
 use std::collections::BTreeMap;
@@ -106,6 +106,9 @@ impl Written {
             *value = filler.text(value, origin);
         }
         let files = &mut policy.files;
+        if let Some(Sourced { value: Root::Image(path), origin }) = &mut files.root {
+            *path = filler.path(path, origin, RootPath::Refused);
+        }
         for list in [&mut files.read, &mut files.execute, &mut files.write] {
             *list = filler.entries(std::mem::take(list));
         }

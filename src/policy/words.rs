@@ -3,7 +3,7 @@
 //! A table for each kind: reading, "did you mean" and printing all use the same one.
 
 use super::model::{
-    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, Root, StandardError,
+    ClientNames, Device, Ends, HostName, Layer, Level, Namespace, NetworkMode, OnDeny, Proc, RootWord, StandardError,
 };
 use nix::sys::signal::Signal;
 
@@ -37,7 +37,7 @@ macro_rules! words {
 }
 
 words! {
-    Root { "empty" = Empty, "host" = Host }
+    RootWord { "empty" = Empty, "host" = Host }
     Proc { "none" = None, "subset" = Subset, "full" = Full }
     NetworkMode { "none" = None, "loopback" = Loopback, "host" = Host }
     OnDeny { "errno" = Errno, "kill" = Kill, "report" = Report, "report-all" = ReportAll }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_word_that_is_not_in_the_table_is_nothing() {
         for word in ["", "Empty", "empty ", "hos"] {
-            assert_eq!(Root::from_word(word), None, "{word}");
+            assert_eq!(RootWord::from_word(word), None, "{word}");
         }
     }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_word_has_its_meaning() {
-        check::<Root>(&["empty", "host"]);
+        check::<RootWord>(&["empty", "host"]);
         check::<Proc>(&["none", "subset", "full"]);
         check::<NetworkMode>(&["none", "loopback", "host"]);
         check::<OnDeny>(&["errno", "kill", "report", "report-all"]);

@@ -101,8 +101,10 @@ fn build(
     links: &BTreeMap<PathBuf, PathBuf>,
     nodes: Vec<(Device, OwnedFd)>,
 ) -> Result<(), HostError> {
+    let image = plan.image.as_deref().map(|path| find(None, path).map(|found| (path, found))).transpose()?;
+    let image = image.as_ref().map(|(path, found)| (*path, found));
     // Every part of the host is taken up before the new root hides any of it.
-    let parts = binds.iter().map(|bind| part(bind).map(|tree| (bind, tree))).collect::<Result<Vec<_>, _>>()?;
+    let parts = binds.iter().map(|bind| part(image, bind).map(|tree| (bind, tree))).collect::<Result<Vec<_>, _>>()?;
     let host_proc = host_proc(plan)?;
     // A chroot directory of Postfix has no /proc, but always the directory of its lock files.
     let root = empty_root(if plan.chroot.is_some() { "/pid" } else { WORKSHOP })?;
@@ -130,43 +132,52 @@ fn build(
     exchange(&root)
 }
 
-/// A detached copy of a part of the host, with the mount attributes that its access asks for.
-fn part(bind: &Bind) -> Result<OwnedFd, HostError> {
+/// A detached copy of a part of the host or of an image, with the mount attributes that its access asks for.
+fn part(image: Option<(&Path, &OwnedFd)>, bind: &Bind) -> Result<OwnedFd, HostError> {
     let attributes = match bind.access {
         Access::Read => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOEXEC,
         Access::Execute => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_RDONLY,
         Access::Write => NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC,
     };
-    copy(&bind.path, attributes)
+    copy(image, &bind.path, attributes)
 }
 
 fn node(device: Device) -> Result<(Device, OwnedFd), HostError> {
     // Read-only concerns the node, which is the host's (its mode, its times), not what is written to the device.
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY;
-    Ok((device, copy(&Path::new("/dev").join(device.name()), attributes)?))
+    Ok((device, copy(None, &Path::new("/dev").join(device.name()), attributes)?))
 }
 
-fn copy(path: &Path, attributes: u64) -> Result<OwnedFd, HostError> {
-    let told = |e| match e {
-        rustix::io::Errno::LOOP => HostError {
-            doing: format!("take up {}", path.display()),
-            why: "a symbolic link has taken the place of a part of this path".into(),
-        },
-        other => refused(format!("take up {}", path.display()), other),
-    };
-    // The plan's paths are resolved. A link that is there now was put there since, by whoever may write on the way.
-    let found =
-        rustix::fs::openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-            .map_err(told)?;
+fn copy(image: Option<(&Path, &OwnedFd)>, path: &Path, attributes: u64) -> Result<OwnedFd, HostError> {
+    let found = find(image, path)?;
     // Recursive: a user namespace may not take a mount without those that hide parts of it (EINVAL).
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = rustix::mount::open_tree(&found, "", flags).map_err(told)?;
+    let tree =
+        rustix::mount::open_tree(&found, "", flags).map_err(|e| refused(format!("take up {}", path.display()), e))?;
     sys::mount::set_attributes(tree.as_fd(), attributes)
         .map_err(|e| HostError::new(format!("restrict the mount of {}", path.display()), e))?;
     Ok(tree)
+}
+
+/// What a path of the host's, or of an image's, leads to.
+fn find(image: Option<(&Path, &OwnedFd)>, path: &Path) -> Result<OwnedFd, HostError> {
+    let (from, resolve, place) = match image {
+        None => (CWD, ResolveFlags::NO_SYMLINKS, String::new()),
+        Some((at, image)) => {
+            (image.as_fd(), ResolveFlags::NO_SYMLINKS | ResolveFlags::IN_ROOT, format!(" of {}", at.display()))
+        }
+    };
+    // The plan's paths are resolved. A link that is there now was put there since, by whoever may write on the way.
+    rustix::fs::openat2(from, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).map_err(|e| match e {
+        rustix::io::Errno::LOOP => HostError {
+            doing: format!("take up {}{place}", path.display()),
+            why: "a symbolic link has taken the place of a part of this path".into(),
+        },
+        other => refused(format!("take up {}{place}", path.display()), other),
+    })
 }
 
 /// In a user namespace a fresh /proc may be mounted only where a whole one is visible already
@@ -175,7 +186,7 @@ fn host_proc(plan: &Plan) -> Result<Option<OwnedFd>, HostError> {
     if plan.proc == Proc::None || plan.identity.change {
         return Ok(None);
     }
-    copy(Path::new("/proc"), NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC).map(Some)
+    copy(None, Path::new("/proc"), NO_SET_ID_NO_DEVICES | libc::MOUNT_ATTR_NOEXEC).map(Some)
 }
 
 /// The new root, attached over `workshop`.

@@ -68,8 +68,8 @@ impl Shown {
 
 /// Where a part of a plan is for this process.
 fn on_the_host(plan: &Plan, part: &Path) -> PathBuf {
-    match &plan.chroot {
-        Some(chroot) => chroot.join(part.strip_prefix("/").unwrap_or(part)),
+    match plan.elsewhere() {
+        Some(root) => root.join(part.strip_prefix("/").unwrap_or(part)),
         None => part.to_path_buf(),
     }
 }

@@ -3,6 +3,8 @@
 //! Looks at files from outside the sandbox, where a program has the same path as inside.
 
 use super::libraries::{self, Needed};
+use crate::host::Elsewhere;
+use crate::host::facts::PathFact;
 use crate::plan::Plan;
 use crate::plan::model::{Access, Identity, Ids, Root};
 use crate::policy::{InputError, Mistake, quote};
@@ -22,8 +24,8 @@ const MOST_INTERPRETERS: usize = 5;
 /// Says before the first session why none will begin, though the program is there: of a script whose interpreter, or a
 /// program whose loader, is not in the sandbox, the kernel says that the program itself is not there.
 pub(in crate::front) fn say_what_is_missing(plan: &Plan) {
-    // In a chroot directory the same names are other files.
-    if plan.chroot.is_some() {
+    // In a chroot directory or an image the same names are other files.
+    if plan.elsewhere().is_some() {
         return;
     }
     let programs = plan.command.programs.iter().map(|program| path(program));
@@ -53,6 +55,9 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
     if paths.iter().any(|path| !path.is_absolute() || is_private(plan, path)) {
         return None;
     }
+    if let Some(image) = &plan.image {
+        return not_in(image, &paths);
+    }
     let found = paths.iter().find_map(|path| Some((*path, std::fs::metadata(path).ok()?)));
     let Some((program, metadata)) = found else {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -69,6 +74,20 @@ pub(super) fn check(plan: &Plan) -> Option<Mistake> {
     }
     let executed = interpreter(program).unwrap_or_else(|| program.to_path_buf());
     script(plan, program).or_else(|| hidden(plan, &executed))
+}
+
+/// Of a program in an image it is only said whether there is one: its interpreter, loader and libraries are the
+/// image's.
+fn not_in(image: &Path, paths: &[&Path]) -> Option<Mistake> {
+    let owned: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+    // What cannot be looked at is told when it is used.
+    let found = Elsewhere::open(image).and_then(|image| image.look_at(&owned)).ok()?;
+    if found.values().any(|fact| *fact != PathFact::Missing) {
+        return None;
+    }
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let mistake = Mistake::new(format!("the image {} has no {}", image.display(), names.join(" and no ")));
+    Some(mistake.help("correct the path, which is one in the image, or unpack what has it"))
 }
 
 /// A command line that was written as one word, as the words that a shell would make of it.

@@ -32,7 +32,7 @@ pub(super) struct Proven {
 impl Verdict {
     /// Resolves, makes and proves.
     pub(super) fn of(policy: &Policy, machine: &Machine) -> Result<Verdict, HostError> {
-        let facts = machine.facts(&policy.names(), &policy.paths())?;
+        let facts = policy.facts(machine, &policy.names())?;
         let mut plans: Vec<Plan> = Vec::new();
         for transport in [Transport::Stdio, Transport::Tcp, Transport::Unix] {
             match resolve(&request(policy, transport), policy, &facts) {

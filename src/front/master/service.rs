@@ -169,7 +169,7 @@ fn plan(request: &Request, policy: &Policy, place: Option<&Elsewhere>) -> Result
     names.users.extend(request.user.as_ref().map(|user| user.value.clone()));
     names.groups.extend(request.group.as_ref().map(|group| group.value.clone()));
     let facts = match place {
-        None => host::observe(&names, &policy.paths())?,
+        None => policy.facts(&host::Machine::observe()?, &names)?,
         Some(place) => {
             let paths = [policy.paths(), vec![PathBuf::from("/proc")]].concat();
             host::Machine::observe()?.facts_in(place, &names, &paths)?

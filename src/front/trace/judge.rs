@@ -101,8 +101,8 @@ fn path(
     (written, using, found): (&Path, Using, &Found),
     inside: &dyn Fn(&Path) -> bool,
 ) -> Vec<Denial> {
-    // In a chroot directory the same names are other files.
-    if plan.chroot.is_some() {
+    // In a chroot directory or an image the same names are other files.
+    if plan.elsewhere().is_some() {
         return Vec::new();
     }
     let real = match found {

@@ -52,13 +52,17 @@ fn paths(one: &Plan, other: &Plan) -> Vec<String> {
     let named: BTreeSet<&Path> = [one, other].into_iter().flat_map(named).collect();
     let mut lines = Vec::new();
     let mut told: BTreeMap<&Path, Rights> = BTreeMap::new();
+    // In another root the same names are other files.
+    let elsewhere = one.root.binds().is_some() && one.elsewhere() != other.elsewhere();
+    let of = one.image.as_ref().map_or(String::new(), |image| format!(" of {}", image.display()));
     for path in named {
-        let (here, there) = (rights(one, path), rights(other, path));
+        let there = if elsewhere { [false; 3] } else { rights(other, path) };
+        let here = rights(one, path);
         let more: Rights = std::array::from_fn(|right| here[right] && !there[right]);
         // What is told of a tree is true of all in it, up to the next path that is named.
         let around = path.ancestors().skip(1).find_map(|outer| told.get(outer)).copied().unwrap_or_default();
         let new = (0..RIGHTS.len()).filter(|right| more[*right] && !around[*right]);
-        lines.extend(new.map(|right| format!("{} {}", RIGHTS[right], path.display())));
+        lines.extend(new.map(|right| format!("{} {}{of}", RIGHTS[right], path.display())));
         told.insert(path, more);
     }
     lines

@@ -13,7 +13,7 @@ pub(super) fn each_has_its_place(plan: &Plan) {
         // Not compared: both are asked for the same connection on the same kernel.
         front: _, transport: _, last_capability: _, suid_dumpable: _,
         // In `covers`.
-        root: _, chroot: _, network: _,
+        root: _, chroot: _, image: _, network: _,
         // In `own_files`; the former hides what is below it in `covers`.
         scratch: _, proc: _,
         // In `limits`.

@@ -72,6 +72,18 @@ fn of_paths_in_one_another_what_holds_at_each_is_compared() {
     }
 }
 
+#[test]
+fn of_an_image_and_of_the_host_the_same_path_is_not_the_same() {
+    let host = showing(&[(Access::Read, "/srv")]);
+    let image = Plan { image: Some("/images/new".into()), ..host.clone() };
+    let told = |lines: Vec<String>| lines.into_iter().filter(|line| line.contains(" /srv")).collect::<Vec<_>>();
+    let found = difference(&host, &image);
+    assert_eq!((told(found.allows), told(found.takes)), (lines(&["read /srv of /images/new"]), lines(&["read /srv"])));
+    assert_eq!(difference(&image, &image.clone()).allows, lines(&[]));
+    let other = Plan { image: Some("/images/old".into()), ..host };
+    assert_eq!(told(difference(&other, &image).takes), lines(&["read /srv of /images/old"]));
+}
+
 fn lines(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_string()).collect()
 }

@@ -25,7 +25,7 @@ pub(super) fn sees(plan: &Plan, page: &mut Page) {
             pairs.push(("/".to_string(), text, origin(plan, "files.root")));
         }
         Root::Empty { binds, links, devices } | Root::Held { binds, links, devices } => {
-            let text = match &plan.chroot {
+            let text = match plan.elsewhere() {
                 None if matches!(plan.root, Root::Held { .. }) => {
                     "the host's names; of its files no other can be opened than what follows".to_string()
                 }

@@ -130,6 +130,16 @@ pub enum Lack {
         /// What came of looking.
         errno: i32,
     },
+    /// The directory that the root is to be made from.
+    #[error("the root image {} cannot be used: {why}", path.display())]
+    Image {
+        /// As written.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What the operator can do about it.
+        way_out: String,
+    },
     /// A scratch file system is mounted on a directory.
     #[error("{}: there is no directory to mount a scratch file system on", path.display())]
     MountPoint {
@@ -215,6 +225,7 @@ impl Lack {
             | Lack::Tasks { .. }
             | Lack::Tree { .. }
             | Lack::Path { .. }
+            | Lack::Image { .. }
             | Lack::MountPoint { .. } => false,
         }
     }
@@ -260,6 +271,7 @@ impl Lack {
                 "let isolation.namespaces have \"pid\", or start spawnbox in a unit with Delegate=yes".to_string()
             }
             Lack::Path { .. } => "correct it, or say { path = ..., optional = true }".to_string(),
+            Lack::Image { way_out, .. } => way_out.clone(),
             Lack::MountPoint { .. } => "make it, or name another path".to_string(),
         }
     }

@@ -4,8 +4,9 @@
 use super::super::hosts::{compatible, entry, line, listen, master, on, root_on_618, scratch, strict};
 use super::super::model::{Access, Namespace, Plan, Root};
 use super::super::request::Request;
+use super::super::resolve;
 use super::{SH, check, planned, refused};
-use crate::host::facts::PathFact;
+use crate::host::facts::{Facts, Image, PathFact};
 use crate::policy::Policy;
 use crate::policy::model::{Entry, Proc, Root as Wanted};
 use std::collections::BTreeSet;
@@ -56,7 +57,8 @@ fn paths_that_cannot_be_shown_are_refused() {
     check(reading("/etc/gone"), &format!("{AT}:9: /etc/gone: No such file or directory; {optional}"));
     check(reading("/never/asked"), &format!("{AT}:9: /never/asked: No such file or directory; {optional}"));
     check(reading("/root/key"), &format!("{AT}:9: /root/key: Permission denied; {optional}"));
-    let whole = format!("{AT}:9: / cannot be granted as a path; say files.root = \"host\"");
+    let whole =
+        format!("{AT}:9: / cannot be granted as a path; list what the command needs, or say files.root = \"host\"");
     check(reading("/"), &whole);
     let proc = "say files.proc = \"subset\": a fresh /proc of this sandbox alone";
     check(reading("/proc"), &format!("{AT}:9: /proc cannot be granted as a path; {proc}"));
@@ -215,6 +217,53 @@ fn a_chroot_directory_hides_with_a_mount_only_what_it_has() {
     facts.paths = ["/tmp", "/proc"].map(|path| (path.into(), place(path))).into();
     let plan = planned(&request, &compatible(), &facts);
     assert_eq!((plan.scratch.len(), plan.proc), (1, Proc::Full));
+}
+
+/// A root image with these names at its top.
+fn image(top: &[(&str, PathFact)]) -> Facts {
+    let top = top.iter().map(|(name, fact)| (PathBuf::from(name), fact.clone())).collect();
+    Facts { image: Some(Image::Found { path: "/srv/image".into(), top }), ..root_on_618() }
+}
+
+#[test]
+fn all_of_an_image_is_each_name_at_its_top() {
+    let place = |path: &str, directory| PathFact::Found { resolved: path.into(), directory, link: None };
+    let link = |to: &str, text: &str| PathFact::Found { resolved: to.into(), directory: true, link: Some(text.into()) };
+    let facts = image(&[
+        ("/bin", link("/usr/bin", "usr/bin")),
+        ("/dev", place("/dev", true)),
+        ("/file", place("/file", false)),
+        ("/lost", PathFact::Missing),
+        ("/mounts", link("/proc", "proc")),
+        ("/proc", place("/proc", true)),
+        ("/sys", place("/sys", true)),
+        ("/tmp", place("/tmp", true)),
+        ("/top", link("/", ".")),
+        ("/usr", place("/usr", true)),
+    ]);
+    let mut policy = bare(&["/"], &["/"], &[]);
+    policy.files.root = Some(on(9, Wanted::Image("/srv/link".into())));
+    policy.files.scratch = vec![on(9, scratch("/tmp"))];
+    let plan = resolve(&listen(&["/bin/sh"]), &policy, &facts).unwrap();
+    assert_eq!(plan.image.as_deref(), Some(Path::new("/srv/image")));
+    let Root::Empty { binds, links, .. } = plan.root else { panic!("an empty root") };
+    let shown: Vec<(&str, bool, Access)> =
+        binds.iter().map(|bind| (bind.path.to_str().unwrap(), bind.directory, bind.access)).collect();
+    assert_eq!(shown, [("/file", false, Access::Execute), ("/usr", true, Access::Execute)]);
+    assert_eq!(links, [("/bin".into(), "/usr/bin".into())].into());
+}
+
+#[test]
+fn an_image_excludes_a_chroot_directory_and_must_be_fit() {
+    let mut policy = bare(&["/"], &[], &[]);
+    policy.files.root = Some(on(9, Wanted::Image("/srv/image".into())));
+    let request = Request { chroot: Some("/var/spool/postfix".into()), ..master("policyd-spf", SH) };
+    let line = resolve(&request, &policy, &image(&[])).unwrap_err().to_string();
+    let words = "a directory as files.root and y in the chroot column exclude each other";
+    assert!(line.contains(&format!("{AT}:9: {words}")), "{line}");
+    let unfit = Image::Unfit { why: "it does not exist".into(), way_out: "make it".into() };
+    let line = resolve(&listen(SH), &policy, &Facts { image: Some(unfit), ..root_on_618() }).unwrap_err().to_string();
+    assert_eq!(line, format!("{AT}:9: the root image /srv/image cannot be used: it does not exist; make it"));
 }
 
 #[test]
