@@ -340,7 +340,7 @@ impl Supervisor {
         if let Some(Predecessor { next, .. }) = predecessor {
             // Whoever has seen a number there and orders its end here, by the same socket, ends nobody else. It is the
             // second round number above, since the first may be near.
-            self.next = (next / APART + 2).saturating_mul(APART) + 1;
+            self.next = (next / APART + 2).saturating_mul(APART).saturating_add(1);
             self.each_admission(Admission::hold);
         }
         self.predecessor = predecessor;
