@@ -3,6 +3,8 @@
 //! and tells; and nobody but the kernel can put a line there. That log is the whole host's, so most of this is for
 //! machines of one's own.
 
+use crate::postfix::instance::Postfix;
+use crate::postfix::private::{in_private, replace_policies};
 use crate::scene::host::{children, eventually};
 use crate::scene::stage::{mode, room};
 use crate::scene::{Client, Scene, Server, arguments, patience, scene};
@@ -255,6 +257,30 @@ fn nobody_but_the_kernel_can_say_that_something_was_denied() {
     drop(client.send(b"\n").rest());
     server.logs("session=1 denied blockers=fs.read_file path=\"/etc/hostname\"");
     assert!(!server.log().contains("forged"), "{}", server.log());
+}
+
+/// The kernel tells nobody in another network namespace, so master is in the host's; it serves no port.
+#[test]
+fn under_master_it_is_named_in_the_log_of_mail() {
+    needs!(root);
+    needs!(audit);
+    needs!(program "postfix");
+    let _audit = Audit::set(1);
+    let room = room();
+    in_private(&room.path(""), |log| {
+        let policy = "extends = [\"shell\"]\nisolation.level = \"landlock-only\"\nisolation.landlock-audit = true";
+        replace_policies(&room.path("etc"), &[("told.toml", policy)]);
+        let entry = "told unix - n n - 0 spawnbox policy=told user=nobody \
+                     argv=/bin/sh -c { true 2>/dev/null </etc/hostname; echo served }\n";
+        let in_the_hosts = ["nsenter", "--net=/proc/1/ns/net"].map(str::to_string);
+        let postfix = Postfix::start_alone(&in_the_hosts, &room, entry);
+        for session in 1..3 {
+            assert_eq!(Client::connect(&postfix.socket("told")).rest(), "served\n", "{}", log.text());
+            let line = format!("told: session={session} denied blockers=fs.read_file path=\"/etc/hostname\": ");
+            log.says_all(&["postfix/spawnbox[", &line]);
+        }
+        postfix.stop();
+    });
 }
 
 #[test]
