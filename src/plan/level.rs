@@ -107,6 +107,13 @@ pub(super) fn without(policy: &Policy, off: &mut Vec<Off>) -> Result<BTreeSet<Na
     if let Some(mode) = policy.network.mode.as_ref().filter(|mode| mode.value == NetworkMode::Loopback) {
         return excluded("network.mode = \"loopback\"", &mode.origin);
     }
+    // The relay gives a network of the session's own what it brings.
+    if let Some(peer) = policy.network.forward.first() {
+        return excluded("network.forward", &peer.origin);
+    }
+    if let Some(resolver) = policy.network.resolver.as_ref().filter(|resolver| resolver.value) {
+        return excluded("network.resolver = true", &resolver.origin);
+    }
     match policy.files.root.as_ref().map(|root| (&root.value, &root.origin)) {
         Some((Root::Host, origin)) => return excluded("files.root = \"host\"", origin),
         Some((Root::Image(_), origin)) => return excluded("a directory as files.root", origin),
@@ -188,6 +195,7 @@ mod tests {
     use super::super::hosts::{listen, on, root_on_618, root_on_debian_12, strict, user_on_618};
     use super::super::resolve;
     use super::*;
+    use crate::policy::model::{Peer, Protocol};
 
     #[test]
     fn each_host_gives_the_strongest_that_it_lacks_nothing_for() {
@@ -203,6 +211,30 @@ mod tests {
         refusing.namespaces.insert(Namespace::Mount, Trial::Refused(nix::libc::EPERM));
         assert_eq!(Level::Full.lacks(&refusing), ["the mount namespace (Operation not permitted)"]);
         assert_eq!(Level::Full.lacks(&user_on_618()), ["to be started as root"]);
+    }
+
+    #[test]
+    fn the_lowest_is_not_beside_what_takes_a_namespace() {
+        let peer = Peer { protocol: Protocol::Tcp, address: ([127, 0, 0, 1], 25).into() };
+        let refused = |set: &dyn Fn(&mut Policy)| {
+            let mut policy = strict();
+            policy.isolation.level = Some(on(7, Level::LandlockOnly));
+            set(&mut policy);
+            resolve(&listen(&["sh"]), &policy, &root_on_618()).unwrap_err().message()
+        };
+        let beside = |taker| format!("{KEY} and {taker} exclude each other");
+        let loopback = refused(&|policy| policy.network.mode = Some(on(9, NetworkMode::Loopback)));
+        assert_eq!(loopback, beside("network.mode = \"loopback\""));
+        let forward = refused(&|policy| policy.network.forward.push(on(9, peer)));
+        assert_eq!(forward, beside("network.forward"));
+        let resolver = refused(&|policy| policy.network.resolver = Some(on(9, true)));
+        assert_eq!(resolver, beside("network.resolver = true"));
+        let root = refused(&|policy| policy.files.root = Some(on(9, Root::Host)));
+        assert_eq!(root, beside("files.root = \"host\""));
+        let mut policy = strict();
+        policy.isolation.level = Some(on(7, Level::LandlockOnly));
+        policy.network.resolver = Some(on(9, false));
+        assert_eq!(resolve(&listen(&["sh"]), &policy, &root_on_618()).unwrap().level, Level::LandlockOnly);
     }
 
     #[test]
