@@ -133,6 +133,11 @@ impl Postfix {
         postfix
     }
 
+    /// The directory of main.cf and master.cf.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.join("config")
+    }
+
     /// The socket of a private UNIX-domain service, as [`crate::scene::Client::connect`] takes it.
     pub(crate) fn socket(&self, service: &str) -> String {
         format!("unix:{}", self.private_socket(service).display())
@@ -174,13 +179,13 @@ impl Postfix {
 
     /// Makes a file of the configuration as young as if it were being written.
     pub(crate) fn touch(&self, name: &str) {
-        let file = File::options().write(true).open(self.directory.join("config").join(name));
+        let file = File::options().write(true).open(self.config().join(name));
         file.and_then(|file| file.set_modified(SystemTime::now())).expect("the file is ours");
     }
 
     /// Changes a file of the configuration, in which `old` must stand.
     pub(crate) fn change(&self, name: &str, old: &str, new: &str) {
-        let path = self.directory.join("config").join(name);
+        let path = self.config().join(name);
         let text = fs::read_to_string(&path).expect("the file is there");
         assert!(text.contains(old), "no {old:?} in {name}");
         write_old(&path, &text.replace(old, new));
@@ -188,7 +193,7 @@ impl Postfix {
 
     /// `postfix flush`: what could not be delivered is tried again now.
     pub(crate) fn flush(&self) {
-        let config = self.directory.join("config");
+        let config = self.config();
         let status = Command::new("/usr/sbin/postqueue").arg("-c").arg(config).arg("-f").env_clear().status();
         assert!(status.expect("the package is installed").success(), "postqueue cannot flush the queue");
     }
