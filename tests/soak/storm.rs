@@ -32,6 +32,8 @@ const BETWEEN: usize = 8;
 const FIRST: usize = 12;
 /// How often somebody is killed for want of memory before there is some again.
 const STARVED: u64 = 3;
+/// How much of the log is shown where a storm fails.
+const LAST_LINES: usize = 60;
 /// A file of a tmpfs takes no less.
 const PAGE: usize = 4096;
 /// What a session's line says where one of its processes was killed, or the launcher that it waited for.
@@ -243,6 +245,11 @@ impl Storm {
 
 impl Drop for Storm {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
+            eprintln!("what was logged last, the last line first:\n{}", lines.join("\n"));
+        }
         // Its number may be another's, where it has ended.
         if host::command_line(self.now).contains(&self.room.whole().display().to_string()) {
             let _ = kill(Pid::from_raw(self.now as i32), Signal::SIGKILL);
