@@ -34,6 +34,8 @@ const FIRST: usize = 12;
 const STARVED: u64 = 3;
 /// How much of the log is shown where a storm fails.
 const LAST_LINES: usize = 60;
+/// What the disk of the log has room for, in bytes.
+const ROOM: usize = 4 << 20;
 /// A file of a tmpfs takes no less.
 const PAGE: usize = 4096;
 /// What a session's line says where one of its processes was killed, or the launcher that it waited for.
@@ -67,7 +69,7 @@ impl Storm {
         let room = stage::room();
         let disk = room.directory("disk");
         attach(&PathBuf::from("storm"), &disk, Some("tmpfs"), MsFlags::empty());
-        let made = Command::new("mount").args(["-o", "remount,size=4m"]).arg(&disk).status();
+        let made = Command::new("mount").args(["-o", &format!("remount,size={ROOM}")]).arg(&disk).status();
         assert!(made.expect("mount is there").success());
         let tcp = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let unix = UnixListener::bind(room.path("unix.sock")).expect("the name is free");
@@ -160,15 +162,19 @@ impl Storm {
         fs::remove_file(wrong).expect("it is there");
     }
 
-    /// Nothing more can be written to the log while clients are served. Their lines are lost, and nothing else.
-    fn fill_the_disk(&mut self, fleet: &Fleet) {
-        // The lines of those before are needed.
-        let resting = fleet.rest();
+    /// Takes the log off its disk while no client is there, whose line might be cut.
+    fn make_room(&mut self, fleet: &Fleet) {
+        let _resting = fleet.rest();
         let now = self.now;
         host::eventually("no session is left", patience(), || host::inside(now).is_empty());
         self.take_log();
         self.reload();
-        drop(resting);
+    }
+
+    /// Nothing more can be written to the log while clients are served. Their lines are lost, and nothing else.
+    fn fill_the_disk(&mut self, fleet: &Fleet) {
+        // The lines of those before are needed.
+        self.make_room(fleet);
         let path = self.room.path("disk/filler");
         let mut filler = File::create(&path).expect("the disk has room for a name");
         while filler.write_all(&[0; 4096]).is_ok() {}
@@ -285,6 +291,10 @@ fn storm() {
     fleet.goes_on(BETWEEN);
     let mut blows = 0;
     while begin.elapsed() < length || blows < FIRST {
+        // It is to be full when it is filled, and not before.
+        if storm.on_disk().len() > ROOM / 2 {
+            storm.make_room(&fleet);
+        }
         match if blows < FIRST { blows } else { dice.below(FIRST) } {
             0..4 => storm.kill(&mut dice),
             4 | 5 => storm.reload(),
