@@ -158,13 +158,37 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The directory that is the root, of which all is seen. Before the paths that are in it.
+    fn image(&mut self, part: &str, path: &str, key: &'static str) {
+        // Without one it would be a word.
+        if !path.starts_with('/') {
+            return self.lose(part, "a path starts with `/`");
+        }
+        self.put(part, "files.root", quote(&literal(path)));
+        if self.values.contains_key("files.root") {
+            self.add(part, key, "/");
+        }
+    }
+
     /// An entry of a list.
     fn add(&mut self, part: &str, key: &'static str, entry: &str) {
+        if self.is_host(key, entry) {
+            return self.lose(part, "this is the whole host");
+        }
         self.entry(part, key, quote(&literal(entry)));
+    }
+
+    /// Whether it is the host's root directory, of which no list shows all.
+    fn is_host(&self, key: &str, entry: &str) -> bool {
+        let root = entry.starts_with('/') && entry.trim_matches('/').is_empty();
+        key.starts_with("files.") && root && !self.values.contains_key("files.root")
     }
 
     /// A path that need not be there.
     fn add_optional(&mut self, part: &str, key: &'static str, path: &str) {
+        if self.is_host(key, path) {
+            return self.lose(part, "this is the whole host");
+        }
         self.entry(part, key, format!("{{ path = {}, optional = true }}", quote(&literal(path))));
     }
 

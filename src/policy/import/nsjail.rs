@@ -24,7 +24,12 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     if tokens.next().is_some() {
         return Err("a bracket is closed that was not opened".to_string());
     }
-    fields.iter().for_each(|field| one(field, draft));
+    let image = fields.iter().rev().find_map(root);
+    if let Some((fields, src)) = image {
+        image_of(fields, src, draft);
+    }
+    let image = image.map(|(_, src)| src);
+    fields.iter().for_each(|field| one(field, image, draft));
     // Its lines are one text.
     let lines = fields.iter().filter(|field| field.name == "seccomp_string").filter_map(|field| match &field.value {
         Value::Plain(value) => Some(value.as_str()),
@@ -37,11 +42,12 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn one(field: &Field, draft: &mut Draft<'_>) {
+fn one(field: &Field, image: Option<&str>, draft: &mut Draft<'_>) {
     let Field { name, value } = field;
     let value = match value {
         Value::Plain(value) => value,
-        Value::Message(fields) if name == "mount" => return mount(fields, draft),
+        Value::Message(_) if root(field).is_some() => return,
+        Value::Message(fields) if name == "mount" => return mount(fields, image, draft),
         Value::Message(fields) if name == "exec_bin" => return exec(fields, draft),
         Value::Message(_) => return draft.lose(name, "there is no such key"),
     };
@@ -108,7 +114,31 @@ enum Flag {
     No,
 }
 
-fn mount(fields: &[Field], draft: &mut Draft<'_>) {
+/// The fields of a mount over the root directory, and of what.
+fn root(field: &Field) -> Option<(&[Field], &str)> {
+    let Value::Message(fields) = &field.value else { return None };
+    let src = plain(fields, "src")?;
+    let over = field.name == "mount" && plain(fields, "dst") == Some("/") && src != "/";
+    (over && flag(fields, "is_bind", Flag::No) == Some(Flag::Yes)).then_some((fields, src))
+}
+
+fn image_of(fields: &[Field], src: &str, draft: &mut Draft<'_>) {
+    let part = format!("mount {src} /");
+    let noexec = flag(fields, "noexec", Flag::No) == Some(Flag::Yes);
+    draft.image(&part, src, if noexec { "files.read" } else { "files.execute" });
+    for field in fields {
+        match field.name.as_str() {
+            "src" | "dst" | "is_bind" | "noexec" => {}
+            "rw" if flag(fields, "rw", Flag::No) == Some(Flag::No) => {}
+            "mandatory" if flag(fields, "mandatory", Flag::Yes) == Some(Flag::Yes) => {}
+            "rw" => draft.lose(&format!("{part} rw"), "an image is only read: name what is written in files.write"),
+            "mandatory" => draft.lose(&format!("{part} mandatory"), "it is there, or the command is not started"),
+            name => draft.lose(&format!("{part} {name}"), "there is no such key"),
+        }
+    }
+}
+
+fn mount(fields: &[Field], image: Option<&str>, draft: &mut Draft<'_>) {
     let (src, dst) = (plain(fields, "src").unwrap_or_default(), plain(fields, "dst").unwrap_or_default());
     let part = format!("mount {src} {dst}");
     let mut plainly = true;
@@ -132,6 +162,13 @@ fn mount(fields: &[Field], draft: &mut Draft<'_>) {
     if needed == Flag::No && plainly && (fs == Some("proc") || fs.is_none() && src.starts_with("/dev/")) {
         draft.lose(&format!("{part} mandatory"), "it is there, or the command is not started");
     }
+    let is_device = src == dst && src.starts_with("/dev/");
+    // Where there is an image, what is mounted from it is named by its place inside.
+    let (from, outside) = match image {
+        None => (Some(src), "a path has the same place inside as outside"),
+        Some(_) if is_device => (Some(src), ""),
+        Some(image) => (src.strip_prefix(image.trim_end_matches('/')), "only what is in the image is seen of the host"),
+    };
     let add = if needed == Flag::Yes { Draft::add } else { Draft::add_optional };
     match fs {
         _ if !plainly => {}
@@ -139,16 +176,16 @@ fn mount(fields: &[Field], draft: &mut Draft<'_>) {
         Some("tmpfs") => draft.lose(&part, "a scratch file system needs a size and a number of files: files.scratch"),
         Some(_) => draft.lose(&part, "there is no such file system"),
         None if bind == Flag::No => draft.lose(&part, "it is no bind mount"),
-        None if src != dst => draft.lose(&part, "a path has the same place inside as outside"),
-        None if src.starts_with("/dev/") => draft.add(&part, "files.devices", &src["/dev/".len()..]),
+        None if from != Some(dst) => draft.lose(&part, outside),
+        None if is_device => draft.add(&part, "files.devices", &src["/dev/".len()..]),
         None if write == Flag::Yes => {
-            add(draft, &part, "files.write", src);
+            add(draft, &part, "files.write", dst);
             if noexec == Flag::No {
                 draft.lose(&part, "what can be written cannot be executed");
             }
         }
-        None if noexec == Flag::Yes => add(draft, &part, "files.read", src),
-        None => add(draft, &part, "files.execute", src),
+        None if noexec == Flag::Yes => add(draft, &part, "files.read", dst),
+        None => add(draft, &part, "files.execute", dst),
     }
 }
 

@@ -35,6 +35,8 @@ struct Unit {
     /// Whether a line says what a denied call meets.
     answered: bool,
     dynamic: Option<String>,
+    /// Whether it has a root directory of its own.
+    rooted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,13 @@ pub(super) fn read(text: &str, draft: &mut Draft<'_>) -> Result<(), String> {
         found |= section == "Service";
     }
     let mut unit = Unit::default();
-    for (section, line) in standing(lines) {
+    let lines = standing(lines);
+    let own = |(_, line): &&(&str, &str)| line.split_once('=').is_some_and(|(key, _)| key.trim() == "RootDirectory");
+    if let Some((_, line)) = lines.iter().filter(|(section, _)| *section == "Service").rfind(own) {
+        unit.rooted = true;
+        draft.image(line, line.split_once('=').map_or("", |(_, value)| value.trim()), "files.execute");
+    }
+    for (section, line) in lines {
         match (section, line.split_once('=')) {
             ("Service", Some((key, value))) => unit.one(key.trim(), value.trim(), draft),
             ("Unit", Some(("Description", value))) => draft.text(line, "description", value.trim()),
@@ -111,6 +119,10 @@ impl Unit {
             }
             ("DynamicUser" | "PrivateTmp" | "PrivateNetwork" | "MemoryDenyWriteExecute", _) => {
                 draft.lose(&part, "no key says this");
+            }
+            ("RootDirectory", _) => {}
+            ("BindPaths" | "BindReadOnlyPaths", _) if self.rooted => {
+                draft.lose(&part, "only what is in the image is seen of the host");
             }
             ("SystemCallFilter", _) => self.calls(value, draft),
             ("SystemCallErrorNumber", _) => {

@@ -89,6 +89,37 @@ fn each_field_of_a_mount_is_carried_or_named() {
     }
 }
 
+/// The usual form of a jail whose image is a directory, as that of redpwn.
+#[test]
+fn a_mount_over_the_root_is_an_image() {
+    let root = "mount { src: '/srv' dst: '/' is_bind: true ";
+    let image = ["files.execute = [\"/\"]", "files.root = \"/srv\""];
+    check(Format::Nsjail, &format!("{root} }}"), &image, &[]);
+    check(Format::Nsjail, &format!("{root} rw: false mandatory: true }}"), &image, &[]);
+    check(Format::Nsjail, &format!("{root} noexec: true }}"), &["files.read = [\"/\"]", image[1]], &[]);
+    for (more, lost) in [
+        ("rw: true", "rw: an image is only read: name what is written in files.write"),
+        ("mandatory: false", "mandatory: it is there, or the command is not started"),
+        ("nosuid: true", "nosuid: there is no such key"),
+    ] {
+        check(Format::Nsjail, &format!("{root} {more} }}"), &image, &[&format!("mount /srv / {lost}")]);
+    }
+    check(
+        Format::Nsjail,
+        &format!(
+            "mount {{ src: '/srv/data' dst: '/data' is_bind: true rw: true noexec: true }}\n{root} }}\n\
+             mount {{ src: '/lib' dst: '/lib' is_bind: true }}\n\
+             mount {{ src: '/dev/null' dst: '/dev/null' is_bind: true }}\n"
+        ),
+        &["files.devices = [\"null\"]", image[0], image[1], "files.write = [\"/data\"]"],
+        &["mount /lib /lib: only what is in the image is seen of the host"],
+    );
+    // The host itself is none.
+    check(Format::Nsjail, "mount { src: '/' dst: '/' is_bind: true }", &[], &["mount / /: this is the whole host"]);
+    let relative = "mount { src: 'host' dst: '/' is_bind: true }";
+    check(Format::Nsjail, relative, &[], &["mount host /: a path starts with `/`"]);
+}
+
 /// config.proto: "Should the sandboxing fail if we cannot mount this resource?", which is so where it is not said.
 #[test]
 fn a_mount_that_may_be_missing_is_optional_or_named() {

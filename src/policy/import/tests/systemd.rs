@@ -172,3 +172,17 @@ fn a_variable_that_only_systemd_can_read_is_lost_alone() {
         ],
     );
 }
+
+#[test]
+fn a_root_directory_is_an_image() {
+    check(
+        Format::Systemd,
+        "[Service]\nReadOnlyPaths=/etc\nBindPaths=/run/x\nRootDirectory=/old\nRootDirectory=/srv/${x}\n",
+        &["files.execute = [\"/\"]", "files.read = [\"/etc\"]", "files.root = \"/srv/$${x}\""],
+        &["BindPaths=/run/x: only what is in the image is seen of the host"],
+    );
+    let host = "this is the whole host";
+    check(Format::Systemd, "[Service]\nRootDirectory=/\n", &[], &[&format!("RootDirectory=/: {host}")]);
+    check(Format::Systemd, "[Service]\nReadOnlyPaths=/\n", &[], &[&format!("ReadOnlyPaths=/: {host}")]);
+    check(Format::Systemd, "[Service]\nRootDirectory=/srv\nRootDirectory=\n", &[], &[]);
+}
