@@ -20,6 +20,9 @@ const MOST_BYTES: u64 = 64 << 20;
 /// A root directory has some twenty names; of one with more than this the others are not shown.
 const MOST_NAMES: usize = 1024;
 
+/// How often a path is looked up where others change mounts or names meanwhile: see openat2(2), EAGAIN.
+const ATTEMPTS: usize = 1000;
+
 /// Another root directory.
 #[derive(Debug)]
 pub struct Elsewhere {
@@ -88,7 +91,16 @@ impl Elsewhere {
 
     fn open_in(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        let open = || openat2(&self.directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        // EAGAIN: something was mounted or renamed somewhere on this host meanwhile, and a `..` is not to be trusted.
+        let mut opened = open();
+        for _ in 1..ATTEMPTS {
+            if !matches!(opened, Err(rustix::io::Errno::AGAIN)) {
+                break;
+            }
+            opened = open();
+        }
+        opened
     }
 
     /// The accounts with these names. Names only; what is not there is a fact.
