@@ -34,6 +34,25 @@ fn what_waits_for_a_command_has_nothing_of_its_launcher() {
     nobody_looks_into(&[first]);
 }
 
+#[test]
+fn what_waits_long_for_a_command_gives_its_stack_back_and_still_says_how_that_ended() {
+    needs!(root);
+    let server = scene("strict").shell("echo ready; read line; exit 7").listen();
+    let mut client = server.connect();
+    assert_eq!(client.line(), "ready");
+    let first = first(&server);
+    let maps = || fs::read_to_string(format!("/proc/{first}/maps")).expect("it lives");
+    let has_gone_on = || maps().contains("memfd:spawnbox") && !maps().contains("[stack]");
+    host::eventually("it has no stack that is far from its code", patience(), has_gone_on);
+    let both = |line: &&str| line.split(' ').nth(1).is_some_and(|may| may.contains('w') && may.contains('x'));
+    assert_eq!(maps().lines().find(both), None, "nothing is written to and executed");
+    let tables = host::status_of(first, "VmPTE").and_then(|text| text.split(' ').next()?.parse().ok());
+    let tables: u64 = tables.expect("a number of kilobytes");
+    assert!(tables <= 12, "a page of each level: {tables} KiB");
+    assert_eq!(client.send(b"\n").rest(), "");
+    server.logs("outcome=exited status=7");
+}
+
 /// A client whose session has the launcher's memory and hangs in exec.
 fn held() -> (Hanging, Server, Client) {
     let mut hanging = Hanging::new();

@@ -4,6 +4,10 @@
 //! there is no relay, in so few instructions that they can be read here. It lies in memory of the kernel's (a memfd),
 //! which nobody may read, so that who executes it is not dumpable, see `would_dump` in fs/exec.c, but where
 //! `fs.suid_dumpable` is 1: it is not executed there.
+//!
+//! Its stack, which the kernel puts far from its code, takes three pages of page tables of its own. Where a session
+//! lasts, it goes on with a page beside the code and gives back all that lies above: what it was told it has read, and
+//! what it calls is its own. That page is written to and never executed; the code is executed and never written to.
 
 use super::checked;
 use nix::errno::Errno;
@@ -18,6 +22,15 @@ pub const CORD: RawFd = 3;
 pub const PROGRAM: RawFd = 4;
 /// Where it finds the descriptor that is readable when a child has ended.
 pub const SIGNALS: RawFd = 5;
+/// How long it waits with the stack that it was given, in milliseconds: longer than most sessions last, which are
+/// spared the call.
+const PATIENCE: i32 = 250;
+/// How far below its frame the stack may reach; nothing else is mapped so near (`mmap_base`, arch/x86/mm/mmap.c).
+const STACK: i32 = 0x10_0000;
+/// `TASK_SIZE_MAX` of asm/page_64_types.h where no process asks for more: nothing is mapped above.
+const TOP: u64 = 0x7fff_ffff_f000;
+/// Two of poll(2)'s entries, then room for a signalfd_siginfo.
+const FRAME: u32 = 160;
 /// How it begins a record of a command's status, which follows after three zeros: see `sandbox/report.rs`.
 pub const STATUS: u8 = 0x5b;
 
@@ -25,16 +38,19 @@ core::arch::global_asm!(
     ".pushsection .rodata.spawnbox_first, \"a\", @progbits",
     ".balign 16",
     "20:",
-    // The file header of a position-independent program for this machine, see elf(5), and two program headers.
+    // The file header of a position-independent program for this machine, see elf(5), and three program headers.
     ".byte 0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0",
     ".short 3, 62",
     ".long 1",
     ".quad 21f - 20b, 64, 0",
     ".long 0",
-    ".short 64, 56, 2, 0, 0, 0",
+    ".short 64, 56, 3, 0, 0, 0",
     // All of it, to be read and executed.
     ".long 1, 5",
     ".quad 0, 0, 0, 22f - 20b, 22f - 20b, 4096",
+    // The page behind, to be written.
+    ".long 1, 6",
+    ".quad 0, 4096, 4096, 0, 4096, 4096",
     // A stack that is not executed.
     ".long 0x6474e551, 6",
     ".quad 0, 0, 0, 0, 0, 16",
@@ -52,9 +68,10 @@ core::arch::global_asm!(
     "lea ebx, [rbx + rax - 48]",
     "inc rsi",
     "jmp 2b",
-    // Two of poll(2)'s entries, then room for a signalfd_siginfo.
-    "3: sub rsp, 160",
-    "mov dword ptr [rsp], {cord}",
+    // r13: how long to wait.
+    "3: mov r13, {patience}",
+    "sub rsp, {frame}",
+    "30: mov dword ptr [rsp], {cord}",
     "mov dword ptr [rsp + 8], {signals}",
     // The command reads the cord, so its end alone is of interest.
     "4: mov dword ptr [rsp + 4], 0",
@@ -62,12 +79,13 @@ core::arch::global_asm!(
     "mov eax, {poll}",
     "mov rdi, rsp",
     "mov esi, 2",
-    "mov rdx, -1",
+    "mov rdx, r13",
     "syscall",
     "cmp rax, -{interrupted}",
     "je 4b",
     "test rax, rax",
     "js 7f",
+    "jz 6f",
     "cmp word ptr [rsp + 6], 0",
     "jne 8f",
     "cmp word ptr [rsp + 14], 0",
@@ -103,6 +121,16 @@ core::arch::global_asm!(
     "cmp r12, 3",
     "je 5b",
     "jmp 8f",
+    // The session lasts. A refusal changes nothing: the stack stays then.
+    "6: lea rdi, [rsp - {stack}]",
+    "and rdi, -4096",
+    "mov rsi, {top}",
+    "sub rsi, rdi",
+    "lea rsp, [rip + 20b + 8192 - {frame}]",
+    "mov eax, {unmap}",
+    "syscall",
+    "mov r13, -1",
+    "jmp 30b",
     "7: mov edi, eax",
     "neg edi",
     "jmp 9f",
@@ -122,6 +150,10 @@ core::arch::global_asm!(
     cord = const CORD,
     signals = const SIGNALS,
     status = const STATUS,
+    patience = const PATIENCE,
+    frame = const FRAME,
+    stack = const STACK,
+    top = const TOP,
     readable = const libc::POLLIN,
     interrupted = const libc::EINTR,
     without_waiting = const libc::WNOHANG,
@@ -129,6 +161,7 @@ core::arch::global_asm!(
     read = const libc::SYS_read,
     write = const libc::SYS_write,
     wait = const libc::SYS_wait4,
+    unmap = const libc::SYS_munmap,
     exit = const libc::SYS_exit_group,
 );
 
@@ -206,6 +239,11 @@ mod tests {
         assert_eq!(executed.len(), 1);
         assert!(executed[0].is_read() && !executed[0].is_write());
         assert!(executed[0].vm_range().contains(&(read.entry as usize)));
+        let written: Vec<_> =
+            read.program_headers.iter().filter(|header| header.p_memsz > 0 && header.is_write()).collect();
+        assert_eq!(written.len(), 1);
+        assert!(!written[0].is_executable());
+        assert_eq!(written[0].vm_range(), 4096..8192, "it has its stack there");
     }
 
     #[test]

@@ -19,6 +19,9 @@ const ROOM_KIB: u64 = 1024;
 /// Descriptors that a session may take of a server.
 const DESCRIPTORS: u64 = 3;
 
+/// How long they do nothing before it is looked at what they take: some give memory back.
+const REST: Duration = Duration::from_millis(600);
+
 /// Fills in what is about idle sessions; else in words what was in the way.
 pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, quiet: processor::Idle) -> Result<(), String> {
     let server = Server::start(peer, &[command::path().display().to_string(), "stay".to_string()])?;
@@ -36,6 +39,7 @@ pub(crate) fn measure(size: &Size, peer: &'static Peer, row: &mut Row, quiet: pr
         while open.len() < count {
             open.push(stay(&server, open.len())?);
             if open.len() == size.idle {
+                std::thread::sleep(REST);
                 row.idle = Some(before.until(&Standing::of(&server), size.idle)?);
             }
         }

@@ -281,6 +281,10 @@ fn a_reaper_that_leaves_its_memory_executes_its_own_program_and_nothing_else() {
         assert_eq!(answer(libc::SYS_execveat, other), libc::SECCOMP_RET_KILL_PROCESS);
     }
     assert_eq!(answer(libc::SYS_execve, 4), libc::SECCOMP_RET_KILL_PROCESS);
+    assert_eq!(answer(libc::SYS_munmap, 4), libc::SECCOMP_RET_ALLOW);
+    for other in [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_brk] {
+        assert_eq!(answer(other, 4), libc::SECCOMP_RET_KILL_PROCESS);
+    }
 }
 
 #[test]
