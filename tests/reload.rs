@@ -239,6 +239,23 @@ fn a_launcher_that_cannot_be_made_is_told_once_tried_at_a_reload_and_its_return_
     assert_eq!(server.logs_times("accepting nobody", 1).len(), 1);
 }
 
+#[test]
+fn a_self_test_that_fails_leaves_no_control_group_that_the_next_one_would_meet() {
+    needs!(root);
+    needs!(cgroup);
+    let services = Services::new();
+    services.write("x", "echo never");
+    let mut command = Command::new(stage::program("failing"));
+    command.args(["session:clone3=EAGAIN", "--", &stage::program("spawnbox").display().to_string()]);
+    let server = services.serve_by(command, &[]);
+    server.logs("cannot make the sandbox's first process: Resource temporarily unavailable; accepting nobody until");
+    let own = format!("/spawnbox-{}-", server.pid());
+    let all = host::cgroups_below(&host::cgroup_root().expect("control groups are there"));
+    let ours: Vec<String> =
+        all.iter().map(|path| path.display().to_string()).filter(|path| path.contains(&own)).collect();
+    assert!(!ours.is_empty() && !ours.iter().any(|path| path.ends_with("/0")), "{ours:?}");
+}
+
 /// Clients by which it is seen how long one takes.
 const LOOKS: u32 = 50;
 

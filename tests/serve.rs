@@ -82,7 +82,7 @@ impl Services {
     }
 
     /// The same by a command that the program and its words are added to.
-    fn serve_by(&self, command: Command, options: &[&str]) -> Server {
+    pub(crate) fn serve_by(&self, command: Command, options: &[&str]) -> Server {
         serve_directory(command, options, &self.room.whole().display().to_string())
     }
 }

@@ -91,10 +91,22 @@ fn make(
     user: Option<u32>,
     deadline: Deadline,
 ) -> Result<Proofs, HostError> {
-    let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
-    let connection = connection(&cord)?;
     let made = slice.map(|slice| slice.session(SELF_TEST, &plan.cgroup)).transpose()?;
     let (cgroup, directory) = made.unzip();
+    let proofs = prove((plan, launcher, user), cgroup.as_ref(), directory, deadline);
+    // Whatever came of it: the next one has a cgroup of the same name.
+    let tidied = cgroup.map_or(Ok(()), |cgroup| tidy(&cgroup, deadline));
+    proofs.and_then(|proofs| tidied.map(|()| proofs))
+}
+
+fn prove(
+    (plan, launcher, user): (&Plan, &Launcher, Option<u32>),
+    cgroup: Option<&Cgroup>,
+    directory: Option<OwnedFd>,
+    deadline: Deadline,
+) -> Result<Proofs, HostError> {
+    let (cord, far) = Cord::pair().map_err(|errno| failed(errno_text(errno)))?;
+    let connection = connection(&cord)?;
     let into = directory.as_ref().map(AsFd::as_fd);
     // Before there is anything to be heard. Another one than that of the sessions, whose records are not for here.
     let log = plan.is_audited().then(AuditLog::open);
@@ -104,15 +116,12 @@ fn make(
     let (pid, pidfd) = first(plan, launcher, deadline)?;
     let mut proofs: Proofs =
         proofs::needed(plan, cgroup.is_some()).into_iter().map(|item| (item, Some(Doubt::Missing))).collect();
-    let heard = hear(plan, &cord, (cgroup.as_ref(), pid), &mut proofs, deadline);
+    let heard = hear(plan, &cord, (cgroup, pid), &mut proofs, deadline);
     drop(cord);
     // The connection is held until then, so that the command is alive when the supervisor lets go of its reaper.
     let held = plan.init.then_some(connection);
     let ended = end(pid, &pidfd, deadline);
     drop(held);
-    if let Some(cgroup) = cgroup {
-        tidy(&cgroup, deadline)?;
-    }
     heard.and(ended)?;
     settle(&mut proofs, Proof::Lifeline, true);
     if let Some(log) = log {
